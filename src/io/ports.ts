@@ -1,0 +1,141 @@
+/**
+ * What the card's edge asks of a driver. The native drivers and their simulated twins implement the same
+ * interfaces, and one conformance suite (test/conformance) runs against both.
+ *
+ * Received bytes are always in a buffer of their own: a driver never writes to them again.
+ */
+import type { BindingInterface, BindingPortInterface, OpenOptions, PortInfo, UpdateOptions } from "@serialport/bindings-interface";
+
+/** A hardware address, six bytes. */
+export type Mac = Uint8Array;
+
+export type EtherEvent =
+  /** Frames of our EtherTypes, oldest first; `payload` is what follows the Ethernet header. */
+  | { readonly kind: "frames"; readonly frames: readonly EtherFrame[] }
+  /** The interface's carrier (and being administratively up) changed, or is told for the first time after opening. */
+  | { readonly kind: "carrier"; readonly up: boolean }
+  /** The interface is gone or the socket failed; the port is of no use any more and must be closed. */
+  | { readonly kind: "failed"; readonly error: string };
+
+export type EtherFrame = { readonly source: Mac; readonly etherType: number; readonly payload: Uint8Array };
+
+export type EtherOptions = {
+  readonly interface: string;
+  /** The EtherTypes to receive. Our own frames, sent from this very interface, are not received. */
+  readonly etherTypes: readonly number[];
+  /** The multicast groups to join. */
+  readonly groups: readonly Mac[];
+};
+
+/** Link counters of the interface and of the port; they only grow while the port is open. */
+export type EtherCounters = {
+  readonly receivedFrames: number;
+  readonly receivedBytes: number;
+  readonly sentFrames: number;
+  readonly sentBytes: number;
+  /** The kernel's count of frames that found the socket's buffer full, and the driver's of those that found its queue full. */
+  readonly droppedFrames: number;
+  readonly sendErrors: number;
+};
+
+/** One Ethernet interface, opened for our EtherTypes. */
+export interface EtherPort {
+  readonly mac: Mac;
+  readonly mtu: number;
+  /** Hands a frame to the interface; never blocks. False when it could not be taken (counted in `sendErrors`). */
+  send(destination: Mac, etherType: number, payload: Uint8Array): boolean;
+  counters(): EtherCounters;
+  /** After it resolves no event comes any more. Closing twice is fine. */
+  close(): Promise<void>;
+}
+
+export interface EtherDriver {
+  /** Rejects with an `Error` whose message names the interface and what is wrong (no such interface, no permission). */
+  open(options: EtherOptions, onEvent: (event: EtherEvent) => void): Promise<EtherPort>;
+}
+
+/** Line errors as the UART counts them (TIOCGICOUNT), zero where the tty has no such count. */
+export type UartCounters = {
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly framingErrors: number;
+  readonly parityErrors: number;
+  readonly overruns: number;
+  readonly breaks: number;
+  /** Bytes that found the driver's bounded queue full. */
+  readonly droppedBytes: number;
+};
+
+/**
+ * A tty as `@serialport/stream` drives it, with what this product needs beyond: line counters, BREAKs received.
+ * A disconnect rejects the pending read with an `Error` that has `disconnect: true`.
+ */
+export interface UartPort extends BindingPortInterface {
+  counters(): UartCounters;
+  /** Sends a BREAK of about `durationMs`. */
+  sendBreak(durationMs: number): Promise<void>;
+  /** Called for each BREAK received; the null byte that a BREAK also looks like is not delivered. */
+  onBreak(listener: () => void): void;
+}
+export interface UartDriver extends BindingInterface<UartPort, OpenOptions, PortInfo> {
+  open(options: OpenOptions): Promise<UartPort>;
+}
+export type { OpenOptions, PortInfo, UpdateOptions };
+
+/** An address of an interface, with its prefix, as "192.0.2.7/24" or "2001:db8::7/64". */
+export type InterfaceAddress = { readonly interface: string; readonly address: string };
+
+export interface NetDriver {
+  /** All addresses, or those of one interface. */
+  list(interfaceName?: string): Promise<InterfaceAddress[]>;
+  /** Adds an address. IPv6 addresses are added without duplicate address detection. Fine when it is there already. */
+  add(address: InterfaceAddress): Promise<void>;
+  /** Removes an address. Fine when it is not there. */
+  remove(address: InterfaceAddress): Promise<void>;
+  /**
+   * Tells the neighbours that the address is here now: gratuitous ARP (request and reply, RFC 5227 section 3) for
+   * IPv4, an unsolicited neighbour advertisement with the override flag (RFC 4861 section 7.2.6) for IPv6.
+   */
+  announce(address: InterfaceAddress): Promise<void>;
+}
+
+export interface Watchdog {
+  /** The time-out in force, which the device may have rounded. */
+  readonly timeoutS: number;
+  feed(): void;
+  /** Magic close: the device is told to stop before it is closed. Without it, closing leaves it running. */
+  close(options: { readonly disarm: boolean }): void;
+}
+export interface WatchdogDriver {
+  /** `path` is a watchdog device, or a plain file, which then records each write. Throws an `Error` that names the path. */
+  open(path: string, timeoutS: number): Watchdog;
+}
+
+export interface RealtimeDriver {
+  /** Puts every thread of this process under SCHED_FIFO with `priority` 1 to 99 (drivers' threads opened later follow). Throws an `Error` that says which permission is missing. */
+  enter(priority: number): void;
+  /** Locks the pages that the process has now and, with `future`, will have. Throws likewise. */
+  lockMemory(options: { readonly future: boolean }): void;
+}
+
+/** A pseudo terminal's controlling side, for the virtual multiplexor and for tests. */
+export interface PtyPort {
+  /** The path of the side that a program opens as its tty. */
+  readonly path: string;
+  /** Writes what fits at once and returns how many bytes that were; the rest found the reader's buffer full. */
+  write(bytes: Uint8Array): number;
+  close(): Promise<void>;
+}
+export interface PtyDriver {
+  /** The slave side is kept open and raw inside the driver, so that readers may come and go. */
+  open(onBytes: (bytes: Uint8Array) => void): Promise<PtyPort>;
+}
+
+export type Drivers = {
+  readonly ether: EtherDriver;
+  readonly uart: UartDriver;
+  readonly net: NetDriver;
+  readonly watchdog: WatchdogDriver;
+  readonly realtime: RealtimeDriver;
+  readonly pty: PtyDriver;
+};

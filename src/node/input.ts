@@ -1,0 +1,20 @@
+/** What a card learns. Kinds are facts: they have happened. */
+import type { LinkKind } from "../base/ids.ts";
+import type { Frame, MalformedReason } from "../wire/frame.ts";
+import type { NodeSettings } from "./settings.ts";
+
+export type Input =
+  /** An authentic frame came in on a link. */
+  | { readonly kind: "heard"; readonly link: LinkKind; readonly frame: Frame }
+  /** Bytes came in that are not a frame for us. */
+  | { readonly kind: "malformed"; readonly link: LinkKind; readonly reason: MalformedReason }
+  /** Our own port works: carrier on Ethernet, the tty open. */
+  | { readonly kind: "portUp"; readonly link: LinkKind }
+  /** Our own port does not: no carrier, the tty gone or refused. */
+  | { readonly kind: "portDown"; readonly link: LinkKind; readonly reason: string }
+  /** The node's deadline is reached. */
+  | { readonly kind: "tick" }
+  /** An operator or the system asks the card to leave in good order. */
+  | { readonly kind: "leave"; readonly reason: "stop" | "restart" | "maintenance" | "upgrade" }
+  /** The settings were read again. */
+  | { readonly kind: "reloaded"; readonly settings: NodeSettings };

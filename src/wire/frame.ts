@@ -1,0 +1,115 @@
+/**
+ * A frame is a CBOR sequence (RFC 8742) of two items: the envelope, an array of eight, and the authentication
+ * tag, a byte string. The tag stands at a fixed distance from the end, so it is proven before a single byte of
+ * the envelope is interpreted: nothing unauthenticated reaches the CBOR decoder.
+ */
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
+import { type Address, everybody, isCardId, type LinkKind, multiplexor, type SenderId } from "../base/ids.ts";
+import { incarnationMax, sequenceMax } from "../limits.ts";
+import { type Keyring, tagBytesOf } from "./auth.ts";
+import { bodyOf, kindNumbers, kindOfNumber, messageOf } from "./body.ts";
+import type { Message } from "./message.ts";
+import { packVersions, unpackVersions, versionsMeet, wireVersions } from "./version.ts";
+
+/** Who sends, to whom, and the numbers that keep an old frame from passing for a new one. */
+export type Envelope = {
+  /** The system's number, 16 bits, from its name. */
+  readonly system: number;
+  readonly from: SenderId;
+  readonly to: Address;
+  /** Grows with each start of the sender, 32 bits. */
+  readonly incarnation: number;
+  /** Grows with each frame of this incarnation on this link. */
+  readonly sequence: number;
+};
+
+export type Frame = Envelope & { readonly message: Message };
+
+/**
+ * Why bytes are not a frame for us. `crc` and `framing` come from the serial line's framing, the rest from here:
+ * `length` too short or too long, `tag` made with another key or damaged, `cbor` and `shape` authentic but not understood,
+ * `version` written for other readers, `system` another system with the same key, `kind` a message that we do not know.
+ */
+export type MalformedReason = "crc" | "framing" | "length" | "tag" | "cbor" | "shape" | "version" | "system" | "kind";
+export const malformedReasons: readonly MalformedReason[] = ["crc", "framing", "length", "tag", "cbor", "shape", "version", "system", "kind"];
+export type Malformed = { readonly malformed: MalformedReason };
+
+const options = { useRecords: false, mapsAsObjects: false, tagUint8Array: false, variableMapSize: true, structuredClone: false };
+const encoder = new Encoder(options);
+const decoder = new Decoder({ ...options, int64AsNumber: true } as ConstructorParameters<typeof Decoder>[0]);
+
+/** The largest number that the encoder writes as a CBOR integer; above it a BigInt makes it one. */
+const plainIntegerMax = 0xffffffff;
+
+/** The CBOR bytes of a plain value, in a buffer of their own. Numbers must be integers of at most 53 bits. */
+export function encodeCbor(value: unknown): Uint8Array {
+  return Uint8Array.from(encoder.encode(value));
+}
+
+/** The value of CBOR bytes, or `undefined` when they are not one CBOR item. */
+export function decodeCbor(bytes: Uint8Array): unknown {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bytes of a frame for `link`, tag included. */
+export function encodeFrame(link: LinkKind, keyring: Keyring, frame: Frame): Uint8Array {
+  const envelope = encoder.encode([
+    packVersions(wireVersions),
+    frame.system,
+    frame.from,
+    frame.to,
+    frame.incarnation,
+    frame.sequence > plainIntegerMax ? BigInt(frame.sequence) : frame.sequence,
+    kindNumbers[frame.message.kind],
+    bodyOf(frame.message),
+  ]);
+  const tag = keyring.sign(link, envelope);
+  const bytes = new Uint8Array(envelope.length + 1 + tag.length);
+  bytes.set(envelope);
+  bytes[envelope.length] = 0x40 | tag.length;
+  bytes.set(tag, envelope.length + 1);
+  return bytes;
+}
+
+/** The frame in `bytes`, or why there is none. Never throws, whatever the bytes are. */
+export function decodeFrame(link: LinkKind, keyring: Keyring, system: number, bytes: Uint8Array): Frame | Malformed {
+  const tagBytes = tagBytesOf(link);
+  const end = bytes.length - tagBytes - 1;
+  if (end < 1 || bytes[end] !== (0x40 | tagBytes)) return { malformed: "length" };
+  const envelope = bytes.subarray(0, end);
+  if (!keyring.accepts(link, envelope, bytes.subarray(end + 1))) return { malformed: "tag" };
+
+  const items = decodeCbor(envelope);
+  if (!Array.isArray(items)) return { malformed: "cbor" };
+  const [versions, inSystem, from, to, incarnation, sequence, kindNumber, body] = items as unknown[];
+  if (typeof versions !== "number" || !versionsMeet(wireVersions, unpackVersions(versions))) return { malformed: "version" };
+  if (inSystem !== system) return { malformed: "system" };
+  if (!isSender(from) || !isAddress(to)) return { malformed: "shape" };
+  if (!isWithin(incarnation, incarnationMax) || !isWithin(sequence, sequenceMax)) return { malformed: "shape" };
+  const kind = kindOfNumber(kindNumber);
+  if (kind === undefined) return { malformed: "kind" };
+  const message = messageOf(kind, body);
+  if (message === undefined) return { malformed: "shape" };
+  return { system, from, to, incarnation, sequence, message };
+}
+
+export function isMalformed(decoded: Frame | Malformed): decoded is Malformed {
+  return "malformed" in decoded;
+}
+
+function isSender(value: unknown): value is SenderId {
+  return isCardId(value) || value === multiplexor;
+}
+
+function isAddress(value: unknown): value is Address {
+  return value === everybody || isSender(value);
+}
+
+function isWithin(value: unknown, max: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max;
+}

@@ -1,0 +1,84 @@
+/**
+ * Frames on the serial line: COBS (Cheshire and Baker, "Consistent Overhead Byte Stuffing", 1999) over the
+ * frame's bytes and their CRC-32, ended by a zero byte. A zero byte never occurs inside, so a receiver that
+ * comes in the middle, or after damage, is back in step at the next zero.
+ */
+import { crc32 } from "../base/crc.ts";
+import { serialFrameBytesMax } from "../limits.ts";
+
+/** The bytes of `frame` on the line: stuffed, with CRC and the closing zero. */
+export function encodeSerial(frame: Uint8Array): Uint8Array {
+  const length = frame.length + 4;
+  const plain = new Uint8Array(length);
+  plain.set(frame);
+  new DataView(plain.buffer).setUint32(frame.length, crc32(frame), true);
+
+  const line = new Uint8Array(length + Math.floor(length / 254) + 2);
+  let codeAt = 0;
+  let at = 1;
+  for (const byte of plain) {
+    if (byte !== 0) line[at++] = byte;
+    if (byte === 0 || at - codeAt === 0xff) {
+      line[codeAt] = at - codeAt;
+      codeAt = at++;
+    }
+  }
+  line[codeAt] = at - codeAt;
+  line[at++] = 0;
+  return line.subarray(0, at);
+}
+
+/** A frame's bytes as they were given to `encodeSerial`, or why the bytes between two zeros are none. */
+export type SerialItem = Uint8Array | { readonly malformed: "crc" | "framing" };
+
+/** Cuts a stream of bytes, in whatever pieces it comes, into frames. Holds at most one frame's bytes. */
+export class SerialDecoder {
+  readonly #stuffed = new Uint8Array(serialFrameBytesMax);
+  #length = 0;
+  #overrun = false;
+
+  /** Nothing of a frame has been received: the next byte starts one. */
+  get idle(): boolean {
+    return this.#length === 0 && !this.#overrun;
+  }
+
+  /** Takes the next bytes of the line and gives what they complete, in order. Empty frames (idle zeros) are passed over. */
+  push(bytes: Uint8Array): SerialItem[] {
+    const items: SerialItem[] = [];
+    for (const byte of bytes) {
+      if (byte !== 0) {
+        if (this.#length < this.#stuffed.length) this.#stuffed[this.#length++] = byte;
+        else this.#overrun = true;
+      } else if (!this.idle) {
+        items.push(this.#overrun ? { malformed: "framing" } : unstuff(this.#stuffed.subarray(0, this.#length)));
+        this.reset();
+      }
+    }
+    return items;
+  }
+
+  /** Forgets a begun frame: after a BREAK, or when the line was opened again. */
+  reset(): void {
+    this.#length = 0;
+    this.#overrun = false;
+  }
+}
+
+function unstuff(stuffed: Uint8Array): SerialItem {
+  const plain = new Uint8Array(stuffed.length);
+  let length = 0;
+  let at = 0;
+  while (at < stuffed.length) {
+    const code = stuffed[at] as number;
+    const end = at + code;
+    if (end > stuffed.length) return { malformed: "framing" };
+    plain.set(stuffed.subarray(at + 1, end), length);
+    length += code - 1;
+    at = end;
+    if (code !== 0xff && at < stuffed.length) plain[length++] = 0;
+  }
+  if (length < 5) return { malformed: "framing" };
+  const frameBytes = length - 4;
+  const expected = new DataView(plain.buffer).getUint32(frameBytes, true);
+  return crc32(plain, frameBytes) === expected ? plain.slice(0, frameBytes) : { malformed: "crc" };
+}
