@@ -3,6 +3,7 @@
  * sizes are bytes, loads are shares of one.
  */
 import { assert } from "./base/assert.ts";
+import { slotCountMax } from "./base/ids.ts";
 
 /** A heartbeat's bytes on the serial wire, delimiter included. */
 export const serialHeartbeatBytesMax = 48;
@@ -51,15 +52,25 @@ export const uidBytes = 8;
 export const recoveringBeats = 2;
 /** How late a tick must be before the time is taken off everybody's silence; below this it is the timer's grain. */
 export const lateTickMs = 2;
-/** One late tick takes at most this off. */
-export const forgivenMsMax = 60_000;
 
 /** The shortest gap between two adverts on Ethernet that are sent because something new was heard. */
 export const advertGapMs = 100;
 /** The period of the adverts on Ethernet; on serial it follows from the line's budget. */
 export const advertPeriodMs = 1_000;
-/** An advert is forgotten, and its sender no longer verified, when this many of its periods brought none. */
-export const advertsMissedMax = 5;
+/** Adverts sent early because a peer's incarnation was new, for each such incarnation and link. */
+export const promptAdverts = 3;
+/** An advert on the serial wire: what every card says, and what each echo adds. */
+export const serialAdvertBytes = 112;
+export const serialEchoBytes = 8;
+/** Frames of a second card in the same slot, with growing sequence over at least this long, that prove a duplicate; and how long without one until it is gone. */
+export const duplicateFrames = 5;
+export const duplicateOverMs = 1_000;
+export const duplicateGoneMs = 10_000;
+/** The shortest gap between two answers that tell a card that its incarnation is too old. */
+export const staleGapMs = 1_000;
+/** The multiplexor says every second which slots have power; silent for this long it counts as unheard. */
+export const multiplexorPeriodMs = 1_000;
+export const multiplexorUnheardMs = 3_500;
 /** LLDP: the period and the time to live that the standard recommends (IEEE 802.1AB, msgTxInterval and msgTxHold). */
 export const lldpPeriodMs = 30_000;
 export const lldpTtlS = 120;
@@ -75,5 +86,7 @@ assert(fragmentCountMax * (serialFrameBytesMax - fragmentOverheadBytesMax) >= me
 assert(reassemblyPerSenderMax <= reassemblyMax, "one sender cannot fill the reassembly");
 assert(reassemblyMax * messageBytesMax <= 4 * 1024 * 1024, "reassembly stays under 4 MiB for a link");
 assert(replayWindow <= 64, "the replay window is kept in two 32-bit words");
+assert(serialAdvertBytes + slotCountMax * serialEchoBytes <= serialAdvertBytesMax, "an advert with a full chassis keeps within its bytes");
+assert(multiplexorUnheardMs > 3 * multiplexorPeriodMs, "three lost power reports are no dead multiplexor");
 assert(advertGapMs < advertPeriodMs, "a triggered advert comes sooner than the periodic one");
 assert(lldpTtlS * 1_000 > 3 * lldpPeriodMs, "a neighbour survives three lost LLDP frames");

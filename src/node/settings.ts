@@ -1,15 +1,8 @@
 /** What a node is told at its construction and at a reload. All of it is proven at the door, by the card's configuration. */
 import type { CardId } from "../base/ids.ts";
+import type { LinkPatience } from "../cluster/heartbeat.ts";
 
-/** How often a card speaks on a link and how long it bears a peer's silence. Durations in milliseconds. */
-export type LinkPatience = {
-  /** Between two heartbeats. */
-  readonly periodMs: number;
-  /** Silence after which a peer's link is `silent`: at least 2 periods. */
-  readonly silentAfterMs: number;
-  /** Silence after which it is `down`: more than `silentAfterMs`. */
-  readonly downAfterMs: number;
-};
+export type { LinkPatience };
 
 /** Who this card is; fixed while it runs. */
 export type Identity = {

@@ -1,20 +1,11 @@
 /** What a node says of itself and of its peers: the shape that the console, HTTP and the checkers read. */
 import type { CardId, LinkKind } from "../base/ids.ts";
+import type { CardHealth as HeardHealth, LinkHealth } from "../cluster/heartbeat.ts";
 
-/**
- * A peer's link as this card sees it.
- * `unheard` nothing has come yet since we started; `up` heard, and the peer says that it hears us;
- * `oneWay` heard, but the peer does not say so; `silent` some beats are missing; `recovering` heard again after a
- * silence, too few beats yet; `down` silent for too long, or our own port is down, or the peer's slot has lost power.
- */
-export type LinkHealth = "unheard" | "up" | "oneWay" | "silent" | "recovering" | "down";
+export type { LinkHealth };
 
-/**
- * A peer as this card sees it. `healthy` every link that we share is up; `degraded` heard, with a link that is not up;
- * `suspect` not heard on any link for a while; `down` silent on all links for too long, or without power;
- * `left` said goodbye. `absent` expected by the configuration and never heard.
- */
-export type CardHealth = "healthy" | "degraded" | "suspect" | "down" | "left" | "absent";
+/** A peer as this card sees it; `absent`: the configuration names it and it was never heard. */
+export type CardHealth = HeardHealth | "absent";
 
 export type PeerLinkStatus = {
   readonly health: LinkHealth;
@@ -59,7 +50,12 @@ export type OwnLinkStatus = {
   readonly multiplexor?: "heard" | "unheard";
 };
 
-export type Alarm = { readonly code: string; readonly text: string; readonly sinceMs: number };
+export type Alarm = {
+  readonly code: string;
+  readonly text: string;
+  /** How long it has been raised. */
+  readonly forMs: number;
+};
 
 export type NodeStatus = {
   readonly card: CardId;

@@ -1,15 +1,16 @@
 /**
- * A frame is a CBOR sequence (RFC 8742) of two items: the envelope, an array of eight, and the authentication
+ * A frame is a CBOR sequence (RFC 8742) of two items: the envelope, an array of eight or more, and the authentication
  * tag, a byte string. The tag stands at a fixed distance from the end, so it is proven before a single byte of
- * the envelope is interpreted: nothing unauthenticated reaches the CBOR decoder.
+ * the envelope is interpreted: nothing unauthenticated reaches the CBOR decoder. For the same reason a frame that
+ * Ethernet would pad is padded here, inside the envelope and under the tag: its ninth item is that padding.
  */
-import { Decoder } from "cbor-x/decode";
-import { Encoder } from "cbor-x/encode";
 import { type Address, everybody, isCardId, type LinkKind, multiplexor, type SenderId } from "../base/ids.ts";
-import { incarnationMax, sequenceMax } from "../limits.ts";
+import { etherFrameBytesMax, incarnationMax, sequenceMax } from "../limits.ts";
 import { type Keyring, tagBytesOf } from "./auth.ts";
 import { bodyOf, kindNumbers, kindOfNumber, messageOf } from "./body.ts";
+import { type Cbor, decodeCbor, encodeCbor } from "./cbor.ts";
 import type { Message } from "./message.ts";
+import { serialPlainBytesMax } from "./serial.ts";
 import { packVersions, unpackVersions, versionsMeet, wireVersions } from "./version.ts";
 
 /** Who sends, to whom, and the numbers that keep an old frame from passing for a new one. */
@@ -35,39 +36,29 @@ export type MalformedReason = "crc" | "framing" | "length" | "tag" | "cbor" | "s
 export const malformedReasons: readonly MalformedReason[] = ["crc", "framing", "length", "tag", "cbor", "shape", "version", "system", "kind"];
 export type Malformed = { readonly malformed: MalformedReason };
 
-const options = { useRecords: false, mapsAsObjects: false, tagUint8Array: false, variableMapSize: true, structuredClone: false };
-const encoder = new Encoder(options);
-const decoder = new Decoder({ ...options, int64AsNumber: true } as ConstructorParameters<typeof Decoder>[0]);
+/** The largest frame of each link: on Ethernet what a standard MTU holds, on serial what its framing leaves. */
+export const frameBytesMax: Record<LinkKind, number> = { ether: etherFrameBytesMax, serial: serialPlainBytesMax };
 
-/** The largest number that the encoder writes as a CBOR integer; above it a BigInt makes it one. */
-const plainIntegerMax = 0xffffffff;
-
-/** The CBOR bytes of a plain value, in a buffer of their own. Numbers must be integers of at most 53 bits. */
-export function encodeCbor(value: unknown): Uint8Array {
-  return Uint8Array.from(encoder.encode(value));
-}
-
-/** The value of CBOR bytes, or `undefined` when they are not one CBOR item. */
-export function decodeCbor(bytes: Uint8Array): unknown {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
+/** Ethernet's shortest payload (IEEE 802.3, clause 4A.4.2): an interface fills up what is shorter, and the receiver cannot tell by how much. */
+const etherPayloadBytesMin = 46;
 
 /** The bytes of a frame for `link`, tag included. */
 export function encodeFrame(link: LinkKind, keyring: Keyring, frame: Frame): Uint8Array {
-  const envelope = encoder.encode([
+  const items: Cbor[] = [
     packVersions(wireVersions),
     frame.system,
     frame.from,
     frame.to,
     frame.incarnation,
-    frame.sequence > plainIntegerMax ? BigInt(frame.sequence) : frame.sequence,
+    frame.sequence,
     kindNumbers[frame.message.kind],
     bodyOf(frame.message),
-  ]);
+  ];
+  let envelope = encodeCbor(items);
+  if (link === "ether") {
+    const short = etherPayloadBytesMin - envelope.length - 1 - tagBytesOf(link);
+    if (short > 0) envelope = encodeCbor([...items, new Uint8Array(short - 1)]);
+  }
   const tag = keyring.sign(link, envelope);
   const bytes = new Uint8Array(envelope.length + 1 + tag.length);
   bytes.set(envelope);
@@ -80,14 +71,14 @@ export function encodeFrame(link: LinkKind, keyring: Keyring, frame: Frame): Uin
 export function decodeFrame(link: LinkKind, keyring: Keyring, system: number, bytes: Uint8Array): Frame | Malformed {
   const tagBytes = tagBytesOf(link);
   const end = bytes.length - tagBytes - 1;
-  if (end < 1 || bytes[end] !== (0x40 | tagBytes)) return { malformed: "length" };
+  if (end < 1 || bytes.length > frameBytesMax[link] || bytes[end] !== (0x40 | tagBytes)) return { malformed: "length" };
   const envelope = bytes.subarray(0, end);
   if (!keyring.accepts(link, envelope, bytes.subarray(end + 1))) return { malformed: "tag" };
 
   const items = decodeCbor(envelope);
   if (!Array.isArray(items)) return { malformed: "cbor" };
   const [versions, inSystem, from, to, incarnation, sequence, kindNumber, body] = items as unknown[];
-  if (typeof versions !== "number" || !versionsMeet(wireVersions, unpackVersions(versions))) return { malformed: "version" };
+  if (!isWithin(versions, 0xff) || !versionsMeet(wireVersions, unpackVersions(versions))) return { malformed: "version" };
   if (inSystem !== system) return { malformed: "system" };
   if (!isSender(from) || !isAddress(to)) return { malformed: "shape" };
   if (!isWithin(incarnation, incarnationMax) || !isWithin(sequence, sequenceMax)) return { malformed: "shape" };

@@ -1,31 +1,41 @@
 /**
  * Frames on the serial line: COBS (Cheshire and Baker, "Consistent Overhead Byte Stuffing", 1999) over the
- * frame's bytes and their CRC-32, ended by a zero byte. A zero byte never occurs inside, so a receiver that
- * comes in the middle, or after damage, is back in step at the next zero.
+ * frame's bytes and their CRC-32, between two zero bytes. A zero byte never occurs inside, so a receiver that
+ * comes in the middle, or after damage, is back in step at the next zero. The closing zero delivers a frame at
+ * once; the opening one ends what noise left on an idle line, or a frame that lost its closing zero, so that
+ * damage costs the frame that it hits and not the next.
  */
+import { assert } from "../base/assert.ts";
 import { crc32 } from "../base/crc.ts";
 import { serialFrameBytesMax } from "../limits.ts";
 
-/** The bytes of `frame` on the line: stuffed, with CRC and the closing zero. */
+const crcBytes = 4;
+/** Between the two zeros. */
+const stuffedBytesMax = serialFrameBytesMax - 2;
+
+/** The longest frame that the line carries. With its CRC it is shorter than a full COBS block, so stuffing adds one byte whatever it holds. */
+export const serialPlainBytesMax = stuffedBytesMax - 1 - crcBytes;
+assert(serialPlainBytesMax + crcBytes < 254, "a serial frame needs no full COBS block, whose rule is another");
+
+/** The bytes of `frame` on the line: stuffed, with CRC and both zeros. */
 export function encodeSerial(frame: Uint8Array): Uint8Array {
-  const length = frame.length + 4;
+  assert(frame.length <= serialPlainBytesMax, `a serial frame has at most ${serialPlainBytesMax} bytes, not ${frame.length}`);
+  const length = frame.length + crcBytes;
   const plain = new Uint8Array(length);
   plain.set(frame);
   new DataView(plain.buffer).setUint32(frame.length, crc32(frame), true);
 
-  const line = new Uint8Array(length + Math.floor(length / 254) + 2);
-  let codeAt = 0;
-  let at = 1;
+  const line = new Uint8Array(length + 3);
+  let codeAt = 1;
+  let at = 2;
   for (const byte of plain) {
-    if (byte !== 0) line[at++] = byte;
-    if (byte === 0 || at - codeAt === 0xff) {
+    if (byte === 0) {
       line[codeAt] = at - codeAt;
       codeAt = at++;
-    }
+    } else line[at++] = byte;
   }
   line[codeAt] = at - codeAt;
-  line[at++] = 0;
-  return line.subarray(0, at);
+  return line;
 }
 
 /** A frame's bytes as they were given to `encodeSerial`, or why the bytes between two zeros are none. */
@@ -33,7 +43,7 @@ export type SerialItem = Uint8Array | { readonly malformed: "crc" | "framing" };
 
 /** Cuts a stream of bytes, in whatever pieces it comes, into frames. Holds at most one frame's bytes. */
 export class SerialDecoder {
-  readonly #stuffed = new Uint8Array(serialFrameBytesMax);
+  readonly #stuffed = new Uint8Array(stuffedBytesMax);
   #length = 0;
   #overrun = false;
 
@@ -75,10 +85,10 @@ function unstuff(stuffed: Uint8Array): SerialItem {
     plain.set(stuffed.subarray(at + 1, end), length);
     length += code - 1;
     at = end;
-    if (code !== 0xff && at < stuffed.length) plain[length++] = 0;
+    if (at < stuffed.length) plain[length++] = 0;
   }
-  if (length < 5) return { malformed: "framing" };
-  const frameBytes = length - 4;
+  if (length <= crcBytes) return { malformed: "framing" };
+  const frameBytes = length - crcBytes;
   const expected = new DataView(plain.buffer).getUint32(frameBytes, true);
   return crc32(plain, frameBytes) === expected ? plain.slice(0, frameBytes) : { malformed: "crc" };
 }

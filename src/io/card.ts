@@ -1,0 +1,169 @@
+/**
+ * The edge of a card: it reads the clock, opens the links, feeds the node one input at a time and carries out what
+ * the node orders, in order. All that it decides is how; what and when is the node's.
+ */
+import { unreachable } from "../base/assert.ts";
+import { chassisOf, type LinkKind, slotOf } from "../base/ids.ts";
+import type { Effect, LogLevel } from "../node/effect.ts";
+import type { Input } from "../node/input.ts";
+import { Node } from "../node/node.ts";
+import type { Identity, NodeSettings } from "../node/settings.ts";
+import type { NodeStatus } from "../node/status.ts";
+import type { Keyring } from "../wire/auth.ts";
+import { decodeFrame, encodeFrame, isMalformed } from "../wire/frame.ts";
+import { encodeLldp } from "../wire/lldp.ts";
+import { EtherLink } from "./ether-link.ts";
+import type { Log } from "./log.ts";
+import type { Drivers, Mac } from "./ports.ts";
+import { SerialLink } from "./serial-link.ts";
+
+export type CardOptions = {
+  readonly drivers: Pick<Drivers, "ether" | "uart">;
+  readonly systemName: string;
+  readonly identity: Identity;
+  readonly settings: NodeSettings;
+  readonly keyring: Keyring;
+  readonly interface: string;
+  readonly device: string;
+  readonly log: Log;
+  /** Makes and stores an incarnation above the one given; called when the node has learnt that ours is too old. */
+  readonly nextIncarnation: (above: number) => number;
+};
+
+/** How long a card that leaves waits for its last bytes on the serial line. */
+const drainMs = 500;
+/** Node's timers take at most this; a later deadline is simply asked for again. */
+const timerMsMax = 60_000;
+
+export class Card {
+  readonly #options: CardOptions;
+  readonly #ether: EtherLink;
+  readonly #serial: SerialLink;
+  #identity: Identity;
+  #settings: NodeSettings;
+  #keyring: Keyring;
+  #node: Node;
+  /** What each port said last, for a node that starts over. */
+  readonly #ports: Partial<Record<LinkKind, Input>> = {};
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #armedAt = Infinity;
+  #isClosed = false;
+
+  constructor(options: CardOptions) {
+    this.#options = options;
+    this.#identity = options.identity;
+    this.#settings = options.settings;
+    this.#keyring = options.keyring;
+    this.#node = new Node(this.#identity, this.#settings, performance.now());
+    const { drivers } = options;
+    this.#ether = new EtherLink(drivers.ether, options.interface, {
+      onFrame: (payload) => this.#onFrame("ether", payload),
+      onUp: () => this.#onPort({ kind: "portUp", link: "ether" }),
+      onDown: (reason) => this.#onPort({ kind: "portDown", link: "ether", reason }),
+    });
+    this.#serial = new SerialLink(drivers.uart, options.device, options.settings.baud, {
+      onFrame: (frame) => this.#onFrame("serial", frame),
+      onDamaged: (reason) => this.#step({ kind: "malformed", link: "serial", reason }),
+      onUp: () => this.#onPort({ kind: "portUp", link: "serial" }),
+      onDown: (reason) => this.#onPort({ kind: "portDown", link: "serial", reason }),
+    });
+    this.#arm();
+  }
+
+  status(): NodeStatus {
+    return this.#node.status(performance.now());
+  }
+
+  get mac(): Mac | undefined {
+    return this.#ether.mac;
+  }
+
+  counters(): Record<LinkKind, Record<string, number>> {
+    return { ether: this.#ether.counters(), serial: this.#serial.counters() };
+  }
+
+  /** Takes over what can change while the card runs. */
+  reload(settings: NodeSettings, keyring: Keyring): void {
+    this.#settings = settings;
+    this.#keyring = keyring;
+    this.#step({ kind: "reloaded", settings });
+  }
+
+  /** Says goodbye on both links and closes them. */
+  async leave(reason: "stop" | "restart" | "maintenance" | "upgrade"): Promise<void> {
+    this.#step({ kind: "leave", reason });
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await Promise.all([this.#ether.close(), this.#serial.close(drainMs)]);
+  }
+
+  #onFrame(link: LinkKind, bytes: Uint8Array): void {
+    const frame = decodeFrame(link, this.#keyring, this.#identity.system, bytes);
+    if (isMalformed(frame)) return this.#step({ kind: "malformed", link, reason: frame.malformed });
+    this.#step({ kind: "heard", link, frame });
+  }
+
+  #onPort(input: Input & { readonly link: LinkKind }): void {
+    this.#ports[input.link] = input;
+    this.#step(input);
+  }
+
+  #step(input: Input): void {
+    if (this.#isClosed) return;
+    for (const effect of this.#node.step(performance.now(), input)) this.#perform(effect);
+    this.#arm();
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case "send": {
+        const { system, card: from, incarnation } = this.#identity;
+        const { link, to, sequence, message } = effect;
+        const bytes = encodeFrame(link, this.#keyring, { system, from, to, incarnation, sequence, message });
+        if (link === "ether") this.#ether.send(bytes);
+        else this.#serial.send(bytes);
+        return;
+      }
+      case "sendLldp":
+        return this.#sendLldp(effect.ttlS);
+      case "log":
+        return this.#options.log(effect.level as LogLevel, effect.event, effect.fields);
+      case "reincarnate":
+        return this.#reincarnate(effect.above);
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  #sendLldp(ttlS: number): void {
+    const mac = this.#ether.mac;
+    if (mac === undefined) return;
+    const { card, name, uid, software } = this.#identity;
+    const { interface: interfaceName, systemName } = this.#options;
+    const place = { card, chassis: chassisOf(card), slot: slotOf(card) };
+    this.#ether.sendLldp(encodeLldp({ mac, interfaceName, cardName: name, systemName, ...place, uid, software, ttlS }));
+  }
+
+  /** A new incarnation is a new node: nothing that was believed under the old one is carried over. */
+  #reincarnate(above: number): void {
+    const incarnation = this.#options.nextIncarnation(above);
+    this.#options.log("warn", "new incarnation", { was: this.#identity.incarnation, incarnation });
+    this.#identity = { ...this.#identity, incarnation };
+    this.#node = new Node(this.#identity, this.#settings, performance.now());
+    for (const port of Object.values(this.#ports)) queueMicrotask(() => this.#step(port));
+  }
+
+  /** A timer that is too early only asks again, so it is set anew only when something is due sooner. */
+  #arm(): void {
+    const dueAt = this.#node.deadline();
+    if (dueAt >= this.#armedAt || this.#isClosed) return;
+    clearTimeout(this.#timer);
+    this.#armedAt = dueAt;
+    const waitMs = Math.min(timerMsMax, Math.max(0, dueAt - performance.now()));
+    this.#timer = setTimeout(() => {
+      this.#armedAt = Infinity;
+      if (performance.now() < this.#node.deadline()) this.#arm();
+      else this.#step({ kind: "tick" });
+    }, waitMs);
+  }
+}

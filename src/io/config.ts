@@ -1,0 +1,442 @@
+/**
+ * A card's configuration, proven at the door: `card.json` becomes a `CardConfig` in which everything is resolved, or
+ * the list of all its mistakes, each one line that names the key, the value and what would be right. A profile gives
+ * the heartbeat's figures, `heartbeat` overrides single ones; periods are given in milliseconds, patience in beats,
+ * so that a change of the period keeps its meaning.
+ */
+import { isIP } from "node:net";
+import { dirname, resolve } from "node:path";
+import * as z from "zod";
+import { crc32 } from "../base/crc.ts";
+import { type CardId, cardAt, cardCountMax, chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
+import { nearest } from "../base/nearest.ts";
+import { nameBytesMax } from "../limits.ts";
+import type { LogLevel } from "../node/effect.ts";
+import type { LinkPatience, NodeSettings } from "../node/settings.ts";
+import { readSmallFile } from "./durable-file.ts";
+import { isJsonMistake, type JsonPath, type JsonText, parseJson } from "./json-text.ts";
+import { systemErrorCode, systemErrorText } from "./refusal.ts";
+
+export type Profile = "default" | "fast";
+
+/** A card's configuration with every default filled in, every path absolute and every relation proven. */
+export type CardConfig = {
+  /** The file it came from, absolute. */
+  readonly file: string;
+  readonly system: string;
+  /** The system's number on the wire, 16 bits and never 0: the name's CRC-32, its halves combined. */
+  readonly systemNumber: number;
+  readonly chassis: number;
+  readonly slot: number;
+  readonly card: CardId;
+  readonly name: string;
+  readonly stateDirectory: string;
+  readonly keyFile: string;
+  readonly interface: string;
+  readonly device: string;
+  readonly profile: Profile;
+  readonly node: NodeSettings;
+  /** Where HTTP is served, or `false` for nowhere. */
+  readonly http: { readonly address: string; readonly port: number } | false;
+  /** `auto`: used when permitted, otherwise the card runs without and says so once; `require`: a card without it does not start. */
+  readonly realtime: { readonly mode: "auto" | "require"; readonly priority: number; readonly lockMemory: boolean } | false;
+  readonly watchdog: { readonly device: string; readonly timeoutS: number } | undefined;
+  readonly log: { readonly level: LogLevel };
+};
+
+export type Mistake = {
+  /** The key as a path, "serial.baud"; empty when the file as a whole is meant. */
+  readonly key: string;
+  /** One line for people, the file's name and the place in it included. */
+  readonly line: string;
+};
+
+const configBytesMax = 256 * 1024;
+const heartbeatPeriodMsMax = 10_000;
+const beatsMax = 1_000;
+
+type Beats = { readonly periodMs: number; readonly silentBeats: number; readonly downBeats: number };
+
+const profiles: Readonly<Record<Profile, Readonly<Record<LinkKind, Beats>>>> = {
+  default: {
+    ether: { periodMs: 100, silentBeats: 3, downBeats: 5 },
+    serial: { periodMs: 200, silentBeats: 3, downBeats: 5 },
+  },
+  fast: {
+    ether: { periodMs: 10, silentBeats: 3, downBeats: 5 },
+    serial: { periodMs: 50, silentBeats: 3, downBeats: 5 },
+  },
+};
+
+/** The shortest heartbeat period that can be asked for; on serial the line's budget can lengthen what is asked for. */
+const heartbeatPeriodMsMin: Readonly<Record<LinkKind, number>> = { ether: 5, serial: 10 };
+
+/** What would be right, in words, for each part of the schema. */
+const rights = z.registry<{ right: string }>();
+
+function told<Schema extends z.ZodType>(schema: Schema, right: string, description: string): Schema {
+  const described = schema.describe(description);
+  rights.add(described, { right });
+  return described;
+}
+
+const whole = (min: number, max: number, description: string) =>
+  told(z.int().min(min).max(max), `a whole number from ${min} to ${max}`, description);
+
+const oneOf = <const Words extends readonly string[]>(words: Words, description: string) =>
+  told(z.enum(words), `one of ${words.map((word) => JSON.stringify(word)).join(", ")}`, description);
+
+const path = (fallback: string, description: string) =>
+  told(z.string().regex(/^[^\0]+$/), `a path, such as ${JSON.stringify(fallback)}`, description).default(fallback);
+
+// deno-lint-ignore no-control-regex -- control characters are what it keeps out
+const printable = /^[^\u0000-\u001f\u007f-\u009f]+$/;
+
+const beats = (link: LinkKind) =>
+  told(
+    z.strictObject({
+      periodMs: whole(heartbeatPeriodMsMin[link], heartbeatPeriodMsMax, "Milliseconds between two heartbeats.").optional(),
+      silentBeats: whole(2, beatsMax, "Periods without a heartbeat until a peer's link counts as silent.").optional(),
+      downBeats: whole(3, beatsMax, "Periods without a heartbeat until a peer's link counts as down; more than silentBeats.").optional(),
+    }),
+    'an object, such as {"periodMs": 100, "silentBeats": 3, "downBeats": 5}',
+    `Overrides what the profile says for the ${link === "ether" ? "Ethernet" : "serial"} link.`,
+  ).optional();
+
+const httpObject = z.strictObject({
+  address: told(
+    z.string().refine((text) => isIP(text) !== 0),
+    "an IPv4 or IPv6 address, such as 127.0.0.1, or 0.0.0.0 for all",
+    "The address to listen on.",
+  ).default("127.0.0.1"),
+  port: whole(1, 65_535, "The TCP port to listen on.").default(8421),
+});
+
+const realtimeObject = z.strictObject({
+  mode: oneOf(["auto", "require"], "auto: real-time where it is permitted; require: the card does not start without it.").default("auto"),
+  priority: whole(1, 99, "The SCHED_FIFO priority of the card's threads.").default(20),
+  lockMemory: told(z.boolean(), "true or false", "Whether the card's memory is kept from being paged out.").default(true),
+});
+
+const cardFile = told(
+  z.strictObject({
+    $schema: told(z.string(), "the path of the JSON schema", "For editors; the card does not read it.").optional(),
+    system: told(
+      z.string().regex(/^[a-z0-9-]{1,32}$/),
+      "1 to 32 letters a to z, digits and hyphens",
+      "The system's name, the same on all its cards.",
+    ),
+    chassis: whole(1, chassisCountMax, "The chassis that the card sits in.").default(1),
+    slot: whole(1, slotCountMax, "The card's slot in its chassis."),
+    name: told(
+      z.string().regex(printable).refine((text) => bytesOf(text) <= nameBytesMax),
+      `1 to ${nameBytesMax} bytes of printable text`,
+      "The card's name for people; by default <system>-<chassis>-<slot>.",
+    ).optional(),
+    state: path("state", "The directory that keeps the card's identity, relative to this file."),
+    key: path("system.key", "The system's key file, relative to this file."),
+    ether: told(
+      z.strictObject({
+        interface: told(
+          z.string().regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/),
+          "the name of a network interface, such as eth0 (at most 15 characters)",
+          "The interface of the public link.",
+        ),
+      }),
+      'an object, such as {"interface": "eth0"}',
+      "The public link.",
+    ),
+    serial: told(
+      z.strictObject({
+        device: told(z.string().regex(/^\/[^\0]+$/), "an absolute path, such as /dev/ttyS1", "The tty of the private link."),
+        baud: whole(1_200, 4_000_000, "The line's speed in bits per second, the same on all cards.").default(115_200),
+      }),
+      'an object, such as {"device": "/dev/ttyS1", "baud": 115200}',
+      "The private link, to the serial multiplexor.",
+    ),
+    profile: oneOf(["default", "fast"], "How often heartbeats are sent: default 100 ms Ethernet and 200 ms serial, fast 10 ms and 50 ms.").default("default"),
+    heartbeat: told(
+      z.strictObject({ ether: beats("ether"), serial: beats("serial") }),
+      'an object, such as {"ether": {"periodMs": 50}}',
+      "Overrides of the profile.",
+    ).optional(),
+    cards: told(
+      z.array(told(z.string().regex(/^[1-8]\/[1-8]$/), 'a chassis and a slot, such as "1/3"', "chassis/slot")).min(1).max(cardCountMax),
+      'a list of cards, such as ["1/1", "1/2", "1/3"]',
+      "The cards that should be there, this one included; the absence of one is reported.",
+    ).optional(),
+    http: told(
+      z.union([z.literal(false), httpObject]),
+      'false, or an object such as {"address": "127.0.0.1", "port": 8421}',
+      "Where management requests are served; false for nowhere.",
+    ).prefault({}),
+    realtime: told(
+      z.union([z.literal(false), realtimeObject]),
+      'false, or an object such as {"mode": "auto", "priority": 20, "lockMemory": true}',
+      "Real-time scheduling and memory locking; false for neither.",
+    ).prefault({}),
+    watchdog: told(
+      z.strictObject({
+        device: told(z.string().regex(/^\/[^\0]+$/), "an absolute path, such as /dev/watchdog", "The watchdog device.").default("/dev/watchdog"),
+        timeoutS: whole(1, 600, "Seconds without a sign of life until the hardware resets the card.").default(10),
+      }),
+      'an object, such as {"device": "/dev/watchdog", "timeoutS": 10}',
+      "The hardware watchdog; without this key none is used.",
+    ).optional(),
+    log: told(
+      z.strictObject({ level: oneOf(["debug", "info", "warn", "error"], "The least level that is logged.").default("info") }),
+      'an object, such as {"level": "info"}',
+      "The log, one line of JSON for each event, on standard error.",
+    ).prefault({}),
+  }),
+  "a JSON object",
+  "The configuration of one Cardinal controller card.",
+);
+
+type CardFile = z.output<typeof cardFile>;
+
+/** The configuration in `file`, or everything that is wrong with it. */
+export function readCardConfig(file: string): CardConfig | Mistake[] {
+  const whole = (line: string): Mistake[] => [{ key: "", line: `${file}: ${line}` }];
+  try {
+    const found = readSmallFile(file, configBytesMax);
+    if (found.text !== undefined) return checkCardConfig(found.text, file);
+    if (found.isFile) return whole(`larger than ${configBytesMax / 1024} KiB, which no configuration is`);
+    return whole("not a regular file; give the path of a card.json");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return whole("no such file; `cardinal config example` prints one to start from");
+    return whole(`cannot be read: ${systemErrorText(error)}`);
+  }
+}
+
+export function isMistakes(config: CardConfig | Mistake[]): config is Mistake[] {
+  return Array.isArray(config);
+}
+
+/** The configuration in `text`, read from `file`; relative paths in it start at the file's directory. */
+export function checkCardConfig(text: string, file: string): CardConfig | Mistake[] {
+  const json = parseJson(text);
+  if (isJsonMistake(json)) {
+    return [{ key: "", line: `${file}:${json.place.line}:${json.place.column}: not JSON: found ${json.message}` }];
+  }
+  const parsed = cardFile.safeParse(json.value);
+  const wrong = parsed.success ? [] : parsed.error.issues.flatMap((issue) => wrongsOf(issue, [], json.value));
+  wrong.push(...wrongRelations(json.value, wrong));
+  if (parsed.success && wrong.length === 0) return configOf(parsed.data, resolve(file));
+  return wrong.map(({ path, text }) => ({ key: keyOf(path), line: lineOf(file, json, path, text) }))
+    .filter(({ line }, index, all) => all.findIndex((other) => other.line === line) === index);
+}
+
+/** What `path` is, and what would be right: the tail of a mistake's line. */
+type Wrong = { readonly path: JsonPath; readonly text: string };
+
+function lineOf(file: string, json: JsonText, path: JsonPath, text: string): string {
+  const { line, column } = json.placeOf(path);
+  const key = keyOf(path);
+  return `${file}:${line}:${column}: ${key === "" ? "the configuration" : key} ${text}`;
+}
+
+/** "serial.baud", "cards[2]"; a key that is not a plain word is quoted, so that it stays on one line. */
+function keyOf(path: JsonPath): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === "number") return `${text}[${part}]`;
+    const word = /^[\w$-]{1,64}$/.test(part) ? part : shown(part);
+    return text === "" ? word : `${text}.${word}`;
+  }, "");
+}
+
+function wrongsOf(issue: z.core.$ZodIssue, above: JsonPath, root: unknown): Wrong[] {
+  const path = [...above, ...(issue.path as (string | number)[])];
+  const value = valueAt(root, path);
+  if (issue.code === "unrecognized_keys") {
+    const known = keysAt(path);
+    return issue.keys.map((key) => {
+      const meant = nearest(key, known);
+      const where = path.length === 0 ? "a card's configuration" : keyOf(path);
+      const hint = meant === undefined ? `the keys are ${known.filter((word) => word !== "$schema").join(", ")}` : `did you mean ${meant}?`;
+      return { path: [...path, key], text: `(${shown(valueAt(value, [key]))}) is not a key of ${where}; ${hint}` };
+    });
+  }
+  if (issue.code === "invalid_union" && isObject(value)) {
+    const inObject = issue.errors.find((issues) => issues.every(({ path, code }) => path.length > 0 || code === "unrecognized_keys"));
+    if (inObject !== undefined) return inObject.flatMap((inner) => wrongsOf(inner, path, root));
+  }
+  const right = rightAt(path);
+  return [{ path, text: value === undefined ? `is missing, must be ${right}` : `is ${shown(value)}, must be ${right}` }];
+}
+
+/** Relations between values; each is only looked at when the values themselves are right. */
+function wrongRelations(root: unknown, wrong: readonly Wrong[]): Wrong[] {
+  const found: Wrong[] = [];
+  const isRight = (path: JsonPath) => !wrong.some((other) => path.every((part, index) => index >= other.path.length || other.path[index] === part));
+  const given = <Value>(path: JsonPath, fallback: Value): Value => (valueAt(root, path) as Value | undefined) ?? fallback;
+  if (!isObject(root)) return found;
+
+  if (isRight(["profile"])) {
+    const profile = given<Profile>(["profile"], "default");
+    for (const link of linkKinds) {
+      const base = ["heartbeat", link];
+      if (!isRight(base)) continue;
+      const { silentBeats, downBeats } = { ...profiles[profile][link], ...given<Partial<Beats>>(base, {}) };
+      if (downBeats > silentBeats) continue;
+      const key = valueAt(root, [...base, "downBeats"]) === undefined ? "silentBeats" : "downBeats";
+      found.push({
+        path: [...base, key],
+        text: key === "downBeats"
+          ? `is ${downBeats}, must be more than silentBeats, which is ${silentBeats}`
+          : `is ${silentBeats}, must be less than downBeats, which is ${downBeats} in the profile ${profile}`,
+      });
+    }
+  }
+
+  const placed = isRight(["chassis"]) && isRight(["slot"]) && valueAt(root, ["slot"]) !== undefined;
+  const own = `${given(["chassis"], 1)}/${given(["slot"], 0)}`;
+  const cards = given<string[] | undefined>(["cards"], undefined);
+  if (cards !== undefined && isRight(["cards"])) {
+    cards.forEach((card, index) => {
+      if (cards.indexOf(card) < index) found.push({ path: ["cards", index], text: `is ${shown(card)} for the second time; each card is listed once` });
+    });
+    if (placed && !cards.includes(own)) {
+      found.push({ path: ["cards"], text: `does not list this card, must contain ${shown(own)} (its chassis and slot)` });
+    }
+  }
+
+  const system = valueAt(root, ["system"]);
+  if (placed && isRight(["system"]) && typeof system === "string" && valueAt(root, ["name"]) === undefined) {
+    const name = nameOf(system, given(["chassis"], 1), given(["slot"], 0));
+    if (bytesOf(name) > nameBytesMax) {
+      found.push({ path: ["name"], text: `is missing, and ${shown(name)} is too long for it; must be ${rightAt(["name"])}` });
+    }
+  }
+  return found;
+}
+
+function configOf(file: CardFile, path: string): CardConfig {
+  const directory = dirname(path);
+  const { chassis, slot } = file;
+  const patience = (link: LinkKind): LinkPatience => {
+    const figures = { ...profiles[file.profile][link], ...file.heartbeat?.[link] } as Beats;
+    const { periodMs, silentBeats, downBeats } = figures;
+    return { periodMs, silentAfterMs: periodMs * silentBeats, downAfterMs: periodMs * downBeats };
+  };
+  const card = cardAt(chassis, slot);
+  const expected = file.cards?.map((text) => cardAt(Number(text[0]), Number(text[2]))) ?? [card];
+  return {
+    file: path,
+    system: file.system,
+    systemNumber: systemNumberOf(file.system),
+    chassis,
+    slot,
+    card,
+    name: file.name ?? nameOf(file.system, chassis, slot),
+    stateDirectory: resolve(directory, file.state),
+    keyFile: resolve(directory, file.key),
+    interface: file.ether.interface,
+    device: file.serial.device,
+    profile: file.profile,
+    node: { ether: patience("ether"), serial: patience("serial"), baud: file.serial.baud, expected: expected.sort((a, b) => a - b) },
+    http: file.http,
+    realtime: file.realtime,
+    watchdog: file.watchdog,
+    log: file.log,
+  };
+}
+
+/** 16 bits that stand for a system's name on the wire, never 0. */
+export function systemNumberOf(system: string): number {
+  const crc = crc32(new TextEncoder().encode(system));
+  return ((crc >>> 16) ^ (crc & 0xffff)) || 1;
+}
+
+/** The keys that a running card takes over when it reads its configuration again (SIGHUP). */
+export const reloadableKeys: readonly string[] = ["heartbeat", "profile", "cards", "log", "key"];
+
+/** The changes between two configurations that only a restart brings, one line each; empty when a reload is enough. */
+export function restartLines(running: CardConfig, read: CardConfig): string[] {
+  const fixed = (config: CardConfig): Readonly<Record<string, unknown>> => ({
+    system: config.system,
+    chassis: config.chassis,
+    slot: config.slot,
+    name: config.name,
+    state: config.stateDirectory,
+    "ether.interface": config.interface,
+    "serial.device": config.device,
+    "serial.baud": config.node.baud,
+    http: config.http,
+    realtime: config.realtime,
+    watchdog: config.watchdog,
+  });
+  const before = fixed(running);
+  return Object.entries(fixed(read)).flatMap(([key, value]) => {
+    const [was, is] = [shown(before[key]), shown(value)];
+    return was === is ? [] : [`${key} is ${is} now, the card still runs with ${was}: restart it to take the change over`];
+  });
+}
+
+/** `read`, with everything that a reload cannot change as it is in `running`. */
+export function reloadedConfig(running: CardConfig, read: CardConfig): CardConfig {
+  const { profile, keyFile, log } = read;
+  return { ...running, profile, keyFile, log, node: { ...read.node, baud: running.node.baud, expected: read.node.expected } };
+}
+
+/** The JSON schema (draft 2020-12) of `card.json`. */
+export function configSchema(): unknown {
+  return { title: "Cardinal card.json", ...z.toJSONSchema(cardFile, { io: "input" }) };
+}
+
+/** A small `card.json` that is right as it stands. */
+export const configExample: string = `{
+  "system": "rack-7",
+  "slot": 1,
+  "ether": { "interface": "eth0" },
+  "serial": { "device": "/dev/ttyS1", "baud": 115200 },
+  "cards": ["1/1", "1/2", "1/3"]
+}
+`;
+
+function nameOf(system: string, chassis: number, slot: number): string {
+  return `${system}-${chassis}-${slot}`;
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A value as JSON on one line, cut where it is long. */
+function shown(value: unknown): string {
+  const text = value === undefined ? "absent" : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function valueAt(root: unknown, path: JsonPath): unknown {
+  return path.reduce<unknown>((value, part) => {
+    if (Array.isArray(value)) return value[part as number];
+    return isObject(value) && Object.hasOwn(value, part) ? value[part] : undefined;
+  }, root);
+}
+
+/** The schema at `path` without its defaults; in a union, that of its object. */
+function schemaAt(path: JsonPath): z.core.$ZodType | undefined {
+  const bare = (schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined =>
+    schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional ? bare(schema.unwrap()) : schema;
+  return path.reduce<z.core.$ZodType | undefined>((schema, part) => {
+    const within = schema instanceof z.ZodUnion ? schema.options.find((option) => option instanceof z.ZodObject) : schema;
+    if (within instanceof z.ZodObject) return bare((within.shape as Record<string, z.core.$ZodType>)[part]);
+    return within instanceof z.ZodArray ? bare(within.element) : undefined;
+  }, cardFile);
+}
+
+function rightAt(path: JsonPath): string {
+  const schema = schemaAt(path);
+  return (schema === undefined ? undefined : rights.get(schema as z.ZodType)?.right) ?? "left out";
+}
+
+function keysAt(path: JsonPath): string[] {
+  const schema = schemaAt(path);
+  const within = schema instanceof z.ZodUnion ? schema.options.find((option) => option instanceof z.ZodObject) : schema;
+  return within instanceof z.ZodObject ? Object.keys(within.shape) : [];
+}

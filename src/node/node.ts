@@ -1,0 +1,436 @@
+/**
+ * The node is a card's decisions, composed: frames go through admission to one service by message kind, what the
+ * services conclude climbs upward in layer order, and what is left for the world comes out as effects.
+ *
+ *     frame ─► admission ─► heartbeat (alive?) ─► discovery (who?) ─► alarms, log, status
+ *
+ * It is a function of its list of (now, input): no clock, no randomness, no I/O. The simulator runs this very class.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import { hex } from "../base/hex.ts";
+import { type Address, type CardId, chassisOf, everybody, isCardId, type LinkKind, linkKinds, slotOf } from "../base/ids.ts";
+import { Admission } from "../cluster/admission.ts";
+import { Discovery, type DiscoveryOutput } from "../cluster/discovery.ts";
+import { Heartbeat, type HeartbeatOutput } from "../cluster/heartbeat.ts";
+import { advertPeriodMs, multiplexorUnheardMs, staleGapMs } from "../limits.ts";
+import type { Service } from "../service.ts";
+import { type Frame, frameBytesMax, malformedReasons } from "../wire/frame.ts";
+import type { Message } from "../wire/message.ts";
+import { fragmentsOf, frameFits, Reassembly } from "../wire/reassembly.ts";
+import { wireVersions } from "../wire/version.ts";
+import { Alarms } from "./alarms.ts";
+import type { Effect } from "./effect.ts";
+import type { Input } from "./input.ts";
+import type { Identity, NodeSettings } from "./settings.ts";
+import type { NodeStatus, OwnLinkStatus, PeerLinkStatus, PeerStatus } from "./status.ts";
+
+/** Why an authentic frame was dropped, beside the reasons why bytes are no frame at all. */
+const droppedReasons = ["replayed", "oldIncarnation", "ownIdentity", "fragments"] as const;
+
+/** Our side of one link. */
+type OwnLink = {
+  up: boolean;
+  reason: string;
+  sequence: number;
+  messages: number;
+  accepted: number;
+  readonly dropped: Record<string, number>;
+  readonly reassembly: Reassembly;
+};
+
+function ownLink(): OwnLink {
+  const reasons = [...malformedReasons, ...droppedReasons].map((reason) => [reason, 0]);
+  return { up: false, reason: "not opened yet", sequence: 0, messages: 0, accepted: 0, dropped: Object.fromEntries(reasons), reassembly: new Reassembly() };
+}
+
+export class Node implements Service<Input, Effect> {
+  readonly #identity: Identity;
+  readonly #startedAt: number;
+  #settings: NodeSettings;
+  #state: "running" | "leaving" = "running";
+  readonly #links: Record<LinkKind, OwnLink> = { ether: ownLink(), serial: ownLink() };
+  readonly #admission = new Admission();
+  readonly #heartbeat: Heartbeat;
+  readonly #discovery: Discovery;
+  readonly #alarms = new Alarms();
+  readonly #staleToldAt = new Map<CardId, number>();
+  readonly #late = { count: 0, totalMs: 0, worstMs: 0 };
+  #multiplexorHeardAt = -Infinity;
+  #watchMultiplexorAt = Infinity;
+  /** When the cards that the configuration names should have been heard. */
+  #missAt: number;
+
+  constructor(identity: Identity, settings: NodeSettings, now: number) {
+    this.#identity = identity;
+    this.#settings = settings;
+    this.#startedAt = now;
+    this.#missAt = now + 10 * advertPeriodMs;
+    this.#heartbeat = new Heartbeat(identity.card, settings);
+    this.#discovery = new Discovery(identity.card, identity.nonce);
+    this.#tellSerialLine(now, []);
+  }
+
+  deadline(): number {
+    return Math.min(
+      this.#heartbeat.deadline(),
+      this.#discovery.deadline(),
+      this.#watchMultiplexorAt,
+      this.#missAt,
+      this.#links.ether.reassembly.deadline(),
+      this.#links.serial.reassembly.deadline(),
+    );
+  }
+
+  step(now: number, input: Input): Effect[] {
+    const effects: Effect[] = [];
+    switch (input.kind) {
+      case "heard":
+        this.#onFrame(now, input.link, input.frame, effects);
+        break;
+      case "malformed":
+        this.#drop(input.link, input.reason);
+        break;
+      case "portUp":
+        this.#onPort(now, input.link, true, "", effects);
+        break;
+      case "portDown":
+        this.#onPort(now, input.link, false, input.reason, effects);
+        break;
+      case "leave":
+        this.#onLeave(now, input.reason, effects);
+        break;
+      case "reloaded":
+        this.#onReloaded(now, input.settings, effects);
+        break;
+      case "tick":
+        break;
+      default:
+        return unreachable(input);
+    }
+    this.#runTimers(now, effects);
+    return effects;
+  }
+
+  /** What this node says of itself and its peers at `now`. */
+  status(now: number): NodeStatus {
+    const { card, name, uid, incarnation, software } = this.#identity;
+    const cards = new Set([...this.#heartbeat.cards(), ...this.#settings.expected]);
+    cards.delete(card);
+    return {
+      card,
+      chassis: chassisOf(card),
+      slot: slotOf(card),
+      name,
+      uid: hex(uid),
+      incarnation,
+      software,
+      uptimeMs: Math.round(now - this.#startedAt),
+      state: this.#state,
+      links: { ether: this.#ownLinkStatus("ether"), serial: this.#ownLinkStatus("serial", now) },
+      peers: [...cards].sort((a, b) => a - b).map((peer) => this.#peerStatus(now, peer)),
+      alarms: this.#alarms.list(now),
+      lateTicks: { count: this.#late.count, totalMs: Math.round(this.#late.totalMs), worstMs: Math.round(this.#late.worstMs) },
+    };
+  }
+
+  #onFrame(now: number, link: LinkKind, frame: Frame, effects: Effect[]): void {
+    const own = this.#links[link];
+    if (frame.from === this.#identity.card) return this.#onOwnIdentity(now, link, frame, effects);
+    const verdict = this.#admission.admit(link, frame.from, frame.incarnation, frame.sequence);
+    if (verdict === "replayed" || verdict === "oldIncarnation") {
+      this.#drop(link, verdict);
+      if (verdict === "oldIncarnation" && isCardId(frame.from)) this.#onOldIncarnation(now, link, frame.from, frame, effects);
+      return;
+    }
+    own.accepted++;
+    if (!isCardId(frame.from)) return this.#onMultiplexor(now, link, frame.message, effects);
+
+    const { from, message } = frame;
+    if (verdict === "restarted") {
+      this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "restarted", card: from }), effects);
+      this.#settleDiscovery(now, this.#discovery.step(now, { kind: "restarted", card: from }), effects);
+    }
+    const known = this.#heartbeat.healthOf(from) !== "absent";
+    const beat = message.kind === "heartbeat" ? { beat: message } : {};
+    this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "heard", link, from, ...beat }), effects);
+    if (!known) this.#tellSerialLine(now, effects);
+    if (frame.to === everybody || frame.to === this.#identity.card) this.#onMessage(now, link, frame, message, effects);
+  }
+
+  #onMessage(now: number, link: LinkKind, frame: Frame, message: Message, effects: Effect[]): void {
+    const from = frame.from;
+    assert(isCardId(from), "the multiplexor's messages are handled apart");
+    switch (message.kind) {
+      case "heartbeat":
+        return;
+      case "advert": {
+        const { etherPeriodMs: etherMs, serialPeriodMs: serialMs } = message;
+        this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "periods", card: from, etherMs, serialMs }), effects);
+        const heard = { kind: "advert", link, from, incarnation: frame.incarnation, advert: message } as const;
+        return this.#settleDiscovery(now, this.#discovery.step(now, heard), effects);
+      }
+      case "bye":
+        effects.push({ kind: "log", level: "info", event: "bye", fields: { card: from, reason: message.reason } });
+        return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
+      case "stale":
+        return this.#onStale(now, message.card, message.incarnation, effects);
+      case "fragment": {
+        const whole = this.#links[link].reassembly.take(now, frame, message);
+        if (whole === undefined) return;
+        if ("malformed" in whole) return this.#drop(link, "fragments");
+        return this.#onMessage(now, link, frame, whole, effects);
+      }
+      case "muxReset":
+      case "muxReceipt":
+      case "muxPower":
+        // Only the multiplexor speaks these to cards; from a card they mean nothing to us.
+        return this.#drop(link, "kind");
+      default:
+        return unreachable(message);
+    }
+  }
+
+  #onMultiplexor(now: number, link: LinkKind, message: Message, effects: Effect[]): void {
+    if (link !== "serial") return this.#drop(link, "kind");
+    this.#multiplexorHeardAt = now;
+    this.#watchMultiplexorAt = now + multiplexorUnheardMs;
+    this.#alarms.clear(now, "multiplexor-unheard", "", effects);
+    if (message.kind === "muxPower") {
+      for (const card of this.#heartbeat.cards()) {
+        if ((message.powered & (1 << (slotOf(card) - 1))) !== 0) this.#alarms.clear(now, "power-sense-wrong", `${card}`, effects);
+      }
+      this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "power", powered: message.powered }), effects);
+    }
+  }
+
+  /** A frame that names us as its sender: our own echo, or another card in our slot. */
+  #onOwnIdentity(now: number, link: LinkKind, frame: Frame, effects: Effect[]): void {
+    this.#drop(link, "ownIdentity");
+    const isEcho = frame.incarnation === this.#identity.incarnation && frame.sequence < this.#links[link].sequence;
+    const { message, incarnation, sequence } = frame;
+    const isOurAdvert = message.kind !== "advert" || message.nonce === this.#identity.nonce;
+    if (isEcho && isOurAdvert) return;
+    const twin = { kind: "twin", card: this.#identity.card, incarnation, sequence } as const;
+    this.#settleDiscovery(now, this.#discovery.step(now, twin), effects);
+  }
+
+  #onOldIncarnation(now: number, link: LinkKind, from: CardId, frame: Frame, effects: Effect[]): void {
+    const { incarnation, sequence } = frame;
+    this.#settleDiscovery(now, this.#discovery.step(now, { kind: "twin", card: from, incarnation, sequence }), effects);
+    // While the newest incarnation is alive, the old one is a clone and gets no help to overtake it.
+    const health = this.#heartbeat.healthOf(from);
+    if (health !== "down" && health !== "left") return;
+    if (now - (this.#staleToldAt.get(from) ?? -Infinity) < staleGapMs) return;
+    this.#staleToldAt.set(from, now);
+    const newest = this.#admission.incarnationOf(from);
+    if (newest !== undefined) this.#send(link, from, { kind: "stale", card: from, incarnation: newest }, effects);
+  }
+
+  #onStale(now: number, card: CardId, incarnation: number, effects: Effect[]): void {
+    if (card !== this.#identity.card || incarnation <= this.#identity.incarnation) return;
+    this.#alarms.raise(now, "old-incarnation", "", `this slot was heard with incarnation ${incarnation}, ours is ${this.#identity.incarnation}`, effects);
+    // With another card in our slot a race of incarnations would help nobody: the operator has to take one out.
+    if (!this.#discovery.hasTwin(card)) effects.push({ kind: "reincarnate", above: incarnation });
+  }
+
+  #onPort(now: number, link: LinkKind, up: boolean, reason: string, effects: Effect[]): void {
+    const own = this.#links[link];
+    own.reason = reason;
+    if (own.up === up) return;
+    own.up = up;
+    effects.push({ kind: "log", level: up ? "info" : "warn", event: up ? "port up" : "port down", fields: up ? { link } : { link, reason } });
+    if (up) this.#alarms.clear(now, "port-down", link, effects);
+    else this.#alarms.raise(now, "port-down", link, `our own ${link} port is down: ${reason}`, effects);
+    if (link === "serial") {
+      this.#watchMultiplexorAt = up ? now + multiplexorUnheardMs : Infinity;
+      if (!up) this.#alarms.clear(now, "multiplexor-unheard", "", effects);
+    }
+    this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "port", link, up }), effects);
+    this.#settleDiscovery(now, this.#discovery.step(now, { kind: "port", link, up }), effects);
+  }
+
+  #onLeave(now: number, reason: "stop" | "restart" | "maintenance" | "upgrade", effects: Effect[]): void {
+    if (this.#state === "leaving") return;
+    for (const link of linkKinds) if (this.#links[link].up) this.#send(link, everybody, { kind: "bye", reason }, effects);
+    this.#settleDiscovery(now, this.#discovery.step(now, { kind: "leave" }), effects);
+    this.#state = "leaving";
+  }
+
+  #onReloaded(now: number, settings: NodeSettings, effects: Effect[]): void {
+    this.#settings = settings;
+    this.#missAt = now + 10 * advertPeriodMs;
+    this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "settings", settings }), effects);
+    this.#tellSerialLine(now, effects);
+    effects.push({ kind: "log", level: "info", event: "settings reloaded", fields: {} });
+  }
+
+  /** How many cards share our serial line follows from the configuration and from who was heard. */
+  #tellSerialLine(now: number, effects: Effect[]): void {
+    const chassis = chassisOf(this.#identity.card);
+    const cards = new Set([this.#identity.card, ...this.#settings.expected, ...this.#heartbeat.cards()]);
+    const count = [...cards].filter((card) => chassisOf(card) === chassis).length;
+    const line = { kind: "serialLine", cards: Math.max(2, count), baud: this.#settings.baud } as const;
+    this.#settleDiscovery(now, this.#discovery.step(now, line), effects);
+  }
+
+  #runTimers(now: number, effects: Effect[]): void {
+    if (now >= this.#heartbeat.deadline()) this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "tick" }), effects);
+    if (now >= this.#discovery.deadline()) this.#settleDiscovery(now, this.#discovery.step(now, { kind: "tick" }), effects);
+    for (const link of linkKinds) if (now >= this.#links[link].reassembly.deadline()) this.#links[link].reassembly.expire(now);
+    if (now >= this.#watchMultiplexorAt) {
+      this.#watchMultiplexorAt = Infinity;
+      this.#alarms.raise(now, "multiplexor-unheard", "", "the serial multiplexor is not heard: no fencing over its reset lines, no power sense", effects);
+    }
+    if (now >= this.#missAt) {
+      this.#missAt = Infinity;
+      for (const card of this.#settings.expected) {
+        if (card === this.#identity.card || this.#heartbeat.healthOf(card) !== "absent") continue;
+        this.#alarms.raise(now, "card-absent", `${card}`, `card ${card} is in the configuration and was never heard`, effects);
+      }
+    }
+  }
+
+  #settleHeartbeat(now: number, outputs: HeartbeatOutput[], effects: Effect[]): void {
+    for (const output of outputs) {
+      switch (output.kind) {
+        case "beat":
+          if (this.#state === "running") this.#send(output.link, everybody, output.message, effects);
+          break;
+        case "linkHealth": {
+          const { card, link, was, health, reason } = output;
+          const about = `${card} ${link}`;
+          if (health === "oneWay") this.#alarms.raise(now, "link-one-way", about, `card ${card} is heard on ${link} and does not hear us`, effects);
+          else this.#alarms.clear(now, "link-one-way", about, effects);
+          if (health === "down") this.#alarms.raise(now, "link-down", about, `card ${card} on ${link}: ${reason}`, effects);
+          else if (health === "up") this.#alarms.clear(now, "link-down", about, effects);
+          effects.push({ kind: "log", level: health === "up" ? "info" : "warn", event: "link health", fields: { card, link, was, health, reason } });
+          break;
+        }
+        case "cardHealth": {
+          const { card, was, health, reason } = output;
+          if (was === "absent") this.#alarms.clear(now, "card-absent", `${card}`, effects);
+          if (health === "down") this.#alarms.raise(now, "card-down", `${card}`, `card ${card} is down: ${reason}`, effects);
+          else this.#alarms.clear(now, "card-down", `${card}`, effects);
+          if (health === "left") for (const link of linkKinds) this.#alarms.clear(now, "link-down", `${card} ${link}`, effects);
+          const level = health === "healthy" || health === "left" ? "info" : "warn";
+          effects.push({ kind: "log", level, event: "card health", fields: { card, was, health, reason } });
+          break;
+        }
+        case "late":
+          this.#late.count++;
+          this.#late.totalMs += output.ms;
+          this.#late.worstMs = Math.max(this.#late.worstMs, output.ms);
+          if (this.#watchMultiplexorAt !== Infinity) this.#watchMultiplexorAt += output.ms;
+          effects.push({ kind: "log", level: "debug", event: "late tick", fields: { ms: Math.round(output.ms) } });
+          break;
+        case "powerSenseWrong":
+          this.#alarms.raise(now, "power-sense-wrong", `${output.card}`, `slot ${slotOf(output.card)} is said to have no power and speaks`, effects);
+          break;
+        default:
+          unreachable(output);
+      }
+    }
+  }
+
+  #settleDiscovery(now: number, outputs: DiscoveryOutput[], effects: Effect[]): void {
+    for (const output of outputs) {
+      switch (output.kind) {
+        case "advertise": {
+          const { uid, name, nonce, software } = this.#identity;
+          const { echoes } = output;
+          const etherPeriodMs = this.#heartbeat.periodMs("ether");
+          const serialPeriodMs = this.#heartbeat.periodMs("serial");
+          const { min: wireMin, max: wireMax } = wireVersions;
+          const advert = { kind: "advert", uid, name, nonce, echoes, etherPeriodMs, serialPeriodMs, wireMin, wireMax, software } as const;
+          this.#send(output.link, everybody, advert, effects);
+          break;
+        }
+        case "lldp":
+          effects.push({ kind: "sendLldp", ttlS: output.ttlS });
+          break;
+        case "candidate": {
+          const { card, link, name } = output;
+          effects.push({ kind: "log", level: "info", event: "candidate", fields: { card, link, name } });
+          break;
+        }
+        case "verified":
+          effects.push({ kind: "log", level: "info", event: "verified", fields: { card: output.card, name: output.name } });
+          break;
+        case "duplicate":
+          this.#alarms.raise(now, "duplicate-identity", `${output.card}`, `two cards claim to be card ${output.card}: ${output.evidence}`, effects);
+          break;
+        case "duplicateGone":
+          this.#alarms.clear(now, "duplicate-identity", `${output.card}`, effects);
+          break;
+        default:
+          unreachable(output);
+      }
+    }
+  }
+
+  #send(link: LinkKind, to: Address, message: Message, effects: Effect[]): void {
+    const own = this.#links[link];
+    if (frameFits(link, message)) {
+      effects.push({ kind: "send", link, to, sequence: own.sequence++, message });
+      return;
+    }
+    for (const fragment of fragmentsOf(message, frameBytesMax[link], own.messages++)) {
+      effects.push({ kind: "send", link, to, sequence: own.sequence++, message: fragment });
+    }
+  }
+
+  #drop(link: LinkKind, reason: string): void {
+    const { dropped } = this.#links[link];
+    dropped[reason] = (dropped[reason] ?? 0) + 1;
+  }
+
+  #ownLinkStatus(link: LinkKind, now?: number): OwnLinkStatus {
+    const own = this.#links[link];
+    const multiplexorHeard = now !== undefined && now - this.#multiplexorHeardAt < multiplexorUnheardMs;
+    return {
+      port: own.up ? "up" : "down",
+      ...(own.up ? {} : { reason: own.reason }),
+      sent: own.sequence,
+      accepted: own.accepted,
+      dropped: { ...own.dropped },
+      heartbeatPeriodMs: this.#heartbeat.periodMs(link),
+      ...(now === undefined ? {} : { multiplexor: multiplexorHeard ? "heard" as const : "unheard" as const }),
+    };
+  }
+
+  #peerStatus(now: number, card: CardId): PeerStatus {
+    const health = this.#heartbeat.healthOf(card);
+    const candidate = this.#discovery.candidateOf(card);
+    const incarnation = this.#admission.incarnationOf(card);
+    const isPresent = health !== "down" && health !== "left" && health !== "absent";
+    const verified = isPresent && candidate?.verified === true;
+    const because = !isPresent ? health : candidate === undefined ? "no advert yet" : candidate.because;
+    return {
+      card,
+      chassis: chassisOf(card),
+      slot: slotOf(card),
+      health,
+      candidate: candidate !== undefined,
+      verified,
+      ...(verified ? {} : { unverifiedBecause: because }),
+      ...(candidate === undefined ? {} : { name: candidate.advert.name, uid: hex(candidate.advert.uid), software: candidate.advert.software }),
+      ...(incarnation === undefined ? {} : { incarnation }),
+      links: Object.fromEntries(linkKinds.flatMap((link) => {
+        const status = this.#peerLinkStatus(now, card, link);
+        return status === undefined ? [] : [[link, status]];
+      })),
+    };
+  }
+
+  #peerLinkStatus(now: number, card: CardId, link: LinkKind): PeerLinkStatus | undefined {
+    const view = this.#heartbeat.linkOf(now, card, link);
+    if (view === undefined) return undefined;
+    return {
+      health: view.health,
+      ...(view.health === "up" ? {} : { reason: view.reason }),
+      ...(view.silentForMs === Infinity ? {} : { silentForMs: Math.round(view.silentForMs) }),
+      ticked: view.ticked,
+      ...this.#admission.counts(card, link),
+    };
+  }
+}

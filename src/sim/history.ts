@@ -1,0 +1,192 @@
+/**
+ * What happened in a world, as one running hash and the last lines of it. Two runs of a seed have the same
+ * history exactly when every card got the same inputs at the same instants and ordered the same effects; the
+ * authentication tag of each frame stands for its content.
+ */
+import { unreachable } from "../base/assert.ts";
+import type { Effect } from "../node/effect.ts";
+import type { Input } from "../node/input.ts";
+
+/** Lines kept for the report of a violation. */
+export const historyLinesMax = 40;
+
+/** What the world itself does: faults, starts, stops. */
+export type WorldFact = { readonly fact: string };
+type Happened = Input | Effect | WorldFact;
+type Entry = { readonly at: number; readonly who: string; readonly happened: Happened };
+
+const kindCodes: Record<Input["kind"] | Effect["kind"], number> = {
+  heard: 1,
+  malformed: 2,
+  portUp: 3,
+  portDown: 4,
+  tick: 5,
+  leave: 6,
+  reloaded: 7,
+  send: 16,
+  sendLldp: 17,
+  log: 18,
+  reincarnate: 19,
+};
+
+const double = new Float64Array(1);
+const words = new Uint32Array(double.buffer);
+
+export class History {
+  #low = 0x9e3779b9;
+  #high = 0x85ebca6b;
+  readonly #ring: Entry[] = [];
+  #recorded = 0;
+  readonly #trace: ((line: string) => void) | undefined;
+
+  constructor(trace?: (line: string) => void) {
+    this.#trace = trace;
+  }
+
+  input(at: number, who: string, index: number, input: Input): void {
+    this.#mixInstant(at);
+    this.#mix(index * 32 + kindCodes[input.kind]);
+    switch (input.kind) {
+      case "heard":
+        this.#mix(input.frame.from * 2 + (input.link === "ether" ? 0 : 1));
+        this.#mix(input.frame.incarnation);
+        this.#mix(input.frame.sequence);
+        break;
+      case "malformed":
+      case "portDown":
+        this.#mixText(input.link + input.reason);
+        break;
+      case "portUp":
+        this.#mixText(input.link);
+        break;
+      case "leave":
+        this.#mixText(input.reason);
+        break;
+      case "reloaded":
+      case "tick":
+        break;
+      default:
+        unreachable(input);
+    }
+    this.#record(at, who, input);
+  }
+
+  effect(at: number, who: string, index: number, effect: Effect): void {
+    this.#mix(index * 32 + kindCodes[effect.kind]);
+    switch (effect.kind) {
+      case "send":
+        this.#mix(effect.to * 2 + (effect.link === "ether" ? 0 : 1));
+        this.#mix(effect.sequence);
+        break;
+      case "sendLldp":
+        this.#mix(effect.ttlS);
+        break;
+      case "log":
+        this.#mixText(effect.level + effect.event + JSON.stringify(effect.fields));
+        break;
+      case "reincarnate":
+        this.#mix(effect.above);
+        break;
+      default:
+        unreachable(effect);
+    }
+    this.#record(at, who, effect);
+  }
+
+  /** The last bytes of a frame that went out: its authentication tag. */
+  tag(bytes: Uint8Array): void {
+    const end = bytes.length;
+    for (let index = Math.max(0, end - 8); index < end; index++) this.#mix(bytes[index] as number);
+  }
+
+  fact(at: number, fact: string): void {
+    this.#mixInstant(at);
+    this.#mixText(fact);
+    this.#record(at, "world", { fact });
+  }
+
+  /** 64 bits, as 16 hexadecimal digits. */
+  hash(): string {
+    return finish(this.#low).toString(16).padStart(8, "0") + finish(this.#high).toString(16).padStart(8, "0");
+  }
+
+  /** The last lines, oldest first. */
+  lines(): string[] {
+    const first = Math.max(0, this.#recorded - historyLinesMax);
+    const lines: string[] = [];
+    for (let index = first; index < this.#recorded; index++) lines.push(lineOf(this.#ring[index % historyLinesMax] as Entry));
+    return lines;
+  }
+
+  #record(at: number, who: string, happened: Happened): void {
+    const entry = { at, who, happened };
+    this.#ring[this.#recorded % historyLinesMax] = entry;
+    this.#recorded++;
+    if (this.#trace !== undefined) this.#trace(lineOf(entry));
+  }
+
+  #mixInstant(at: number): void {
+    double[0] = at;
+    this.#mix(words[0] as number);
+    this.#mix(words[1] as number);
+  }
+
+  #mixText(text: string): void {
+    for (let index = 0; index < text.length; index++) this.#mix(text.charCodeAt(index));
+  }
+
+  #mix(word: number): void {
+    this.#low = Math.imul(this.#low ^ word, 0x9e3779b1);
+    this.#low ^= this.#low >>> 15;
+    this.#high = Math.imul((this.#high << 5) ^ (this.#high >>> 27) ^ word, 0x85ebca77);
+  }
+}
+
+/** One hash for several, in their order. */
+export function hashOfHashes(hashes: readonly string[]): string {
+  const history = new History();
+  hashes.forEach((hash, index) => history.fact(index, hash));
+  return history.hash();
+}
+
+function finish(word: number): number {
+  let z = word;
+  z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
+  z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
+  return (z ^ (z >>> 16)) >>> 0;
+}
+
+function lineOf({ at, who, happened }: Entry): string {
+  return `${at.toFixed(3).padStart(12)} ${who.padEnd(8)} ${textOf(happened)}`;
+}
+
+function textOf(happened: Happened): string {
+  if ("fact" in happened) return happened.fact;
+  switch (happened.kind) {
+    case "heard": {
+      const { from, incarnation, sequence, message } = happened.frame;
+      return `heard ${happened.link} ${message.kind} from ${from} incarnation ${incarnation} sequence ${sequence}`;
+    }
+    case "malformed":
+      return `malformed ${happened.link} ${happened.reason}`;
+    case "portUp":
+      return `portUp ${happened.link}`;
+    case "portDown":
+      return `portDown ${happened.link}: ${happened.reason}`;
+    case "tick":
+    case "reloaded":
+      return happened.kind;
+    case "leave":
+      return `leave ${happened.reason}`;
+    case "send":
+      return `-> send ${happened.link} ${happened.message.kind} to ${happened.to} sequence ${happened.sequence}`;
+    case "sendLldp":
+      return `-> sendLldp ttl ${happened.ttlS} s`;
+    case "log":
+      return `-> ${happened.level} ${happened.event} ${JSON.stringify(happened.fields)}`;
+    case "reincarnate":
+      return `-> reincarnate above ${happened.above}`;
+    default:
+      return unreachable(happened);
+  }
+}

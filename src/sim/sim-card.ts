@@ -1,0 +1,132 @@
+/**
+ * A card of the simulated world: its place, its clock, its edge (what lies between the links and the node), and
+ * the node that runs on it. The world moves it; it decides nothing.
+ */
+import type { CardId, LinkKind } from "../base/ids.ts";
+import { lateTickMs, receiveQueueMax } from "../limits.ts";
+import type { Effect } from "../node/effect.ts";
+import type { Input } from "../node/input.ts";
+import type { Identity, NodeSettings } from "../node/settings.ts";
+import type { NodeStatus } from "../node/status.ts";
+import type { Service } from "../service.ts";
+import { SerialDecoder } from "../wire/serial.ts";
+import type { Clock } from "./clock.ts";
+import type { Port } from "./switch.ts";
+import { Witness } from "./witness.ts";
+
+/** What runs on a card: the node, or a variant of it that a test has broken. */
+export interface Program extends Service<Input, Effect> {
+  status(now: number): NodeStatus;
+}
+export type StartProgram = (identity: Identity, settings: NodeSettings, now: number) => Program;
+
+/** What a card that wakes up from a stall gets first. */
+export type WakeOrder = "frames" | "tick";
+
+export type Stall = {
+  readonly until: number;
+  readonly first: WakeOrder;
+  /** A stopped process leaves what finds its queue full to the kernel, which drops the newest; a busy one drops the oldest. */
+  readonly dropsOldest: boolean;
+  readonly waiting: { readonly link: LinkKind; readonly bytes: Uint8Array }[];
+};
+
+/** The card's process, from one start to its end. */
+export type Run = {
+  readonly identity: Identity;
+  readonly program: Program;
+  readonly decoder: SerialDecoder;
+  readonly witness: Witness;
+  /** The node's deadline after its last step, and its clock at that step. */
+  deadline: number;
+  now: number;
+  readonly port: Record<LinkKind, boolean>;
+  stall: Stall | undefined;
+  leaving: boolean;
+};
+
+export class SimCard {
+  readonly index: number;
+  readonly id: CardId;
+  readonly chassis: number;
+  /** The slot whose serial line it has; `undefined` for a card without one. */
+  readonly slot: number | undefined;
+  readonly uid: Uint8Array;
+  readonly label: string;
+  readonly clock: Clock;
+  readonly etherPort: Port;
+  /** A second card that claims the identity of another. */
+  readonly isTwin: boolean;
+  settings: NodeSettings;
+  powered = false;
+  /** Ethernet has carrier, the tty works. */
+  readonly portWorks: Record<LinkKind, boolean>;
+  run: Run | undefined;
+  /** The last incarnation that was given out, as the card's own store remembers it. */
+  incarnation: number;
+  /** Starts under way; a later one, or an end of power, makes an earlier one void. */
+  starts = 0;
+  /** When the next tick is due, in the world's time. */
+  tickAt = Infinity;
+
+  constructor(options: Pick<SimCard, "index" | "id" | "chassis" | "slot" | "uid" | "label" | "clock" | "etherPort" | "isTwin" | "settings" | "incarnation">) {
+    this.index = options.index;
+    this.id = options.id;
+    this.chassis = options.chassis;
+    this.slot = options.slot;
+    this.uid = options.uid;
+    this.label = options.label;
+    this.clock = options.clock;
+    this.etherPort = options.etherPort;
+    this.isTwin = options.isTwin;
+    this.settings = options.settings;
+    this.incarnation = options.incarnation;
+    this.portWorks = { ether: true, serial: options.slot !== undefined };
+  }
+
+  begin(identity: Identity, start: StartProgram, at: number): Run {
+    const now = this.clock.localAt(at);
+    const program = start(identity, this.settings, now);
+    const run: Run = {
+      identity,
+      program,
+      decoder: new SerialDecoder(),
+      witness: new Witness(this.id, now),
+      deadline: program.deadline(),
+      now,
+      port: { ether: false, serial: false },
+      stall: undefined,
+      leaving: false,
+    };
+    this.run = run;
+    this.tickAt = Infinity;
+    return run;
+  }
+
+  end(): void {
+    this.run = undefined;
+    this.tickAt = Infinity;
+  }
+}
+
+/** Bytes that wait in a tty that nobody reads. */
+const ttyBytesMax = 4_096;
+
+/** Keeps what comes in for a card that is stalled, within the bounds that its queues have. */
+export function keepWaiting(stall: Stall, link: LinkKind, bytes: Uint8Array): void {
+  const { waiting, dropsOldest } = stall;
+  let used = 0;
+  for (const item of waiting) if (item.link === link) used += link === "ether" ? 1 : item.bytes.length;
+  const needed = link === "ether" ? 1 : bytes.length;
+  const most = link === "ether" ? receiveQueueMax : ttyBytesMax;
+  if (used + needed > most) {
+    if (!dropsOldest) return;
+    waiting.splice(waiting.findIndex((item) => item.link === link), 1);
+  }
+  waiting.push({ link, bytes });
+}
+
+/** Whether a step this late is late by the node's own rule. */
+export function isLate(lateMs: number): boolean {
+  return lateMs > lateTickMs;
+}
