@@ -170,7 +170,7 @@ export class Node implements Service<Input, Effect> {
         return this.#settleDiscovery(now, this.#discovery.step(now, heard), effects);
       }
       case "bye":
-        effects.push({ kind: "log", level: "info", event: "bye", fields: { card: from, reason: message.reason } });
+        effects.push({ kind: "log", level: "info", event: "bye", fields: { peer: from, reason: message.reason } });
         return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
       case "stale":
         return this.#onStale(now, message.card, message.incarnation, effects);
@@ -303,7 +303,8 @@ export class Node implements Service<Input, Effect> {
           else this.#alarms.clear(now, "link-one-way", about, effects);
           if (health === "down") this.#alarms.raise(now, "link-down", about, `card ${card} on ${link}: ${reason}`, effects);
           else if (health === "up") this.#alarms.clear(now, "link-down", about, effects);
-          effects.push({ kind: "log", level: health === "up" ? "info" : "warn", event: "link health", fields: { card, link, was, health, reason } });
+          const level = health === "silent" || health === "down" || health === "oneWay" ? "warn" : "info";
+          effects.push({ kind: "log", level, event: "link health", fields: { peer: card, link, was, health, reason } });
           break;
         }
         case "cardHealth": {
@@ -312,8 +313,8 @@ export class Node implements Service<Input, Effect> {
           if (health === "down") this.#alarms.raise(now, "card-down", `${card}`, `card ${card} is down: ${reason}`, effects);
           else this.#alarms.clear(now, "card-down", `${card}`, effects);
           if (health === "left") for (const link of linkKinds) this.#alarms.clear(now, "link-down", `${card} ${link}`, effects);
-          const level = health === "healthy" || health === "left" ? "info" : "warn";
-          effects.push({ kind: "log", level, event: "card health", fields: { card, was, health, reason } });
+          const level = health === "suspect" || health === "down" || was === "healthy" && health === "degraded" ? "warn" : "info";
+          effects.push({ kind: "log", level, event: "card health", fields: { peer: card, was, health, reason } });
           break;
         }
         case "late":
@@ -350,11 +351,11 @@ export class Node implements Service<Input, Effect> {
           break;
         case "candidate": {
           const { card, link, name } = output;
-          effects.push({ kind: "log", level: "info", event: "candidate", fields: { card, link, name } });
+          effects.push({ kind: "log", level: "info", event: "candidate", fields: { peer: card, link, name } });
           break;
         }
         case "verified":
-          effects.push({ kind: "log", level: "info", event: "verified", fields: { card: output.card, name: output.name } });
+          effects.push({ kind: "log", level: "info", event: "verified", fields: { peer: output.card, name: output.name } });
           break;
         case "duplicate":
           this.#alarms.raise(now, "duplicate-identity", `${output.card}`, `two cards claim to be card ${output.card}: ${output.evidence}`, effects);
