@@ -13,7 +13,7 @@ export const historyLinesMax = 40;
 /** What the world itself does: faults, starts, stops. */
 export type WorldFact = { readonly fact: string };
 type Happened = Input | Effect | WorldFact;
-type Entry = { readonly at: number; readonly who: string; readonly happened: Happened };
+type Entry = { at: number; who: string; happened: Happened };
 
 const kindCodes: Record<Input["kind"] | Effect["kind"], number> = {
   heard: 1,
@@ -35,7 +35,8 @@ const words = new Uint32Array(double.buffer);
 export class History {
   #low = 0x9e3779b9;
   #high = 0x85ebca6b;
-  readonly #ring: Entry[] = [];
+  /** The last entries, each place written over and over. */
+  readonly #ring: Entry[] = Array.from({ length: historyLinesMax }, () => ({ at: 0, who: "", happened: { fact: "" } }));
   #recorded = 0;
   readonly #trace: ((line: string) => void) | undefined;
 
@@ -119,9 +120,10 @@ export class History {
   }
 
   #record(at: number, who: string, happened: Happened): void {
-    const entry = { at, who, happened };
-    this.#ring[this.#recorded % historyLinesMax] = entry;
-    this.#recorded++;
+    const entry = this.#ring[this.#recorded++ % historyLinesMax] as Entry;
+    entry.at = at;
+    entry.who = who;
+    entry.happened = happened;
     if (this.#trace !== undefined) this.#trace(lineOf(entry));
   }
 

@@ -5,15 +5,17 @@
 import type { Input } from "../node/input.ts";
 import type { Keyring } from "../wire/auth.ts";
 import { decodeFrame, type Frame, isMalformed, type Malformed } from "../wire/frame.ts";
-import { SerialDecoder } from "../wire/serial.ts";
-import { decodeLine, isOneFrame } from "./multiplexor.ts";
+import { SerialDecoder, type SerialItem } from "../wire/serial.ts";
+import { isOneFrame } from "./multiplexor.ts";
+
+type Heard = Extract<Input, { kind: "heard" | "malformed" }>;
 
 export class Reader {
   readonly #keyring: Keyring;
   readonly #system: number;
-  readonly #ether = new WeakMap<Uint8Array, Input>();
-  readonly #lines = new WeakMap<Uint8Array, Frame | Malformed>();
-  readonly #serial = new WeakMap<Uint8Array, Input>();
+  readonly #ether = new WeakMap<Uint8Array, Heard>();
+  readonly #lines = new WeakMap<Uint8Array, Heard>();
+  readonly #lineDecoder = new SerialDecoder();
 
   constructor(keyring: Keyring, system: number) {
     this.#keyring = keyring;
@@ -22,40 +24,39 @@ export class Reader {
 
   /** What an Ethernet payload tells a node. */
   ether(bytes: Uint8Array): Input {
-    let input = this.#ether.get(bytes);
-    if (input === undefined) {
-      input = inputOf("ether", decodeFrame("ether", this.#keyring, this.#system, bytes));
-      this.#ether.set(bytes, input);
+    let heard = this.#ether.get(bytes);
+    if (heard === undefined) {
+      heard = this.#read("ether", bytes);
+      this.#ether.set(bytes, heard);
     }
-    return input;
+    return heard;
   }
 
   /** What one whole frame on the serial line is, zeros included. */
   line(bytes: Uint8Array): Frame | Malformed {
-    let frame = this.#lines.get(bytes);
-    if (frame === undefined) {
-      frame = decodeLine(this.#keyring, this.#system, bytes);
-      this.#lines.set(bytes, frame);
-    }
-    return frame;
+    const heard = this.#line(bytes);
+    return heard.kind === "heard" ? heard.frame : { malformed: heard.reason };
   }
 
   /** What the next bytes of the serial line tell a node whose decoder has taken all bytes before. */
   serial(decoder: SerialDecoder, bytes: Uint8Array): readonly Input[] {
-    if (decoder.idle && isOneFrame(bytes)) {
-      let input = this.#serial.get(bytes);
-      if (input === undefined) {
-        input = inputOf("serial", this.line(bytes));
-        this.#serial.set(bytes, input);
-      }
-      return [input];
-    }
-    return decoder.push(bytes).map((item) =>
-      inputOf("serial", item instanceof Uint8Array ? decodeFrame("serial", this.#keyring, this.#system, item) : item)
-    );
+    if (decoder.idle && isOneFrame(bytes)) return [this.#line(bytes)];
+    return decoder.push(bytes).map((item) => this.#read("serial", item));
   }
-}
 
-function inputOf(link: "ether" | "serial", frame: Frame | Malformed): Input {
-  return isMalformed(frame) ? { kind: "malformed", link, reason: frame.malformed } : { kind: "heard", link, frame };
+  #line(bytes: Uint8Array): Heard {
+    let heard = this.#lines.get(bytes);
+    if (heard === undefined) {
+      const [item] = this.#lineDecoder.push(bytes);
+      this.#lineDecoder.reset();
+      heard = this.#read("serial", item ?? { malformed: "framing" });
+      this.#lines.set(bytes, heard);
+    }
+    return heard;
+  }
+
+  #read(link: "ether" | "serial", item: SerialItem): Heard {
+    const frame = item instanceof Uint8Array ? decodeFrame(link, this.#keyring, this.#system, item) : item;
+    return isMalformed(frame) ? { kind: "malformed", link, reason: frame.malformed } : { kind: "heard", link, frame };
+  }
 }

@@ -3,7 +3,7 @@
  * the node that runs on it. The world moves it; it decides nothing.
  */
 import type { CardId, LinkKind } from "../base/ids.ts";
-import { lateTickMs, receiveQueueMax } from "../limits.ts";
+import { receiveQueueMax } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
 import type { Identity, NodeSettings } from "../node/settings.ts";
@@ -68,8 +68,15 @@ export class SimCard {
   starts = 0;
   /** When the next tick is due, in the world's time. */
   tickAt = Infinity;
+  /** The node's deadline that the tick was made for; a later one is found when the tick is there. */
+  tickFor = Infinity;
 
-  constructor(options: Pick<SimCard, "index" | "id" | "chassis" | "slot" | "uid" | "label" | "clock" | "etherPort" | "isTwin" | "settings" | "incarnation">) {
+  constructor(
+    options: Pick<
+      SimCard,
+      "index" | "id" | "chassis" | "slot" | "uid" | "label" | "clock" | "etherPort" | "isTwin" | "settings" | "incarnation"
+    >,
+  ) {
     this.index = options.index;
     this.id = options.id;
     this.chassis = options.chassis;
@@ -100,12 +107,14 @@ export class SimCard {
     };
     this.run = run;
     this.tickAt = Infinity;
+    this.tickFor = Infinity;
     return run;
   }
 
   end(): void {
     this.run = undefined;
     this.tickAt = Infinity;
+    this.tickFor = Infinity;
   }
 }
 
@@ -124,9 +133,4 @@ export function keepWaiting(stall: Stall, link: LinkKind, bytes: Uint8Array): vo
     waiting.splice(waiting.findIndex((item) => item.link === link), 1);
   }
   waiting.push({ link, bytes });
-}
-
-/** Whether a step this late is late by the node's own rule. */
-export function isLate(lateMs: number): boolean {
-  return lateMs > lateTickMs;
 }

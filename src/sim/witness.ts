@@ -30,7 +30,7 @@ export class SenderWitness {
 }
 
 /** What the node said of a peer when it was last asked. */
-export type SaidOfPeer = { health: CardHealth; verified: boolean; readonly links: Partial<Record<LinkKind, LinkHealth>> };
+export type SaidOfPeer = { health: CardHealth; readonly links: Partial<Record<LinkKind, LinkHealth>> };
 
 export class Witness {
   readonly card: CardId;

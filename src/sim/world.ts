@@ -8,28 +8,588 @@
  *                                         faults, from the seed
  *
  * Invariants: whatever happens follows from the options, so a seed replays byte for byte; the checkers see every
- * step of every card after it was made; a card's clock never goes back.
+ * step of every card right after it; a card's clock never goes back.
  */
 import { assert } from "../base/assert.ts";
-import { type Address, cardAt, type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
+import { type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
-import { keyBytes, serialBitsPerByte, serialHeartbeatBytesMax, serialHeartbeatLoadMax, uidBytes } from "../limits.ts";
+import { keyBytes, uidBytes } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
 import { Node } from "../node/node.ts";
-import type { NodeSettings, NodeStatus } from "../node/status-and-settings.ts";
-import { Keyring } from "../wire/auth.ts";
+import type { NodeSettings } from "../node/settings.ts";
+import type { NodeStatus } from "../node/status.ts";
+import { Keyring, tagBytesOf } from "../wire/auth.ts";
 import { encodeFrame } from "../wire/frame.ts";
 import type { Message } from "../wire/message.ts";
-import { encodeSerial } from "../wire/serial.ts";
+import { encodeSerial, SerialDecoder, serialPlainBytesMax } from "../wire/serial.ts";
 import { Bus } from "./bus.ts";
 import { Checkers, type Violation } from "./checkers.ts";
 import { Clock } from "./clock.ts";
 import { EventQueue } from "./event-queue.ts";
 import { History } from "./history.ts";
 import type { LineDirection } from "./multiplexor.ts";
-import { calmNoise, Noise, type NoiseRates } from "./noise.ts";
+import { Noise, type NoiseRates } from "./noise.ts";
 import { type ProfileName, profiles } from "./profiles.ts";
 import { Reader } from "./reader.ts";
-import { isLate, keepWaiting, type Run, SimCard, type StartProgram, type WakeOrder } from "./sim-card.ts";
+import { keepWaiting, type Run, SimCard, type Stall, type StartProgram, type WakeOrder } from "./sim-card.ts";
 import { type Port, Switch } from "./switch.ts";
+
+export type WorldOptions = {
+  readonly seed: number;
+  /** The cards that are plugged in at the start, which are also the ones that the configuration names. */
+  readonly cards: readonly CardId[];
+  readonly profile: ProfileName | ((card: CardId) => ProfileName);
+  /** Bits per second of every serial line. */
+  readonly baud: number;
+  /** The cards start within this many milliseconds. */
+  readonly startSpreadMs?: number;
+  /** Runs a card's program; the node, unless a test puts a broken one there. */
+  readonly start?: StartProgram;
+  /** Takes each line of history as it happens. */
+  readonly trace?: (line: string) => void;
+  /** Sees every step, after the checkers. */
+  readonly onStep?: (card: SimCard, at: number, input: Input, effects: readonly Effect[]) => void;
+};
+
+/** From a card's power or reset to the start of its program. */
+export const bootMs = 400;
+/** From the goodbye of a card that leaves to its end. */
+export const leaveMs = 50;
+/** A timer is late by up to this, the grain of the runtimes' timers. */
+export const timerGrainMs = 1;
+const slotNumbers = Array.from({ length: slotCountMax }, (_, index) => index + 1);
+/** Frames of each link that a forger has recorded. */
+const recordedMax = 4_096;
+
+export type TwinIncarnation = "lower" | "same" | "higher";
+/** `key` another system's key; `system` another system with our key; `replay` recorded frames again; `otherLink` recorded on the other link; `garbage` random bytes. */
+export const forgeries = ["key", "system", "replay", "otherLink", "garbage"] as const;
+export type Forgery = typeof forgeries[number];
+
+export class World {
+  readonly options: WorldOptions;
+  readonly system: number;
+  readonly history: History;
+  readonly checkers: Checkers;
+  readonly #prng: Prng;
+  readonly #faultPrng: Prng;
+  readonly #events = new EventQueue<(at: number) => void>();
+  readonly #cards: SimCard[] = [];
+  readonly #onTick: ((at: number) => void)[] = [];
+  readonly #switch: Switch;
+  readonly #buses = new Map<number, Bus>();
+  readonly #keyring: Keyring;
+  readonly #foreignKeyring: Keyring;
+  readonly #reader: Reader;
+  readonly #start: StartProgram;
+  readonly #recorded: Record<LinkKind, Uint8Array[]> = { ether: [], serial: [] };
+  readonly #recordedCount: Record<LinkKind, number> = { ether: 0, serial: 0 };
+  /** Bytes that no card may take for a frame. */
+  readonly #forgeries = new WeakSet<Uint8Array>();
+  #orders = 0;
+  #at = 0;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.#prng = new Prng(options.seed);
+    this.#faultPrng = new Prng(options.seed ^ 0x5f356495);
+    this.system = this.#prng.below(0x10000);
+    this.#keyring = new Keyring([this.#bytes(keyBytes)]);
+    this.#foreignKeyring = new Keyring([this.#bytes(keyBytes)]);
+    this.#reader = new Reader(this.#keyring, this.system);
+    this.#start = options.start ?? ((identity, settings, now) => new Node(identity, settings, now));
+    this.history = new History(options.trace);
+    this.checkers = new Checkers(this);
+    this.#switch = new Switch(this.#faultPrng, (at, bytes, ports) => this.#events.push(at, (then) => this.#onEther(then, bytes, ports)));
+    for (const id of options.cards) this.#bus(chassisOf(id));
+    for (const id of options.cards) {
+      const card = this.#plug(id, slotOf(id), 0, false);
+      this.#powerOn(card, this.#prng.unit() * (options.startSpreadMs ?? 200));
+    }
+  }
+
+  /** The world's time in milliseconds from its beginning. */
+  get at(): number {
+    return this.#at;
+  }
+
+  get violations(): readonly Violation[] {
+    return this.checkers.violations;
+  }
+
+  /** All cards, twins after the cards that the configuration names. */
+  get cards(): readonly SimCard[] {
+    return this.#cards;
+  }
+
+  /** The card of the configuration with this id. */
+  card(id: CardId): SimCard {
+    const card = this.#cards.find((candidate) => candidate.id === id);
+    assert(card !== undefined, `no card ${id} in this world`);
+    return card;
+  }
+
+  /** What a running card says of itself now. */
+  statusOf(card: SimCard): NodeStatus | undefined {
+    return card.run?.program.status(Math.max(card.run.now, card.clock.localAt(this.#at)));
+  }
+
+  busOf(card: SimCard): Bus {
+    return this.#bus(card.chassis);
+  }
+
+  /** Lets time pass, until `until` or the first violation. */
+  runUntil(until: number): void {
+    while (this.checkers.violations.length === 0 && this.#events.nextAt() <= until) {
+      this.#at = this.#events.nextAt();
+      this.#events.pop()(this.#at);
+    }
+    if (this.checkers.violations.length === 0) this.#at = until;
+  }
+
+  /** Has something done at an instant that is not past. */
+  later(at: number, run: (at: number) => void): void {
+    this.#events.push(at, run);
+  }
+
+  /** Power and card are gone: the slot's sense says so. */
+  pull(card: SimCard): void {
+    this.#end(card, "pulled");
+    card.powered = false;
+    card.starts++;
+    this.#settlePort(card);
+    if (card.slot !== undefined) this.#bus(card.chassis).tell(this.#at, { kind: "power", slot: card.slot, power: "absent" });
+  }
+
+  /** The card's program is gone, its power is not: only silence tells. */
+  crash(card: SimCard): void {
+    this.#end(card, "crashed");
+    card.starts++;
+  }
+
+  /** A card that was pulled or crashed starts, with the next incarnation, or with one from a restored state. */
+  insert(card: SimCard, restoredIncarnation?: number): void {
+    if (card.run !== undefined) return;
+    if (restoredIncarnation !== undefined) card.incarnation = restoredIncarnation - 1;
+    this.#powerOn(card, bootMs);
+  }
+
+  /** The card is asked to leave in good order, and its process ends. */
+  leave(card: SimCard, reason: Extract<Input, { kind: "leave" }>["reason"]): void {
+    const { run } = card;
+    if (run === undefined || run.stall !== undefined) return;
+    run.leaving = true;
+    this.#step(card, run, { kind: "leave", reason });
+    this.later(this.#at + leaveMs, () => {
+      if (card.run === run) this.#end(card, "left");
+    });
+  }
+
+  reload(card: SimCard, profile: ProfileName): void {
+    card.settings = { ...card.settings, ...profiles[profile] };
+    const { run } = card;
+    if (run !== undefined && run.stall === undefined) this.#step(card, run, { kind: "reloaded", settings: card.settings });
+  }
+
+  /** The card's process stands still. */
+  stall(card: SimCard, ms: number, first: WakeOrder, dropsOldest: boolean): void {
+    const { run } = card;
+    if (run === undefined || run.stall !== undefined) return;
+    run.stall = { until: this.#at + ms, first, dropsOldest, waiting: [] };
+    const { stall } = run;
+    this.later(stall.until, () => this.#wake(card, run, stall));
+  }
+
+  /** A cable that carries nothing, one way or both, while both its ends believe that it works. */
+  cut(card: SimCard, link: LinkKind, direction: LineDirection | "both"): void {
+    if (link === "ether") {
+      if (direction !== "rx") card.etherPort.cutTx = true;
+      if (direction !== "tx") card.etherPort.cutRx = true;
+    } else if (card.slot !== undefined) {
+      for (const way of ["tx", "rx"] as const) {
+        if (direction === way || direction === "both") {
+          this.#bus(card.chassis).tell(this.#at, { kind: "cut", slot: card.slot, direction: way, cut: true });
+        }
+      }
+    }
+  }
+
+  /** The card's own port: carrier lost or found, the tty gone or back. */
+  setPort(card: SimCard, link: LinkKind, works: boolean): void {
+    if (link === "serial" && card.slot === undefined) return;
+    card.portWorks[link] = works;
+    this.#settlePort(card);
+    const { run } = card;
+    if (run === undefined || run.stall !== undefined || run.port[link] === works) return;
+    this.#tellPort(card, run, link, works ? undefined : "no carrier");
+  }
+
+  /** Ethernet frames from one card no longer reach the other; with `oneWay` only in this direction. */
+  partition(from: SimCard, to: SimCard, oneWay: boolean): void {
+    this.#switch.block(from.etherPort, to.etherPort);
+    if (!oneWay) this.#switch.block(to.etherPort, from.etherPort);
+  }
+
+  setNoise(link: LinkKind, rates: Partial<NoiseRates>): void {
+    if (link === "ether") this.#switch.noise = new Noise({ ...this.#switch.noise.rates, ...rates });
+    else for (const bus of this.#buses.values()) bus.noise = new Noise({ ...bus.noise.rates, ...rates });
+  }
+
+  corruptSerial(card: SimCard, rate: number): void {
+    if (card.slot !== undefined) this.#bus(card.chassis).tell(this.#at, { kind: "corrupt", slot: card.slot, rate });
+  }
+
+  setMultiplexorDead(chassis: number, dead: boolean): void {
+    this.#bus(chassis).tell(this.#at, { kind: "dead", dead });
+  }
+
+  babble(card: SimCard): void {
+    if (card.slot !== undefined) this.#bus(card.chassis).babble(this.#at, card.slot);
+  }
+
+  crossTalk(from: SimCard, into: SimCard, rate: number): void {
+    if (from.slot !== undefined && into.slot !== undefined) this.#bus(from.chassis).crossTalk(from.slot, into.slot, rate);
+  }
+
+  /** Plugs in a second card that claims the identity of `card`, in a free slot of its chassis or on Ethernet alone. */
+  duplicate(card: SimCard, incarnation: TwinIncarnation): void {
+    const taken = this.#cards.filter((other) => other.chassis === card.chassis).map((other) => other.slot);
+    let slot: number | undefined;
+    for (let candidate = slotCountMax; candidate >= 1; candidate--) if (!taken.includes(candidate)) slot = candidate;
+    const difference = { lower: -1, same: 0, higher: 1 }[incarnation];
+    const twin = this.#plug(card.id, slot, Math.max(-1, card.incarnation + difference - 1), true);
+    this.#powerOn(twin, bootMs);
+  }
+
+  /** A card orders the multiplexor to reset a slot of its chassis. */
+  orderReset(by: SimCard, slot: number): void {
+    const { run } = by;
+    if (run === undefined || by.slot === undefined) return;
+    const message = { kind: "muxReset", id: ++this.#orders, slot } as const;
+    const frame = {
+      system: this.system,
+      from: by.id,
+      to: multiplexor,
+      incarnation: run.identity.incarnation,
+      sequence: 0x40000000 + this.#orders,
+      message,
+    } as const;
+    this.#bus(by.chassis).send(this.#at, by.slot, encodeSerial(encodeFrame("serial", this.#keyring, frame)));
+  }
+
+  /** Somebody without the key sends a frame in the name of `card` to everybody on `link`. */
+  forge(forgery: Forgery, link: LinkKind, card: SimCard): void {
+    const bytes = this.#forged(forgery, link, card);
+    if (bytes === undefined) return;
+    if (forgery !== "replay") this.#forgeries.add(bytes);
+    if (link === "ether") this.#switch.inject(this.#at, everybody, bytes);
+    else {
+      const bus = this.#bus(card.chassis);
+      const slots = slotNumbers.filter((slot) => bus.multiplexor.powerOf(slot) === "on");
+      if (slots.length > 0) bus.tell(this.#at, { kind: "bytes", slot: this.#faultPrng.pick(slots), bytes });
+    }
+  }
+
+  /** Ends all faults of links and clocks; who stopped stays stopped. */
+  heal(): void {
+    this.#switch.heal();
+    for (const bus of this.#buses.values()) bus.heal(this.#at);
+    for (const card of this.#cards) {
+      if (card.run?.stall !== undefined) this.#wake(card, card.run, card.run.stall);
+      for (const link of linkKinds) this.setPort(card, link, link === "ether" || card.slot !== undefined);
+    }
+  }
+
+  /** Takes the twins out and starts every card that has stopped. */
+  revive(): void {
+    for (const card of this.#cards) {
+      if (card.isTwin) this.pull(card);
+      else if (card.run === undefined || card.run.leaving) {
+        this.#end(card, "restarted");
+        this.#powerOn(card, bootMs);
+      }
+    }
+  }
+
+  #bytes(length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    for (let index = 0; index < length; index++) bytes[index] = this.#prng.bits();
+    return bytes;
+  }
+
+  #bus(chassis: number): Bus {
+    let bus = this.#buses.get(chassis);
+    if (bus === undefined) {
+      const options = {
+        chassis,
+        system: this.system,
+        keyring: this.#keyring,
+        baud: this.options.baud,
+        incarnation: 1,
+        prng: this.#faultPrng,
+        decode: (line: Uint8Array) => this.#reader.line(line),
+      };
+      bus = new Bus(
+        options,
+        {
+          later: (at, run) => this.later(at, run),
+          onBytes: (at, _chassis, slot, bytes) => this.#onSerial(at, chassis, slot, bytes),
+          onReset: (_at, _chassis, slot) => this.#onReset(chassis, slot),
+        },
+        this.#faultPrng,
+        this.#at,
+      );
+      this.#buses.set(chassis, bus);
+    }
+    return bus;
+  }
+
+  #plug(id: CardId, slot: number | undefined, incarnation: number, isTwin: boolean): SimCard {
+    const index = this.#cards.length;
+    const { profile, cards, baud } = this.options;
+    const settings: NodeSettings = { ...profiles[typeof profile === "string" ? profile : profile(id)], baud, expected: cards };
+    const card = new SimCard({
+      index,
+      id,
+      chassis: chassisOf(id),
+      slot,
+      uid: this.#bytes(uidBytes),
+      label: isTwin ? `twin ${id}` : `card ${id}`,
+      clock: new Clock(this.#prng),
+      etherPort: this.#switch.addPort(index, id),
+      isTwin,
+      settings,
+      incarnation,
+    });
+    this.#cards.push(card);
+    this.#onTick.push((at) => this.#tick(card, at));
+    return card;
+  }
+
+  #powerOn(card: SimCard, afterMs: number): void {
+    card.powered = true;
+    this.#settlePort(card);
+    if (card.slot !== undefined) this.#bus(card.chassis).tell(this.#at, { kind: "power", slot: card.slot, power: "on" });
+    const start = ++card.starts;
+    this.later(this.#at + afterMs, () => {
+      if (card.starts === start && card.powered && card.run === undefined) this.#begin(card, this.#prng.bits());
+    });
+  }
+
+  #settlePort(card: SimCard): void {
+    card.etherPort.attached = card.powered && card.portWorks.ether;
+  }
+
+  /** A new node, at the card's start or, with the nonce that it had, when the process gives itself a new incarnation. */
+  #begin(card: SimCard, nonce: number): void {
+    card.incarnation++;
+    const { id, uid, incarnation } = card;
+    const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim" };
+    const run = card.begin(identity, this.#start, this.#at);
+    this.history.fact(this.#at, `${card.label} starts with incarnation ${incarnation}`);
+    this.checkers.onStart(card);
+    this.later(this.#at, () => {
+      for (const link of linkKinds) if (card.run === run) this.#tellPort(card, run, link, card.portWorks[link] ? undefined : "not there");
+    });
+  }
+
+  #end(card: SimCard, how: string): void {
+    const { run } = card;
+    if (run === undefined) return;
+    card.end();
+    this.history.fact(this.#at, `${card.label} ${how}`);
+    this.checkers.onEnd(card);
+  }
+
+  #tellPort(card: SimCard, run: Run, link: LinkKind, reason: string | undefined): void {
+    run.port[link] = reason === undefined;
+    if (reason === undefined) run.decoder.reset();
+    this.#step(card, run, reason === undefined ? { kind: "portUp", link } : { kind: "portDown", link, reason });
+  }
+
+  #onReset(chassis: number, slot: number): void {
+    const card = this.#cards.find((candidate) => candidate.chassis === chassis && candidate.slot === slot);
+    if (card !== undefined) {
+      this.#end(card, "reset by the multiplexor");
+      this.#powerOn(card, bootMs);
+    }
+    this.#bus(chassis).tell(this.#at, { kind: "resetDone", slot, stopped: card !== undefined });
+  }
+
+  #onEther(at: number, bytes: Uint8Array, ports: readonly Port[]): void {
+    for (const port of ports) {
+      const card = this.#cards[port.index] as SimCard;
+      const { run } = card;
+      if (run === undefined || !run.port.ether) continue;
+      if (run.stall !== undefined) keepWaiting(run.stall, "ether", bytes);
+      else this.#hearEther(at, card, run, bytes);
+    }
+  }
+
+  #onSerial(at: number, chassis: number, slot: number, bytes: Uint8Array): void {
+    for (const card of this.#cards) {
+      if (card.slot !== slot || card.chassis !== chassis) continue;
+      const { run } = card;
+      if (run === undefined || !run.port.serial) continue;
+      if (run.stall !== undefined) keepWaiting(run.stall, "serial", bytes);
+      else this.#hearSerial(at, card, run, bytes);
+    }
+  }
+
+  #hearEther(at: number, card: SimCard, run: Run, bytes: Uint8Array): void {
+    const input = this.#reader.ether(bytes);
+    if (this.#forgeries.has(bytes)) this.checkers.onForged(card, input);
+    this.#stepAt(at, card, run, input);
+  }
+
+  #hearSerial(at: number, card: SimCard, run: Run, bytes: Uint8Array): void {
+    for (const input of this.#reader.serial(run.decoder, bytes)) {
+      if (this.#forgeries.has(bytes)) this.checkers.onForged(card, input);
+      if (card.run === run) this.#stepAt(at, card, run, input);
+    }
+  }
+
+  #wake(card: SimCard, run: Run, stall: Stall): void {
+    if (card.run !== run || run.stall !== stall) return;
+    run.stall = undefined;
+    this.history.fact(this.#at, `${card.label} wakes up, ${stall.waiting.length} waiting, ${stall.first} first`);
+    const tick = () => {
+      const now = card.clock.localAt(this.#at);
+      if (card.run === run && now >= run.deadline) this.#step(card, run, { kind: "tick" });
+    };
+    if (stall.first === "tick") tick();
+    for (const { link, bytes } of stall.waiting) {
+      if (card.run !== run) return;
+      if (link === "ether") this.#hearEther(this.#at, card, run, bytes);
+      else this.#hearSerial(this.#at, card, run, bytes);
+    }
+    tick();
+    for (const link of linkKinds) {
+      if (card.run === run && run.port[link] !== card.portWorks[link]) {
+        this.#tellPort(card, run, link, card.portWorks[link] ? undefined : "no carrier");
+      }
+    }
+    if (card.run === run) this.#schedule(card, run);
+  }
+
+  #tick(card: SimCard, at: number): void {
+    if (at !== card.tickAt) return;
+    card.tickAt = Infinity;
+    card.tickFor = Infinity;
+    const { run } = card;
+    if (run === undefined || run.stall !== undefined) return;
+    // The way from the card's time to the world's and back is not exact to the last bit.
+    if (card.clock.localAt(at) + 1e-6 < run.deadline) this.#schedule(card, run);
+    else this.#stepAt(at, card, run, { kind: "tick" }, run.deadline);
+  }
+
+  #step(card: SimCard, run: Run, input: Input): void {
+    this.#stepAt(this.#at, card, run, input);
+  }
+
+  #stepAt(at: number, card: SimCard, run: Run, input: Input, notBefore = -Infinity): void {
+    const now = Math.max(card.clock.localAt(at), run.now, notBefore);
+    run.witness.onStep(now, now - run.deadline, card.settings.ether.periodMs);
+    this.history.input(at, card.label, card.index, input);
+    const seen = this.checkers.before(run, now, input);
+    const effects = run.program.step(now, input);
+    run.now = now;
+    run.deadline = run.program.deadline();
+    for (const effect of effects) {
+      this.history.effect(at, card.label, card.index, effect);
+      this.#carryOut(card, run, effect);
+    }
+    this.checkers.after(card, run, at, now, input, effects, seen);
+    this.options.onStep?.(card, at, input, effects);
+    if (card.run === run) this.#schedule(card, run);
+  }
+
+  #schedule(card: SimCard, run: Run): void {
+    if (run.deadline >= card.tickFor || run.deadline === Infinity) return;
+    const at = Math.max(this.#at, card.clock.worldAt(run.deadline)) + this.#prng.unit() * timerGrainMs;
+    card.tickFor = run.deadline;
+    if (at >= card.tickAt) return;
+    card.tickAt = at;
+    this.#events.push(at, this.#onTick[card.index] as (at: number) => void);
+  }
+
+  #carryOut(card: SimCard, run: Run, effect: Effect): void {
+    switch (effect.kind) {
+      case "send":
+        if (run.port[effect.link]) this.#send(card, run, effect);
+        return;
+      case "reincarnate":
+        card.incarnation = Math.max(card.incarnation, effect.above);
+        this.#begin(card, run.identity.nonce);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #send(card: SimCard, run: Run, { link, to, sequence, message }: Extract<Effect, { kind: "send" }>): void {
+    const { system, incarnation } = run.identity;
+    const bytes = encodeFrame(link, this.#keyring, { system, from: card.id, to, incarnation, sequence, message });
+    this.history.tag(bytes);
+    if (link === "ether") {
+      this.#record(link, bytes);
+      this.#switch.transmit(this.#at, card.etherPort, to, bytes);
+      return;
+    }
+    const line = encodeSerial(bytes);
+    this.#record(link, line);
+    this.checkers.onSerialSend(card, this.#at, message, line.length);
+    if (card.slot !== undefined) this.#bus(card.chassis).send(this.#at, card.slot, line);
+  }
+
+  #record(link: LinkKind, bytes: Uint8Array): void {
+    this.#recorded[link][this.#recordedCount[link]++ % recordedMax] = bytes;
+  }
+
+  #forged(forgery: Forgery, link: LinkKind, card: SimCard): Uint8Array | undefined {
+    const prng = this.#faultPrng;
+    const message: Message = { kind: "bye", reason: "stop" };
+    const envelope = {
+      from: card.id,
+      to: everybody,
+      incarnation: card.incarnation + prng.below(3),
+      sequence: prng.below(100_000),
+      message,
+    } as const;
+    const onLink = (keyring: Keyring, system: number) => {
+      const bytes = encodeFrame(link, keyring, { system, ...envelope });
+      return link === "serial" ? encodeSerial(bytes) : bytes;
+    };
+    switch (forgery) {
+      case "key":
+        return onLink(this.#foreignKeyring, this.system);
+      case "system":
+        return onLink(this.#keyring, (this.system + 1) % 0x10000);
+      case "replay":
+        return this.#recorded[link].length === 0 ? undefined : prng.pick(this.#recorded[link]);
+      case "otherLink":
+        return this.#fromOtherLink(link);
+      case "garbage": {
+        const bytes = new Uint8Array(1 + prng.below(200));
+        for (let index = 0; index < bytes.length; index++) bytes[index] = prng.bits();
+        return bytes;
+      }
+    }
+  }
+
+  /** A frame recorded on the one link as it would be sent on the other: a longer tag is cut to what the serial line's readers look at. */
+  #fromOtherLink(link: LinkKind): Uint8Array | undefined {
+    const recorded = this.#recorded[link === "ether" ? "serial" : "ether"];
+    if (recorded.length === 0) return undefined;
+    const bytes = this.#faultPrng.pick(recorded);
+    if (link === "serial") {
+      const envelopeBytes = bytes.length - tagBytesOf("ether") - 1;
+      const frame = bytes.slice(0, envelopeBytes + 1 + tagBytesOf("serial"));
+      frame[envelopeBytes] = 0x40 | tagBytesOf("serial");
+      return frame.length <= serialPlainBytesMax ? encodeSerial(frame) : undefined;
+    }
+    const item = new SerialDecoder().push(bytes)[0];
+    return item instanceof Uint8Array ? item : undefined;
+  }
+}

@@ -1,8 +1,7 @@
 /**
- * Frames on Ethernet: the payload after the Ethernet header is exactly one frame as `frame.ts` makes it, followed by
- * the padding, if any, that Ethernet's shortest frame needs. A frame goes to the group of all cards or to one card's address.
+ * Frames on Ethernet: the payload after the Ethernet header is exactly one frame as `frame.ts` makes it, which is
+ * never so short that an interface would pad it. It goes to the group of all cards or to one card's address.
  */
-import { etherTagBytes } from "../limits.ts";
 
 /** Our EtherType: the first of the two that IEEE 802 sets aside for local experiments (IEEE 802, clause 9.2.4). */
 export const etherType = 0x88b5;

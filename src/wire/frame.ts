@@ -39,7 +39,7 @@ export type Malformed = { readonly malformed: MalformedReason };
 /** The largest frame of each link: on Ethernet what a standard MTU holds, on serial what its framing leaves. */
 export const frameBytesMax: Record<LinkKind, number> = { ether: etherFrameBytesMax, serial: serialPlainBytesMax };
 
-/** Ethernet's shortest payload (IEEE 802.3, clause 4A.4.2): an interface fills up what is shorter, and the receiver cannot tell by how much. */
+/** Ethernet's shortest payload (IEEE 802.3): an interface fills up what is shorter, and the receiver cannot tell by how much. */
 const etherPayloadBytesMin = 46;
 
 /** The bytes of a frame for `link`, tag included. */

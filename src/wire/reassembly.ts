@@ -87,8 +87,7 @@ export function messageOfJoined(bytes: Uint8Array): Message | Malformed {
 
 /**
  * The fragments of `message` for frames of at most `bytesMax` bytes: `frameBytesMax` of the link, or less where an
- * interface carries less. `id` is one more than that of the last message that this sender cut for this link, from 0
- * again after 2^32 - 1.
+ * interface carries less. `id` counts the messages that this sender cut for this link; its lowest 32 bits travel.
  */
 export function fragmentsOf(message: Message, bytesMax: number, id: number): Fragment[] {
   return piecesOf(joinedBytes(message), bytesMax, id);
@@ -101,7 +100,7 @@ export function piecesOf(joined: Uint8Array, bytesMax: number, id: number): Frag
   assert(joined.length > 0 && joined.length <= messageBytesMax, `a message has 1 to ${messageBytesMax} bytes, not ${joined.length}`);
   assert(pieceBytes > 0 && count <= fragmentCountMax, `frames of ${bytesMax} bytes are too small for a message of ${joined.length} bytes`);
   return Array.from({ length: count }, (_, index) => {
-    return { kind: "fragment", id, index, count, data: joined.slice(index * pieceBytes, (index + 1) * pieceBytes) };
+    return { kind: "fragment", id: id % 2 ** 32, index, count, data: joined.slice(index * pieceBytes, (index + 1) * pieceBytes) };
   });
 }
 

@@ -1,0 +1,228 @@
+/**
+ * `cardinal run`: one card, composed from its configuration: drivers, card, HTTP, watchdog, signals. SIGTERM and
+ * SIGINT leave in good order; SIGHUP reads again what a running card can take over.
+ */
+import { randomBytes } from "node:crypto";
+import { writeSync } from "node:fs";
+import process from "node:process";
+import { nativeDrivers } from "../drivers/native.ts";
+import { hex } from "../src/base/hex.ts";
+import { Card } from "../src/io/card.ts";
+import { type CardConfig, isMistakes, readCardConfig, reloadedConfig, restartLines } from "../src/io/config.ts";
+import { nextIncarnation, readUid } from "../src/io/identity.ts";
+import { readKeyFile, secretsOf } from "../src/io/key-file.ts";
+import { createLogger, type Logger } from "../src/io/log.ts";
+import type { Drivers, Watchdog } from "../src/io/ports.ts";
+import { isRefusal, type Refusal } from "../src/io/refusal.ts";
+import type { Identity } from "../src/node/settings.ts";
+import type { CardStatus } from "../src/node/status.ts";
+import { softwareVersion } from "../src/version.ts";
+import { Keyring } from "../src/wire/auth.ts";
+
+const exitLeft = 0;
+const exitFailed = 1;
+const exitConfiguration = 78;
+
+/** Feeds of the watchdog within its time-out. */
+const feedsPerTimeout = 4;
+
+/**
+ * Runs the card that `configFile` describes until it is told to leave; gives the process's exit code. `say` takes
+ * what is wrong before there is a log, a line at a time.
+ */
+export async function runCard(configFile: string, say: (line: string) => void): Promise<number> {
+  const config = readCardConfig(configFile);
+  if (isMistakes(config)) {
+    for (const { line } of config) say(line);
+    return exitConfiguration;
+  }
+  const keyring = readKeyring(config);
+  if (isRefusal(keyring)) {
+    say(keyring.message);
+    return exitConfiguration;
+  }
+  const identity = readIdentity(config);
+  if (isRefusal(identity)) {
+    say(identity.message);
+    return exitFailed;
+  }
+  try {
+    const running = new RunningCard(config, identity, keyring);
+    return await running.untilLeft();
+  } catch (error) {
+    say((error as Error).message);
+    return exitFailed;
+  }
+}
+
+function readKeyring(config: CardConfig): Keyring | Refusal {
+  const file = readKeyFile(config.keyFile);
+  return isRefusal(file) ? file : new Keyring(secretsOf(file));
+}
+
+function readIdentity(config: CardConfig): Identity | Refusal {
+  const uid = readUid(config.stateDirectory);
+  if (isRefusal(uid)) return uid;
+  const incarnation = nextIncarnation(config.stateDirectory);
+  if (isRefusal(incarnation)) return incarnation;
+  const nonce = new DataView(Uint8Array.from(randomBytes(4)).buffer).getUint32(0);
+  const { systemNumber: system, card, name } = config;
+  return { system, card, incarnation, uid, name, nonce, software: softwareVersion };
+}
+
+class RunningCard {
+  #config: CardConfig;
+  readonly #logger: Logger;
+  readonly #drivers: Drivers;
+  readonly #card: Card;
+  readonly #isRealtime: boolean;
+  readonly #startedAt = new Date();
+  readonly #cpuAtStart = process.cpuUsage();
+  readonly #clockAtStart = performance.now();
+  #watchdog: Watchdog | undefined;
+  #feeding: ReturnType<typeof setInterval> | undefined;
+
+  constructor(config: CardConfig, identity: Identity, keyring: Keyring) {
+    this.#config = config;
+    this.#logger = createLogger({
+      card: config.card,
+      level: config.log.level,
+      write: (line) => writeSync(2, line),
+      wallClock: Date.now,
+    });
+    this.#drivers = nativeDrivers(config.stateDirectory);
+    this.#isRealtime = this.#enterRealtime();
+    this.#openWatchdog();
+    this.#card = new Card({
+      drivers: this.#drivers,
+      systemName: config.system,
+      identity,
+      settings: config.node,
+      keyring,
+      interface: config.interface,
+      device: config.device,
+      log: this.#logger.log,
+      nextIncarnation: (above) => {
+        const incarnation = nextIncarnation(config.stateDirectory, { atLeast: above + 1 });
+        if (isRefusal(incarnation)) throw new Error(incarnation.message);
+        return incarnation;
+      },
+    });
+    this.#logger.log("info", "started", {
+      version: softwareVersion,
+      system: config.system,
+      slot: `${config.chassis}/${config.slot}`,
+      incarnation: identity.incarnation,
+      uid: hex(identity.uid),
+      profile: config.profile,
+      realtime: this.#isRealtime,
+    });
+  }
+
+  /** Serves until a signal says that the card is to leave. */
+  async untilLeft(): Promise<number> {
+    const server = await this.#serve();
+    const onHup = () => this.#reload();
+    process.on("SIGHUP", onHup);
+    const signal = await new Promise<string>((resolve) => {
+      for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
+    });
+    this.#logger.log("info", "leaving", { signal });
+    await this.#card.leave("stop");
+    await server?.close();
+    clearInterval(this.#feeding);
+    this.#watchdog?.close({ disarm: true });
+    process.off("SIGHUP", onHup);
+    this.#logger.log("info", "left", {});
+    return exitLeft;
+  }
+
+  async #serve(): Promise<{ close(): Promise<void> } | undefined> {
+    const { http } = this.#config;
+    if (http === false) return undefined;
+    // Loaded only by a card that serves: half of the program's memory is HTTP's.
+    const [{ createApp }, { serve }] = await Promise.all([import("../src/api/app.ts"), import("../src/api/serve.ts")]);
+    try {
+      const server = await serve(createApp({ status: () => this.#status() }), http.address, http.port);
+      this.#logger.log("info", "http", { address: http.address, port: http.port });
+      return server;
+    } catch (error) {
+      // The card's work does not hang on its management: it goes on, and says so.
+      this.#logger.log("error", "http failed", { address: http.address, port: http.port, reason: (error as Error).message });
+      return undefined;
+    }
+  }
+
+  #enterRealtime(): boolean {
+    const { realtime } = this.#config;
+    if (realtime === false) return false;
+    try {
+      this.#drivers.realtime.enter(realtime.priority);
+      if (realtime.lockMemory) this.#drivers.realtime.lockMemory({ future: false });
+      return true;
+    } catch (error) {
+      if (realtime.mode === "require") throw error;
+      this.#logger.log("warn", "not real-time", { reason: (error as Error).message });
+      return false;
+    }
+  }
+
+  #openWatchdog(): void {
+    const { watchdog } = this.#config;
+    if (watchdog === undefined) return;
+    const opened = this.#drivers.watchdog.open(watchdog.device, watchdog.timeoutS);
+    this.#watchdog = opened;
+    this.#feeding = setInterval(() => opened.feed(), (opened.timeoutS * 1_000) / feedsPerTimeout);
+    this.#logger.log("info", "watchdog", { device: watchdog.device, timeoutS: opened.timeoutS });
+  }
+
+  #reload(): void {
+    const read = readCardConfig(this.#config.file);
+    if (isMistakes(read)) {
+      for (const { line } of read) this.#logger.log("error", "not reloaded", { mistake: line });
+      return;
+    }
+    const config = reloadedConfig(this.#config, read);
+    const keyring = readKeyring(config);
+    if (isRefusal(keyring)) return this.#logger.log("error", "not reloaded", { mistake: keyring.message });
+    for (const line of restartLines(this.#config, read)) this.#logger.log("warn", "needs a restart", { change: line });
+    this.#config = config;
+    this.#logger.setLevel(config.log.level);
+    this.#card.reload(config.node, keyring);
+  }
+
+  #status(): CardStatus {
+    const config = this.#config;
+    const counters = this.#card.counters();
+    const mac = this.#card.mac;
+    const { user, system } = process.cpuUsage(this.#cpuAtStart);
+    return {
+      ...this.#card.status(),
+      system: config.system,
+      version: softwareVersion,
+      profile: config.profile,
+      ports: {
+        ether: { interface: config.interface, mac: mac === undefined ? "" : macText(mac), counters: counters.ether },
+        serial: { device: config.device, baud: config.node.baud, counters: counters.serial },
+      },
+      process: {
+        pid: process.pid,
+        runtime: runtimeText(),
+        startedAt: this.#startedAt.toISOString(),
+        residentBytes: process.memoryUsage.rss(),
+        cpuShare: (user + system) / 1_000 / (performance.now() - this.#clockAtStart),
+        realtime: this.#isRealtime,
+      },
+    };
+  }
+}
+
+function macText(mac: Uint8Array): string {
+  return Array.from(mac, (byte) => hex(Uint8Array.of(byte))).join(":");
+}
+
+function runtimeText(): string {
+  const versions = process.versions as Readonly<Record<string, string | undefined>>;
+  if (versions["deno"] !== undefined) return `deno ${versions["deno"]}`;
+  return `${softwareVersion.endsWith("+source") ? "node" : "binary, node"} ${process.versions.node}`;
+}

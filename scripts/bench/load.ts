@@ -1,0 +1,158 @@
+/**
+ * What a card costs and whether it keeps its nerve: a chassis of `--cards` cards runs for `--seconds` at each profile,
+ * idle and with both cores busy (stress-ng), and the figures are what the cards and /proc say. A suspicion counts as
+ * false because nobody fails here: each `silent`, `oneWay`, `suspect` or `down` in a card's log after all were healthy.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { type Chassis, withChassis } from "../chassis/chassis.ts";
+import type { Profile } from "../chassis/settings.ts";
+
+const help = `Usage: npm run bench -- load [options]
+
+Measures each card's share of a core and its memory, and counts false suspicions, idle and with busy cores.
+
+  --cards N        cards in the chassis (default 3)
+  --seconds S      length of each measurement (default 60)
+  --profile NAME   default, fast or both (default both)
+  --load NAME      idle, busy or both (default both)
+  --runtime NAME   binary, node or deno (default binary)
+  --json           one line of JSON a figure
+`;
+
+type Figure = {
+  readonly bench: "load";
+  readonly system: "cardinal";
+  readonly profile: Profile;
+  readonly load: "idle" | "busy";
+  readonly cards: number;
+  readonly seconds: number;
+  /** Of one core, over all cards. */
+  readonly cpuPercentMedian: number;
+  readonly cpuPercentMax: number;
+  readonly residentMiBMax: number;
+  readonly falseSuspicions: number;
+  readonly lateTicks: number;
+  readonly worstLateMs: number;
+};
+
+type Sample = { readonly cpuMs: number; readonly residentBytes: number };
+
+/** What /proc says of a process: CPU time so far, and memory now. */
+function sampleOf(pid: number): Sample {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return { cpuMs: ticks * 10, residentBytes: Number(fields[21]) * 4_096 };
+}
+
+function startLoad(seconds: number): ChildProcess {
+  return spawn("stress-ng", ["--cpu", "4", "--timeout", `${seconds}s`, "--quiet"], { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+const suspicions = new Set(["silent", "oneWay", "suspect", "down"]);
+
+/** Log lines, after the first `skip`, that suspect somebody. */
+function suspicionsIn(lines: readonly string[]): string[] {
+  return lines.filter((line) => {
+    if (!line.startsWith("{")) return false;
+    const { event, health } = JSON.parse(line) as { event: string; health?: string };
+    return (event === "link health" || event === "card health") && suspicions.has(health ?? "");
+  });
+}
+
+async function measure(chassis: Chassis, profile: Profile, load: "idle" | "busy", seconds: number): Promise<Figure> {
+  await chassis.waitFor("all cards are healthy and verified", ({ cards }) =>
+    cards.every(({ status }) => status?.peers.length === cards.length - 1 && status.peers.every((peer) => peer.health === "healthy" && peer.verified)), 20_000);
+  await sleep(2_000);
+  const started = await chassis.status();
+  const logLines = async () => await Promise.all(started.cards.map(({ card }) => chassis.log(card, 5_000)));
+  const logsBefore = (await logLines()).map((lines) => lines.length);
+  const pids = started.cards.map(({ pid }) => pid as number);
+  const before = pids.map(sampleOf);
+  const from = performance.now();
+  const stress = load === "busy" ? startLoad(seconds) : undefined;
+  try {
+    await sleep(seconds * 1_000);
+  } finally {
+    stress?.kill();
+  }
+  const tookMs = performance.now() - from;
+  const after = pids.map(sampleOf);
+  const ended = await chassis.status();
+  const cpu = after.map((sample, index) => (100 * (sample.cpuMs - (before[index] as Sample).cpuMs)) / tookMs).sort((a, b) => a - b);
+  const found = (await logLines()).flatMap((lines, index) => suspicionsIn(lines.slice(logsBefore[index])));
+  for (const line of found.slice(0, 5)) console.error(line);
+  const late = ended.cards.map(({ status }, index) => {
+    const was = started.cards[index]?.status?.lateTicks.count ?? 0;
+    return { count: (status?.lateTicks.count ?? 0) - was, worstMs: status?.lateTicks.worstMs ?? 0 };
+  });
+  return {
+    bench: "load",
+    system: "cardinal",
+    profile,
+    load,
+    cards: pids.length,
+    seconds,
+    cpuPercentMedian: round(cpu[cpu.length >> 1] as number),
+    cpuPercentMax: round(cpu.at(-1) as number),
+    residentMiBMax: round(Math.max(...after.map(({ residentBytes }) => residentBytes)) / 1024 / 1024),
+    falseSuspicions: found.length,
+    lateTicks: late.reduce((sum, { count }) => sum + count, 0),
+    worstLateMs: Math.max(...late.map(({ worstMs }) => worstMs)),
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function chosen<Name extends string>(value: string, names: readonly Name[], option: string): readonly Name[] {
+  if (value === "both") return names;
+  const name = names.find((each) => each === value);
+  if (name === undefined) throw new Error(`--${option} is ${[...names, "both"].join(", ")}, not ${value}`);
+  return [name];
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      cards: { type: "string", default: "3" },
+      seconds: { type: "string", default: "60" },
+      profile: { type: "string", default: "both" },
+      load: { type: "string", default: "both" },
+      runtime: { type: "string", default: "binary" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(help);
+    return 0;
+  }
+  const profiles = chosen(values.profile, ["default", "fast"] as const, "profile");
+  const loads = chosen(values.load, ["idle", "busy"] as const, "load");
+  const runtime = values.runtime === "node" || values.runtime === "deno" ? values.runtime : "binary";
+  const [cards, seconds] = [Number(values.cards), Number(values.seconds)];
+  if (!Number.isInteger(cards) || cards < 2 || cards > 8) throw new Error(`--cards is a whole number from 2 to 8, not ${values.cards}`);
+  if (!(seconds >= 1 && seconds <= 3_600)) throw new Error(`--seconds is from 1 to 3600, not ${values.seconds}`);
+  if (!values.json) console.log(["profile", "load", "cards", "cpu % median", "cpu % max", "MiB max", "false suspicions", "late ticks", "worst late ms"].join(" | "));
+  for (const profile of profiles) {
+    for (const load of loads) {
+      const figure = await withChassis({ name: `bench${process.pid % 1_000}`, cards, profile, runtime }, (chassis) => measure(chassis, profile, load, seconds));
+      const { cpuPercentMedian, cpuPercentMax, residentMiBMax, falseSuspicions, lateTicks, worstLateMs } = figure;
+      const row = [profile, load, cards, cpuPercentMedian, cpuPercentMax, residentMiBMax, falseSuspicions, lateTicks, worstLateMs];
+      console.log(values.json ? JSON.stringify(figure) : row.join(" | "));
+    }
+  }
+  return 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 2;
+}

@@ -1,0 +1,528 @@
+/**
+ * The invariants, each with its sentence and the code that holds every step of every card against it. A checker
+ * keeps what it needs and looks at one step, so a run with checkers costs little more than one without. They stand
+ * outside the services: what is true they take from the world and its witnesses, what is said from the nodes.
+ */
+import { hex } from "../base/hex.ts";
+import { type CardId, chassisOf, type LinkKind, linkKinds, multiplexor, slotOf } from "../base/ids.ts";
+import {
+  advertPeriodMs,
+  duplicateGoneMs,
+  serialAdvertBytesMax,
+  serialAdvertLoadMax,
+  serialBitsPerByte,
+  serialFrameBytesMax,
+  serialHeartbeatBytesMax,
+  serialHeartbeatLoadMax,
+  staleGapMs,
+} from "../limits.ts";
+import type { Effect } from "../node/effect.ts";
+import type { Input } from "../node/input.ts";
+import type { CardHealth, LinkHealth, NodeStatus, PeerStatus } from "../node/status.ts";
+import type { Message } from "../wire/message.ts";
+import type { Run, SimCard } from "./sim-card.ts";
+import type { Freshness, SaidOfPeer } from "./witness.ts";
+import { sameBytes, type SenderWitness } from "./witness.ts";
+
+export type Violation = {
+  readonly checker: string;
+  readonly sentence: string;
+  readonly at: number;
+  readonly card: string;
+  readonly detail: string;
+};
+
+/** What the checkers need to know of the world. */
+export type Scene = {
+  readonly at: number;
+  readonly cards: readonly SimCard[];
+  readonly options: { readonly baud: number };
+  readonly history: { lines(): string[] };
+  later(at: number, run: (at: number) => void): void;
+  statusOf(card: SimCard): NodeStatus | undefined;
+};
+
+/** A change in what a node says of a peer. `link` is missing when it is about the card. */
+export type Change =
+  | { readonly peer: PeerStatus; readonly link: LinkKind; readonly was: LinkHealth | undefined; readonly health: LinkHealth }
+  | { readonly peer: PeerStatus; readonly link?: undefined; readonly was: CardHealth | undefined; readonly health: CardHealth };
+
+/** One step of one card, as the checkers see it. */
+export type Step = {
+  readonly card: SimCard;
+  readonly run: Run;
+  readonly at: number;
+  readonly now: number;
+  readonly input: Input;
+  readonly seen: Seen;
+  readonly effects: readonly Effect[];
+  readonly status: NodeStatus;
+  readonly changes: readonly Change[];
+};
+
+/** What was known before a step. */
+export type Seen = {
+  readonly freshness?: Freshness;
+  /** Before a frame that must not be taken. */
+  readonly status?: NodeStatus;
+  /** The slots with power as reported before. */
+  readonly powered?: number;
+};
+
+export abstract class Checker {
+  abstract readonly name: string;
+  /** The invariant, for people. */
+  abstract readonly sentence: string;
+  /** Gives what is wrong with a step after which the node says something else, or that took a frame that is not fresh. */
+  step?(step: Step): string | undefined;
+  start?(scene: Scene, card: SimCard): void;
+  end?(scene: Scene, card: SimCard, report: Report): void;
+  /** Gives what is wrong with what became of forged bytes. */
+  forged?(input: Input): string | undefined;
+  /** Gives what is wrong with a frame that a card puts on its serial line. */
+  serialSend?(scene: Scene, card: SimCard, at: number, message: Message, lineBytes: number): string | undefined;
+}
+export type Report = (card: SimCard, detail: string) => void;
+
+/** Rounding of a card's clock, and of what a status says in whole milliseconds. */
+const grainMs = 1.001;
+
+export class DeadWithoutSilence extends Checker {
+  readonly name = "dead-without-silence";
+  readonly sentence =
+    "A link to a peer is seen down only after downAfterMs of this card's own awake time without an authentic frame of the peer on it, or when the peer said goodbye, its slot has no power, or our own port is down.";
+
+  override step({ card, run, changes }: Step): string | undefined {
+    for (const { link, health, peer } of changes) {
+      if (link === undefined || health !== "down") continue;
+      const detail = this.#unproven(card, run, peer.card, link);
+      if (detail !== undefined) return detail;
+    }
+    return undefined;
+  }
+
+  #unproven(card: SimCard, run: Run, peer: CardId, link: LinkKind): string | undefined {
+    const { witness } = run;
+    if (!run.port[link]) return undefined;
+    const sender = witness.senders.get(peer);
+    if (sender?.saidGoodbye === true) return undefined;
+    if (chassisOf(peer) === chassisOf(card.id) && witness.powered !== undefined && !hasPower(witness.powered, peer)) return undefined;
+    const since = Math.max(sender?.heardAt[link] ?? -Infinity, witness.portUpAt[link]);
+    const silentMs = witness.awakeAtMost - since;
+    const { downAfterMs } = card.settings[link];
+    if (silentMs + 1e-6 >= downAfterMs) return undefined;
+    return `card ${peer} is seen down on ${link} after a silence of ${silentMs.toFixed(1)} ms, less than ${downAfterMs} ms`;
+  }
+}
+
+export class DownOnAllLinks extends Checker {
+  readonly name = "down-on-all-links";
+  readonly sentence = "A card is seen down only when every link that it shares with the card that sees it is down.";
+
+  override step({ changes }: Step): string | undefined {
+    for (const { link, health, peer } of changes) {
+      if (link !== undefined || health !== "down") continue;
+      const alive = linkKinds.find((kind) => peer.links[kind] !== undefined && peer.links[kind].health !== "down");
+      if (alive !== undefined) return `card ${peer.card} is seen down, its ${alive} link is ${peer.links[alive]?.health}`;
+    }
+    return undefined;
+  }
+}
+
+export class NoReplay extends Checker {
+  readonly name = "no-replay";
+  readonly sentence =
+    "A frame is accepted once, and none of an incarnation older than the newest that was heard: what is played again is no sign of life.";
+
+  override step({ input, seen, status }: Step): string | undefined {
+    if (
+      input.kind !== "heard" || seen.freshness === undefined || seen.freshness === "fresh" || seen.status === undefined ||
+      status === undefined
+    ) {
+      return undefined;
+    }
+    const { link, frame } = input;
+    const what =
+      `a frame that is ${seen.freshness} (from ${frame.from}, incarnation ${frame.incarnation}, sequence ${frame.sequence}, ${link})`;
+    if (status.links[link].accepted !== seen.status.links[link].accepted) return `${what} was accepted`;
+    const before = seen.status.peers.find((peer) => peer.card === frame.from)?.links[link];
+    const after = status.peers.find((peer) => peer.card === frame.from)?.links[link];
+    if (before === undefined || after === undefined) return undefined;
+    if (after.accepted !== before.accepted) return `${what} was accepted`;
+    const renewed = (before.silentForMs ?? 0) > grainMs && after.silentForMs === 0 &&
+      status.lateTicks.count === seen.status.lateTicks.count;
+    return renewed ? `${what} ended a silence of ${before.silentForMs} ms` : undefined;
+  }
+}
+
+export class NoForgery extends Checker {
+  readonly name = "no-forgery";
+  readonly sentence = "What is made without this system's key, for another system, or for the other link is never heard as a frame.";
+
+  override forged(input: Input): string | undefined {
+    if (input.kind !== "heard") return undefined;
+    const { from, message } = input.frame;
+    return `a forged ${message.kind} in the name of ${from} was heard on ${input.link}`;
+  }
+}
+
+export class ProvenIdentity extends Checker {
+  readonly name = "proven-identity";
+  readonly sentence =
+    "A peer is verified only when on every shared link it named one and the same hardware and nonce and confirmed our nonce of this start; so never with two identities, and never without having spoken.";
+
+  override step({ card, run, status }: Step): string | undefined {
+    for (const peer of status.peers) {
+      if (!peer.verified) continue;
+      const detail = this.#unproven(card, run.witness.senders.get(peer.card), peer);
+      if (detail !== undefined) return `card ${peer.card} is verified as ${peer.uid}, but ${detail}`;
+    }
+    return undefined;
+  }
+
+  #unproven(card: SimCard, sender: SenderWitness | undefined, peer: PeerStatus): string | undefined {
+    if (sender === undefined) return "it has never spoken";
+    const shared: readonly LinkKind[] = chassisOf(peer.card) === chassisOf(card.id) ? linkKinds : ["ether"];
+    const [first] = shared.map((link) => sender.adverts[link]);
+    for (const link of shared) {
+      const advert = sender.adverts[link];
+      if (advert === undefined || first === undefined) return `incarnation ${sender.incarnation} sent no advert on ${link}`;
+      if (hex(advert.uid) !== peer.uid) return `its advert on ${link} says ${hex(advert.uid)}`;
+      if (advert.nonce !== first.nonce || !sameBytes(advert.uid, first.uid)) return `its adverts on ${shared.join(" and ")} differ`;
+      if (!advert.echoedUs) return `it did not confirm our nonce on ${link}`;
+    }
+    return undefined;
+  }
+}
+
+export class BoundedStep extends Checker {
+  readonly name = "bounded-step";
+  readonly sentence = "A step returns a bounded number of effects, and after it the next deadline lies ahead: nothing spins.";
+
+  /** Held against every step, so it takes no more than it needs. */
+  every(run: Run, now: number, input: Input, effects: readonly Effect[]): string | undefined {
+    if (!(run.deadline > now)) return `after ${input.kind} at ${now} the deadline is ${run.deadline}`;
+    if (effects.length <= 16) return undefined;
+    const most = 16 + 8 * run.program.status(now).peers.length;
+    return effects.length <= most ? undefined : `${effects.length} effects of one ${input.kind}, more than ${most}`;
+  }
+}
+
+export class SerialBudget extends Checker {
+  readonly name = "serial-budget";
+  readonly sentence =
+    "A heartbeat takes at most serialHeartbeatBytesMax on the serial wire, no frame more than serialFrameBytesMax, and the heartbeats of all cards on a bus keep within their share of the line.";
+
+  /** For each bus, the bytes above the share, draining at the share's speed. */
+  readonly #above = new Map<number, { bytes: number; at: number }>();
+
+  override serialSend(scene: Scene, card: SimCard, at: number, message: Message, lineBytes: number): string | undefined {
+    if (lineBytes > serialFrameBytesMax) return `a ${message.kind} of ${lineBytes} bytes`;
+    if (message.kind !== "heartbeat") return undefined;
+    if (lineBytes > serialHeartbeatBytesMax) return `a heartbeat of ${lineBytes} bytes`;
+    const onBus = scene.cards.filter((other) => other.chassis === card.chassis && other.slot !== undefined);
+    // A twin is no card that anybody could have reckoned with.
+    if (onBus.some((other) => other.isTwin)) return undefined;
+    const share = (scene.options.baud / serialBitsPerByte / 1_000) * serialHeartbeatLoadMax;
+    const above = this.#above.get(card.chassis) ?? { bytes: 0, at };
+    this.#above.set(card.chassis, above);
+    above.bytes = Math.max(0, above.bytes - (at - above.at) * share) + lineBytes;
+    above.at = at;
+    // All cards may beat at the same instant, and each once more when it or its port starts.
+    const most = 3 * Math.max(2, onBus.length) * serialHeartbeatBytesMax;
+    return above.bytes <= most
+      ? undefined
+      : `heartbeats are ${above.bytes.toFixed(0)} bytes above their share of ${scene.options.baud} baud`;
+  }
+}
+
+export class PowerBelieved extends Checker {
+  readonly name = "power-believed";
+  readonly sentence = "When the multiplexor reports that a peer's slot has lost power, the peer is down at once.";
+
+  override step({ card, run, input, seen, status }: Step): string | undefined {
+    if (input.kind !== "heard" || input.frame.message.kind !== "muxPower" || seen.freshness !== "fresh") return undefined;
+    const { powered } = input.frame.message;
+    for (const peer of status.peers) {
+      if (chassisOf(peer.card) !== chassisOf(card.id) || hasPower(powered, peer.card)) continue;
+      if (seen.powered !== undefined && !hasPower(seen.powered, peer.card)) continue;
+      if (isGone(peer.health) || !run.witness.senders.has(peer.card)) continue;
+      return `card ${peer.card} is ${peer.health} after its slot lost power`;
+    }
+    return undefined;
+  }
+}
+
+export class CrashSeen extends Checker {
+  readonly name = "crash-seen";
+  readonly sentence = "A card that stopped is seen down by every running card that had heard it, within the patience of their links.";
+
+  override end(scene: Scene, stopped: SimCard, report: Report): void {
+    for (const observer of scene.cards) {
+      const { run } = observer;
+      if (run === undefined || observer.id === stopped.id || !run.witness.senders.has(stopped.id)) continue;
+      const boundMs = downWithinMs(scene, observer, stopped.id);
+      const look = (at: number): void => {
+        if (observer.run !== run || isSpeaking(scene, stopped.id)) return;
+        const sender = run.witness.senders.get(stopped.id) as SenderWitness;
+        const portUpAt = Math.max(...linkKinds.map((link) => run.port[link] ? run.witness.portUpAt[link] : -Infinity));
+        // The witness has the time of the last step, so in a stall the wait goes on.
+        const leftMs = Math.max(sender.heardAtLeast, portUpAt, endedAt) + boundMs - run.witness.awakeAtLeast;
+        if (leftMs > 0 || run.stall !== undefined) return scene.later(at + Math.max(leftMs, 50), look);
+        const health = scene.statusOf(observer)?.peers.find((peer) => peer.card === stopped.id)?.health;
+        if (health !== undefined && !isGone(health)) {
+          report(observer, `card ${stopped.id} stopped, and after ${boundMs.toFixed(0)} ms of silence is still ${health}`);
+        }
+      };
+      const endedAt = run.witness.awakeAtLeast;
+      scene.later(scene.at + boundMs, look);
+    }
+  }
+}
+
+export class ChangesLogged extends Checker {
+  readonly name = "changes-logged";
+  readonly sentence = "Whatever a node concludes of a peer is logged in the step in which it concludes it.";
+
+  override step({ changes, effects, card }: Step): string | undefined {
+    for (const change of changes) {
+      const { link, health, peer } = change;
+      const event = link === undefined ? "card health" : "link health";
+      // A peer is first listed with the health that it starts with.
+      if (change.was === undefined && (health === "absent" || health === "unheard")) continue;
+      const isLogged = effects.some((effect) =>
+        effect.kind === "log" && effect.event === event && effect.fields["peer"] === peer.card && effect.fields["health"] === health &&
+        (link === undefined || effect.fields["link"] === link)
+      );
+      if (!isLogged) {
+        return `${card.label} sees card ${peer.card}${link === undefined ? "" : ` on ${link}`} as ${health} and did not log it`;
+      }
+    }
+    return undefined;
+  }
+}
+
+export class CalmKept extends Checker {
+  readonly name = "calm-kept";
+  readonly sentence = "While nothing is wrong nobody's health changes.";
+  calm = false;
+
+  override step({ changes }: Step): string | undefined {
+    if (!this.calm) return undefined;
+    const change = changes[0];
+    if (change === undefined) return undefined;
+    return `card ${change.peer.card}${change.link === undefined ? "" : ` on ${change.link}`} went from ${change.was} to ${change.health}`;
+  }
+}
+
+export class Settled extends Checker {
+  readonly name = "settled";
+  readonly sentence =
+    "Within a stated time after the last fault every two running cards that share a link have verified each other and see each other healthy.";
+
+  /** What is still wrong now. */
+  unsettled(scene: Scene): { readonly card: SimCard; readonly detail: string } | undefined {
+    const running = scene.cards.filter((card) => card.run !== undefined && !card.run.leaving);
+    for (const card of running) {
+      const status = scene.statusOf(card);
+      for (const other of running) {
+        if (other.id === card.id) continue;
+        const peer = status?.peers.find((candidate) => candidate.card === other.id);
+        if (peer === undefined) return { card, detail: `does not know card ${other.id}` };
+        if (peer.health !== "healthy") return { card, detail: `sees card ${other.id} ${peer.health}: ${reasonsOf(peer)}` };
+        if (!peer.verified) return { card, detail: `has not verified card ${other.id}: ${peer.unverifiedBecause}` };
+        if (peer.uid !== hex(other.uid)) return { card, detail: `takes card ${other.id} for ${peer.uid}` };
+      }
+      const alarm = status?.alarms.find(({ code }) =>
+        running.length === scene.cards.filter((other) => !other.isTwin).length || code !== "card-down"
+      );
+      if (alarm !== undefined) return { card, detail: `has an alarm still: ${alarm.code}, ${alarm.text}` };
+    }
+    return undefined;
+  }
+}
+
+/** The time within which a world settles after its last fault, from the patience and the advert periods of its cards. */
+export function settleMs(scene: Scene, hadTwins: boolean): number {
+  let ms = 0;
+  for (const card of scene.cards) {
+    const cards = Math.max(2, onBusOf(scene, card.chassis).length);
+    const advertMs = Math.max(
+      advertPeriodMs,
+      (cards * serialAdvertBytesMax * serialBitsPerByte * 1_000) / scene.options.baud / serialAdvertLoadMax,
+    );
+    for (const other of scene.cards) ms = Math.max(ms, 4 * advertMs + 2 * downWithinMs(scene, card, other.id));
+  }
+  return ms + 3_000 + (hadTwins ? duplicateGoneMs + 2 * staleGapMs + ms : 0);
+}
+
+/** The silence after which a running card must see a peer down, with the time for what was still under way. */
+export function downWithinMs(scene: Scene, observer: SimCard, peer: CardId): number {
+  const slack = 1_000;
+  const theirs = scene.cards.find((card) => card.id === peer) ?? observer;
+  const shared: readonly LinkKind[] = chassisOf(peer) === chassisOf(observer.id) ? linkKinds : ["ether"];
+  return slack + Math.max(...shared.map((link) => {
+    const { periodMs, downAfterMs } = observer.settings[link];
+    const slowest = Math.max(periodMs, theirs.settings[link].periodMs, link === "serial" ? serialFloorMs(scene, observer.chassis) : 0);
+    return (downAfterMs * slowest) / periodMs;
+  }));
+}
+
+function serialFloorMs(scene: Scene, chassis: number): number {
+  const cards = Math.max(2, onBusOf(scene, chassis).length);
+  return Math.ceil((cards * serialHeartbeatBytesMax * serialBitsPerByte * 1_000) / scene.options.baud / serialHeartbeatLoadMax);
+}
+
+function onBusOf(scene: Scene, chassis: number): SimCard[] {
+  return scene.cards.filter((card) => card.chassis === chassis);
+}
+
+function isSpeaking(scene: Scene, id: CardId): boolean {
+  return scene.cards.some((card) => card.id === id && card.run !== undefined);
+}
+
+function hasPower(powered: number, card: CardId): boolean {
+  return ((powered >> (slotOf(card) - 1)) & 1) === 1;
+}
+
+function isGone(health: CardHealth): boolean {
+  return health === "down" || health === "left" || health === "absent";
+}
+
+function reasonsOf(peer: PeerStatus): string {
+  return linkKinds.flatMap((link) => {
+    const at = peer.links[link];
+    return at === undefined || at.health === "up" ? [] : [`${link} ${at.health}, ${at.reason}`];
+  }).join("; ");
+}
+
+/** Runs all checkers over one world, and keeps the violations. */
+export class Checkers {
+  readonly violations: Violation[] = [];
+  readonly #boundedStep = new BoundedStep();
+  readonly calmKept = new CalmKept();
+  readonly changesLogged = new ChangesLogged();
+  readonly settled = new Settled();
+  readonly all: readonly Checker[] = [
+    new DeadWithoutSilence(),
+    new DownOnAllLinks(),
+    new NoReplay(),
+    new NoForgery(),
+    new ProvenIdentity(),
+    this.#boundedStep,
+    new SerialBudget(),
+    new PowerBelieved(),
+    new CrashSeen(),
+    this.changesLogged,
+    this.calmKept,
+    this.settled,
+  ];
+  readonly #scene: Scene;
+  readonly #ofSteps: readonly Checker[];
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+    this.#ofSteps = this.all.filter((checker) => checker.step !== undefined);
+  }
+
+  /** What is to be known before a step; the witness learns what the step will take. */
+  before(run: Run, now: number, input: Input): Seen {
+    const { witness } = run;
+    if (input.kind === "portUp" || input.kind === "portDown") witness.onPort(input);
+    if (input.kind !== "heard") return nothingSeen;
+    const freshness = witness.freshnessOf(input.link, input.frame);
+    if (freshness !== "fresh") return { freshness, status: run.program.status(now) };
+    const seen = input.frame.from === multiplexor && witness.powered !== undefined ? { freshness, powered: witness.powered } : freshSeen;
+    witness.onFresh(input.link, input.frame, run.identity.nonce);
+    return seen;
+  }
+
+  after(card: SimCard, run: Run, at: number, now: number, input: Input, effects: readonly Effect[], seen: Seen): void {
+    const unbounded = this.#boundedStep.every(run, now, input, effects);
+    if (unbounded !== undefined) this.report(this.#boundedStep, card, unbounded);
+    // A node that logs nothing has concluded nothing; that it does log is held against it when the world has settled.
+    if (seen.status === undefined && !hasLog(effects)) return;
+    const status = run.program.status(now);
+    const changes = changesOf(run, status);
+    const step: Step = { card, run, at, now, input, seen, effects, status, changes };
+    for (const checker of this.#ofSteps) {
+      const detail = checker.step?.(step);
+      if (detail !== undefined) this.report(checker, card, detail);
+    }
+    if (changes.length > 0) { for (const change of changes) remember(run, change); }
+  }
+
+  onSerialSend(card: SimCard, at: number, message: Message, lineBytes: number): void {
+    for (const checker of this.all) {
+      const detail = checker.serialSend?.(this.#scene, card, at, message, lineBytes);
+      if (detail !== undefined) this.report(checker, card, detail);
+    }
+  }
+
+  onForged(card: SimCard, input: Input): void {
+    for (const checker of this.all) {
+      const detail = checker.forged?.(input);
+      if (detail !== undefined) this.report(checker, card, detail);
+    }
+  }
+
+  onStart(card: SimCard): void {
+    for (const checker of this.all) checker.start?.(this.#scene, card);
+  }
+
+  onEnd(card: SimCard): void {
+    for (const checker of this.all) checker.end?.(this.#scene, card, (observer, detail) => this.report(checker, observer, detail));
+  }
+
+  /** Holds the whole world against what must be true once it has settled, and against every node's word. */
+  checkSettled(): void {
+    const found = this.settled.unsettled(this.#scene);
+    if (found !== undefined) this.report(this.settled, found.card, found.detail);
+    for (const card of this.#scene.cards) {
+      const status = this.#scene.statusOf(card);
+      if (card.run === undefined || status === undefined) continue;
+      const [change] = changesOf(card.run, status);
+      if (change === undefined) continue;
+      const about = `card ${change.peer.card}${change.link === undefined ? "" : ` on ${change.link}`}`;
+      this.report(this.changesLogged, card, `${about} has become ${change.health} and no step logged it`);
+    }
+  }
+
+  report(checker: Checker, card: SimCard, detail: string): void {
+    const { name, sentence } = checker;
+    this.violations.push({ checker: name, sentence, at: this.#scene.at, card: card.label, detail });
+  }
+}
+
+const nothingSeen: Seen = {};
+const freshSeen: Seen = { freshness: "fresh" };
+
+function hasLog(effects: readonly Effect[]): boolean {
+  for (const effect of effects) if (effect.kind === "log") return true;
+  return false;
+}
+
+/** What a status says of peers that it did not say before. */
+function changesOf(run: Run, status: NodeStatus): Change[] {
+  const changes: Change[] = [];
+  for (const peer of status.peers) {
+    const said = run.witness.said.get(peer.card);
+    for (const link of linkKinds) {
+      const health = peer.links[link]?.health;
+      if (health !== undefined && health !== said?.links[link]) changes.push({ peer, link, was: said?.links[link], health });
+    }
+    if (peer.health !== said?.health) changes.push({ peer, was: said?.health, health: peer.health });
+  }
+  return changes;
+}
+
+function remember(run: Run, change: Change): void {
+  const { said } = run.witness;
+  let of: SaidOfPeer | undefined = said.get(change.peer.card);
+  if (of === undefined) {
+    of = { health: "absent", links: {} };
+    said.set(change.peer.card, of);
+  }
+  if (change.link === undefined) of.health = change.health;
+  else of.links[change.link] = change.health;
+}

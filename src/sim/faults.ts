@@ -1,0 +1,164 @@
+/**
+ * What can be done to a world, as lines of words: a scenario file holds them, a swarm draws them, the history prints
+ * them. One table says how each is written and what it does.
+ */
+import { chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
+import type { LineDirection } from "./multiplexor.ts";
+import { type ProfileName, profileNames } from "./profiles.ts";
+import type { SimCard, WakeOrder } from "./sim-card.ts";
+import { forgeries, type TwinIncarnation, type World } from "./world.ts";
+
+/** One word of a line. */
+type Arg<Value> = {
+  readonly shows: string;
+  /** What a left out word stands for; without it the word must be there. */
+  readonly otherwise?: Value;
+  /** `undefined` when the word is wrong. */
+  readonly read: (word: string, world: World) => Value | undefined;
+};
+type Values<Args> = { readonly [Name in keyof Args]: Args[Name] extends Arg<infer Value> ? Value : never };
+
+export type Verb = {
+  /** How its words are written. */
+  readonly usage: string;
+  readonly does: string;
+  /** Does it, or says which word is wrong. */
+  readonly run: (world: World, words: readonly string[]) => string | undefined;
+};
+
+function verb<Args extends Record<string, Arg<unknown>>>(
+  does: string,
+  args: Args,
+  run: (world: World, values: Values<Args>) => void,
+): Verb {
+  const entries = Object.entries(args);
+  const usage = entries.map(([, arg]) => arg.otherwise === undefined ? arg.shows : `[${arg.shows}]`).join(" ");
+  return {
+    usage,
+    does,
+    run: (world, words) => {
+      if (words.length > entries.length) return `"${words[entries.length]}" is a word too many`;
+      const values: Record<string, unknown> = {};
+      for (const [index, [name, arg]] of entries.entries()) {
+        const word = words[index];
+        const value = word === undefined ? arg.otherwise : arg.read(word, world);
+        if (value === undefined) return word === undefined ? `${arg.shows} is missing` : `"${word}" is not ${arg.shows}`;
+        values[name] = value;
+      }
+      run(world, values as Values<Args>);
+      return undefined;
+    },
+  };
+}
+
+function oneOf<Choice extends string>(choices: readonly Choice[], otherwise?: Choice): Arg<Choice> {
+  const read = (word: string) => choices.find((choice) => choice === word);
+  return { shows: choices.join("|"), read, ...(otherwise === undefined ? {} : { otherwise }) };
+}
+
+const card: Arg<SimCard> = {
+  shows: "CARD",
+  read: (word, world) => world.cards.find((candidate) => !candidate.isTwin && String(candidate.id) === word),
+};
+const link: Arg<LinkKind> = oneOf(linkKinds);
+const number = (shows: string, min: number, max: number): Arg<number> => ({
+  shows,
+  read: (word) => word !== "" && Number(word) >= min && Number(word) <= max ? Number(word) : undefined,
+});
+const rate = number("RATE (0 to 1)", 0, 1);
+const ms = number("MS", 0, 1e9);
+const chassis = number("CHASSIS", 1, chassisCountMax);
+const direction: Arg<LineDirection | "both"> = oneOf(["tx", "rx", "both"], "both");
+const first: Arg<WakeOrder> = oneOf(["frames", "tick"], "tick");
+const drops: Arg<"newest" | "oldest"> = oneOf(["newest", "oldest"], "newest");
+const profile: Arg<ProfileName> = oneOf(profileNames);
+const reason: Arg<"stop" | "restart" | "maintenance" | "upgrade"> = oneOf(["stop", "restart", "maintenance", "upgrade"], "stop");
+const twin: Arg<TwinIncarnation> = oneOf(["lower", "same", "higher"], "higher");
+const incarnation: Arg<number> = { ...number("INCARNATION", 0, 0xffffffff), otherwise: -1 };
+const count: Arg<number> = { ...number("COUNT", 1, 10_000), otherwise: 1 };
+
+export const verbs: Readonly<Record<string, Verb>> = {
+  pull: verb("the card is taken out: no power, and its slot's sense says so", { card }, (world, { card }) => world.pull(card)),
+  crash: verb("the card's program ends, its power stays: only silence tells", { card }, (world, { card }) => world.crash(card)),
+  insert: verb(
+    "a card that was pulled or has crashed starts, with its next incarnation or a restored one",
+    { card, incarnation },
+    (world, { card, incarnation }) => incarnation < 0 ? world.insert(card) : world.insert(card, incarnation),
+  ),
+  leave: verb(
+    "the card is asked to leave in good order",
+    { card, reason },
+    (world, { card, reason }) => world.leave(card, reason),
+  ),
+  stall: verb(
+    "the card's process stands still; on waking it gets its tick or its frames first",
+    { card, ms, first, drops },
+    (world, { card, ms, first, drops }) => world.stall(card, ms, first, drops === "oldest"),
+  ),
+  cut: verb(
+    "a cable carries nothing, one way as the card sees it or both, while its port looks fine",
+    { link, card, direction },
+    (world, { link, card, direction }) => world.cut(card, link, direction),
+  ),
+  port: verb(
+    "the card's own port fails (no carrier, the tty gone) or works again",
+    { link, card, state: oneOf(["down", "up"]) },
+    (world, { link, card, state }) => world.setPort(card, link, state === "up"),
+  ),
+  partition: verb(
+    "Ethernet carries nothing between two cards, or nothing from the first to the second",
+    { from: card, to: card, ways: oneOf(["oneway", "both"], "both") },
+    (world, { from, to, ways }) => world.partition(from, to, ways === "oneway"),
+  ),
+  lose: verb("frames get lost", { link, rate }, (world, { link, rate }) => world.setNoise(link, { loss: rate })),
+  repeat: verb("frames come twice", { link, rate }, (world, { link, rate }) => world.setNoise(link, { duplicate: rate })),
+  reorder: verb("frames overtake each other", { link, rate }, (world, { link, rate }) => world.setNoise(link, { reorder: rate })),
+  damage: verb("a bit of a frame is flipped", { link, rate }, (world, { link, rate }) => world.setNoise(link, { damage: rate })),
+  delay: verb("frames take up to so long", { link, ms }, (world, { link, ms }) => world.setNoise(link, { jitterMs: ms })),
+  corrupt: verb(
+    "a bit of a byte on the card's serial line is flipped",
+    { link: oneOf(["serial"]), card, rate },
+    (world, { card, rate }) => world.corruptSerial(card, rate),
+  ),
+  multiplexor: verb(
+    "a chassis's multiplexor fails or comes back",
+    { chassis, state: oneOf(["dead", "alive"]) },
+    (world, { chassis, state }) => world.setMultiplexorDead(chassis, state === "dead"),
+  ),
+  babble: verb("the card's serial line carries noise without end", { card }, (world, { card }) => world.babble(card)),
+  crosstalk: verb(
+    "frames on the first card's serial line leak into the second's",
+    { from: card, into: card, rate },
+    (world, { from, into, rate }) => world.crossTalk(from, into, rate),
+  ),
+  duplicate: verb(
+    "a second card with the same identity is plugged in, with an incarnation that is lower, the same or higher",
+    { card, twin },
+    (world, { card, twin }) => world.duplicate(card, twin),
+  ),
+  forge: verb(
+    "somebody without the key sends frames in the card's name",
+    { forgery: oneOf(forgeries), link, card, count },
+    (world, { forgery, link, card, count }) => {
+      for (let index = 0; index < count; index++) world.forge(forgery, link, card);
+    },
+  ),
+  reset: verb(
+    "the first card orders the multiplexor to reset a slot of its chassis",
+    { card, slot: number("SLOT", 1, slotCountMax) },
+    (world, { card, slot }) => world.orderReset(card, slot),
+  ),
+  reload: verb("the card reads its settings again", { card, profile }, (world, { card, profile }) => world.reload(card, profile)),
+  heal: verb("all faults of links end and stalled cards wake up", {}, (world) => world.heal()),
+  revive: verb("twins are taken out, and every card that has stopped starts", {}, (world) => world.revive()),
+};
+
+/** Does what a line says, or says what is wrong with it. */
+export function carryOutLine(world: World, line: string): string | undefined {
+  const [name = "", ...words] = line.split(/\s+/);
+  const found = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (found === undefined) return `"${name}" is no verb; there are ${Object.keys(verbs).join(", ")}`;
+  world.history.fact(world.at, line);
+  const wrong = found.run(world, words);
+  return wrong === undefined ? undefined : `${name} ${found.usage}: ${wrong}`;
+}

@@ -1,0 +1,147 @@
+/**
+ * Scenario files: what is done to a world above a line `----`, and below it everything that the cards concluded.
+ * A recording is made by running it; whoever changes one reads the difference.
+ *
+ *     cards 3              how the world is set up: cards, chassis, profile, baud, seed
+ *     settle               runs until all is quiet; what is concluded on the way is left out
+ *     pull 3               any verb of faults.ts
+ *     run 5000             lets 5 s pass
+ *     show                 every running card's view of its peers, in one line each
+ *     ----
+ */
+import type { Effect } from "../node/effect.ts";
+import { settleMs, type Violation } from "./checkers.ts";
+import { carryOutLine } from "./faults.ts";
+import { type ProfileName, profileNames } from "./profiles.ts";
+import type { StartProgram } from "./sim-card.ts";
+import { placeCards } from "./swarm.ts";
+import { World } from "./world.ts";
+
+export type Scenario = { readonly verbs: readonly string[]; readonly recorded: string };
+
+export type ScenarioResult = {
+  /** What the cards concluded, as it stands below the line. */
+  readonly concluded: string;
+  readonly hash: string;
+  readonly violation?: Violation;
+  readonly lines: readonly string[];
+};
+
+const divider = "----";
+
+export function parseScenario(text: string): Scenario {
+  const lines = text.split("\n");
+  const at = lines.indexOf(divider);
+  const verbs = at < 0 ? lines : lines.slice(0, at);
+  return { verbs, recorded: at < 0 ? "" : lines.slice(at + 1).join("\n") };
+}
+
+/** The file's text with what was concluded now. */
+export function recordScenario(scenario: Scenario, concluded: string): string {
+  return `${scenario.verbs.join("\n").trimEnd()}\n${divider}\n${concluded}`;
+}
+
+/** Runs a scenario, or gives the line that is wrong and why. */
+export function runScenario(
+  scenario: Scenario,
+  options: { start?: StartProgram; trace?: (line: string) => void } = {},
+): ScenarioResult | string {
+  const setup = { cards: 3, chassis: 1, profile: "default" as ProfileName, baud: 115_200, seed: 1 };
+  const lines = scenario.verbs.map((line) => line.replace(/#.*/, "").trim());
+  let index = 0;
+  for (; index < lines.length; index++) {
+    const line = lines[index] as string;
+    const [name, word = ""] = line.split(/\s+/);
+    if (line === "") continue;
+    if (name === "profile") {
+      const profile = profileNames.find((candidate) => candidate === word);
+      if (profile === undefined) return `line ${index + 1}: "${word}" is none of ${profileNames.join(", ")}`;
+      setup.profile = profile;
+    } else if (name === "cards" || name === "chassis" || name === "baud" || name === "seed") {
+      if (!/^[1-9]\d*$/.test(word)) return `line ${index + 1}: ${name} is a whole number above zero, not "${word}"`;
+      setup[name] = Number(word);
+    } else break;
+  }
+  if (setup.chassis > 8 || setup.cards < setup.chassis || setup.cards > 8 * setup.chassis) {
+    return `${setup.cards} cards do not fit ${setup.chassis} chassis: a chassis has 1 to 8 cards, a system 1 to 8 chassis`;
+  }
+
+  const concluded: string[] = [];
+  let quiet = false;
+  const world = new World({
+    seed: setup.seed,
+    cards: placeCards(setup.cards, setup.chassis),
+    profile: setup.profile,
+    baud: setup.baud,
+    ...options,
+    onStep: (card, at, _input, effects) => {
+      if (quiet) return;
+      for (const effect of effects) {
+        const text = textOf(effect);
+        if (text !== undefined) concluded.push(`${at.toFixed(0).padStart(8)} ${card.label}: ${text}`);
+      }
+    },
+  });
+  const result = (): ScenarioResult => {
+    const [violation] = world.violations;
+    if (violation !== undefined) {
+      concluded.push(`${world.at.toFixed(0).padStart(8)} violation: ${violation.checker}, ${violation.card}: ${violation.detail}`);
+    }
+    return {
+      concluded: concluded.map((line) => line + "\n").join(""),
+      hash: world.history.hash(),
+      ...(violation === undefined ? {} : { violation }),
+      lines: violation === undefined ? [] : world.history.lines(),
+    };
+  };
+
+  for (; index < lines.length; index++) {
+    const line = lines[index] as string;
+    if (line === "") continue;
+    if (world.violations.length > 0) return result();
+    const [name, word = ""] = line.split(/\s+/);
+    concluded.push(`${world.at.toFixed(0).padStart(8)} > ${line}`);
+    if (name === "run") {
+      if (!(Number(word) > 0)) return `line ${index + 1}: run needs milliseconds above zero, not "${word}"`;
+      world.runUntil(world.at + Number(word));
+    } else if (name === "settle") {
+      quiet = true;
+      world.runUntil(world.at + settleMs(world, world.cards.some((card) => card.isTwin)));
+      quiet = false;
+      if (world.violations.length === 0) world.checkers.checkSettled();
+    } else if (name === "show") {
+      for (const card of world.cards) {
+        const text = viewOf(world, card.index);
+        if (text !== undefined) concluded.push(`         ${text}`);
+      }
+    } else {
+      const wrong = carryOutLine(world, line);
+      if (wrong !== undefined) return `line ${index + 1}: ${wrong}`;
+    }
+  }
+  return result();
+}
+
+function textOf(effect: Effect): string | undefined {
+  if (effect.kind === "reincarnate") return `reincarnate above ${effect.above}`;
+  if (effect.kind !== "log") return undefined;
+  const fields = Object.entries(effect.fields).map(([name, value]) =>
+    `${name}=${typeof value === "string" ? JSON.stringify(value) : value}`
+  );
+  return [`${effect.level} ${effect.event}`, ...fields].join(" ");
+}
+
+/** One line on what a running card sees. */
+function viewOf(world: World, index: number): string | undefined {
+  const card = world.cards[index];
+  const status = card === undefined ? undefined : world.statusOf(card);
+  if (card === undefined || status === undefined) return undefined;
+  const peers = status.peers.map((peer) => {
+    const links = Object.entries(peer.links).map(([link, at]) => `${link} ${at.health}`).join(", ");
+    return `${peer.card} ${peer.health}${peer.verified ? " verified" : ""}${links === "" ? "" : ` (${links})`}`;
+  });
+  const alarms = status.alarms.map((alarm) => alarm.code);
+  return `${card.label} incarnation ${status.incarnation}: ${peers.join("; ")}${
+    alarms.length === 0 ? "" : `; alarms: ${alarms.join(", ")}`
+  }`;
+}
