@@ -55,8 +55,9 @@ export const lateTickMs = 2;
 
 /** The shortest gap between two adverts on Ethernet that are sent because something new was heard. */
 export const advertGapMs = 100;
-/** The period of the adverts on Ethernet; on serial it follows from the line's budget. */
+/** The period of the adverts on Ethernet while anybody is unverified, and once all are; on serial it is longer where the line's budget asks for it. */
 export const advertPeriodMs = 1_000;
+export const advertSteadyMs = 5_000;
 /** Adverts sent early because a peer's incarnation was new, for each such incarnation and link. */
 export const promptAdverts = 3;
 /** An advert on the serial wire: what every card says, and what each echo adds. */
@@ -89,4 +90,5 @@ assert(replayWindow <= 64, "the replay window is kept in two 32-bit words");
 assert(serialAdvertBytes + slotCountMax * serialEchoBytes <= serialAdvertBytesMax, "an advert with a full chassis keeps within its bytes");
 assert(multiplexorUnheardMs > 3 * multiplexorPeriodMs, "three lost power reports are no dead multiplexor");
 assert(advertGapMs < advertPeriodMs, "a triggered advert comes sooner than the periodic one");
+assert(advertPeriodMs < advertSteadyMs, "adverts come more often while somebody waits for them");
 assert(lldpTtlS * 1_000 > 3 * lldpPeriodMs, "a neighbour survives three lost LLDP frames");

@@ -25,6 +25,7 @@ import { type CardId, chassisOf, type LinkKind, linkKinds } from "../base/ids.ts
 import {
   advertGapMs,
   advertPeriodMs,
+  advertSteadyMs,
   duplicateFrames,
   duplicateGoneMs,
   duplicateOverMs,
@@ -57,8 +58,8 @@ export type DiscoveryOutput =
   | { readonly kind: "duplicate"; readonly card: CardId; readonly evidence: string }
   | { readonly kind: "duplicateGone"; readonly card: CardId };
 
-/** What came on one link. */
-type Heard = { readonly advert: Advert; readonly incarnation: number; readonly echoed: boolean };
+/** What came on one link last; `echoed` since some advert of this incarnation echoed us, `echoes` while the last one does. */
+type Heard = { readonly advert: Advert; readonly incarnation: number; readonly echoed: boolean; readonly echoes: boolean };
 
 type Candidate = {
   readonly card: CardId;
@@ -169,7 +170,7 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
     }
     const echoed = advert.echoes.some((echo) => echo.card === this.#card && echo.nonce === this.#nonce);
     const wasEchoed = candidate.heard[link]?.echoed ?? false;
-    candidate.heard[link] = { advert, incarnation, echoed: echoed || wasEchoed };
+    candidate.heard[link] = { advert, incarnation, echoed: echoed || wasEchoed, echoes: echoed };
     if (isNew) outputs.push({ kind: "candidate", card: from, link, name: advert.name });
     // Who has not echoed us yet is waiting for our advert, and we for its next one.
     if (!echoed && candidate.promptsLeft[link] > 0) {
@@ -254,13 +255,19 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
 
   #sendAdvert(now: number, link: LinkKind, outputs: DiscoveryOutput[]): void {
     this.#advertisedAt[link] = now;
-    this.#advertAt[link] = now + this.#periodMs[link];
+    this.#advertAt[link] = now + Math.max(this.#periodMs[link], this.#isSteady() ? advertSteadyMs : 0);
     const echoes: Echo[] = [];
     for (const candidate of this.#candidates.values()) {
       const heard = candidate.heard[link];
       if (heard !== undefined) echoes.push({ card: candidate.card, nonce: heard.advert.nonce });
     }
     outputs.push({ kind: "advertise", link, echoes });
+  }
+
+  /** Everybody is verified and, by what was heard last, has verified us: no advert is waited for. */
+  #isSteady(): boolean {
+    const candidates = [...this.#candidates.values()];
+    return candidates.length > 0 && candidates.every(({ verified, heard }) => verified && linkKinds.every((link) => heard[link]?.echoes !== false));
   }
 
   #sendLldp(now: number, outputs: DiscoveryOutput[]): void {

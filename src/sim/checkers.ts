@@ -4,7 +4,7 @@
  * outside the services: what is true they take from the world and its witnesses, what is said from the nodes.
  */
 import { hex } from "../base/hex.ts";
-import { type CardId, chassisOf, type LinkKind, linkKinds, multiplexor, slotOf } from "../base/ids.ts";
+import { type CardId, chassisOf, type LinkKind, linkKinds, slotOf } from "../base/ids.ts";
 import {
   advertPeriodMs,
   duplicateGoneMs,
@@ -65,15 +65,15 @@ export type Seen = {
   readonly freshness?: Freshness;
   /** Before a frame that must not be taken. */
   readonly status?: NodeStatus;
-  /** The slots with power as reported before. */
-  readonly powered?: number;
+  /** The slots, lowest in the lowest bit, that a report of the multiplexor says have lost power; not zero. */
+  readonly lostPower?: number;
 };
 
 export abstract class Checker {
   abstract readonly name: string;
   /** The invariant, for people. */
   abstract readonly sentence: string;
-  /** Gives what is wrong with a step after which the node says something else, or that took a frame that is not fresh. */
+  /** Gives what is wrong with a step that logged something, or after which the node should say something else. */
   step?(step: Step): string | undefined;
   start?(scene: Scene, card: SimCard): void;
   end?(scene: Scene, card: SimCard, report: Report): void;
@@ -106,7 +106,7 @@ export class DeadWithoutSilence extends Checker {
     if (!run.port[link]) return undefined;
     const sender = witness.senders.get(peer);
     if (sender?.saidGoodbye === true) return undefined;
-    if (chassisOf(peer) === chassisOf(card.id) && witness.powered !== undefined && !hasPower(witness.powered, peer)) return undefined;
+    if (chassisOf(peer) === chassisOf(card.id) && witness.powered !== undefined && !isInSlots(witness.powered, peer)) return undefined;
     const since = Math.max(sender?.heardAt[link] ?? -Infinity, witness.portUpAt[link]);
     const silentMs = witness.awakeAtMost - since;
     const { downAfterMs } = card.settings[link];
@@ -240,12 +240,10 @@ export class PowerBelieved extends Checker {
   readonly name = "power-believed";
   readonly sentence = "When the multiplexor reports that a peer's slot has lost power, the peer is down at once.";
 
-  override step({ card, run, input, seen, status }: Step): string | undefined {
-    if (input.kind !== "heard" || input.frame.message.kind !== "muxPower" || seen.freshness !== "fresh") return undefined;
-    const { powered } = input.frame.message;
+  override step({ card, run, seen, status }: Step): string | undefined {
+    if (seen.lostPower === undefined) return undefined;
     for (const peer of status.peers) {
-      if (chassisOf(peer.card) !== chassisOf(card.id) || hasPower(powered, peer.card)) continue;
-      if (seen.powered !== undefined && !hasPower(seen.powered, peer.card)) continue;
+      if (chassisOf(peer.card) !== chassisOf(card.id) || !isInSlots(seen.lostPower, peer.card)) continue;
       if (isGone(peer.health) || !run.witness.senders.has(peer.card)) continue;
       return `card ${peer.card} is ${peer.health} after its slot lost power`;
     }
@@ -381,8 +379,8 @@ function isSpeaking(scene: Scene, id: CardId): boolean {
   return scene.cards.some((card) => card.id === id && card.run !== undefined);
 }
 
-function hasPower(powered: number, card: CardId): boolean {
-  return ((powered >> (slotOf(card) - 1)) & 1) === 1;
+function isInSlots(slots: number, card: CardId): boolean {
+  return ((slots >> (slotOf(card) - 1)) & 1) === 1;
 }
 
 function isGone(health: CardHealth): boolean {
@@ -432,16 +430,17 @@ export class Checkers {
     if (input.kind !== "heard") return nothingSeen;
     const freshness = witness.freshnessOf(input.link, input.frame);
     if (freshness !== "fresh") return { freshness, status: run.program.status(now) };
-    const seen = input.frame.from === multiplexor && witness.powered !== undefined ? { freshness, powered: witness.powered } : freshSeen;
+    const before = witness.powered ?? 0xff;
     witness.onFresh(input.link, input.frame, run.identity.nonce);
-    return seen;
+    const lostPower = before & ~(witness.powered ?? 0xff);
+    return lostPower === 0 ? freshSeen : { freshness, lostPower };
   }
 
   after(card: SimCard, run: Run, at: number, now: number, input: Input, effects: readonly Effect[], seen: Seen): void {
     const unbounded = this.#boundedStep.every(run, now, input, effects);
     if (unbounded !== undefined) this.report(this.#boundedStep, card, unbounded);
     // A node that logs nothing has concluded nothing; that it does log is held against it when the world has settled.
-    if (seen.status === undefined && !hasLog(effects)) return;
+    if (seen.status === undefined && seen.lostPower === undefined && !hasLog(effects)) return;
     const status = run.program.status(now);
     const changes = changesOf(run, status);
     const step: Step = { card, run, at, now, input, seen, effects, status, changes };

@@ -285,4 +285,9 @@ async function main(): Promise<number> {
   return stopped ? 130 : violated.length > 0 ? 1 : 0;
 }
 
+// Whoever reads no further, as `head` does, ends the program.
+process.stdout.on("error", (error: Error & { code?: string }) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
 process.exitCode = await main();
