@@ -64,8 +64,14 @@ function suspicionsIn(lines: readonly string[]): string[] {
 }
 
 async function measure(chassis: Chassis, profile: Profile, load: "idle" | "busy", seconds: number): Promise<Figure> {
-  await chassis.waitFor("all cards are healthy and verified", ({ cards }) =>
-    cards.every(({ status }) => status?.peers.length === cards.length - 1 && status.peers.every((peer) => peer.health === "healthy" && peer.verified)), 20_000);
+  await chassis.waitFor(
+    "all cards are healthy and verified",
+    ({ cards }) =>
+      cards.every(({ status }) =>
+        status?.peers.length === cards.length - 1 && status.peers.every((peer) => peer.health === "healthy" && peer.verified)
+      ),
+    20_000,
+  );
   await sleep(2_000);
   const started = await chassis.status();
   const logLines = async () => await Promise.all(started.cards.map(({ card }) => chassis.log(card, 5_000)));
@@ -84,7 +90,7 @@ async function measure(chassis: Chassis, profile: Profile, load: "idle" | "busy"
   const ended = await chassis.status();
   const cpu = after.map((sample, index) => (100 * (sample.cpuMs - (before[index] as Sample).cpuMs)) / tookMs).sort((a, b) => a - b);
   const found = (await logLines()).flatMap((lines, index) => suspicionsIn(lines.slice(logsBefore[index])));
-  for (const line of found.slice(0, 5)) console.error(line);
+  for (const line of found.slice(0, 40)) console.error(line);
   const late = ended.cards.map(({ status }, index) => {
     const was = started.cards[index]?.status?.lateTicks.count ?? 0;
     return { count: (status?.lateTicks.count ?? 0) - was, worstMs: status?.lateTicks.worstMs ?? 0 };
@@ -138,10 +144,17 @@ async function main(): Promise<number> {
   const [cards, seconds] = [Number(values.cards), Number(values.seconds)];
   if (!Number.isInteger(cards) || cards < 2 || cards > 8) throw new Error(`--cards is a whole number from 2 to 8, not ${values.cards}`);
   if (!(seconds >= 1 && seconds <= 3_600)) throw new Error(`--seconds is from 1 to 3600, not ${values.seconds}`);
-  if (!values.json) console.log(["profile", "load", "cards", "cpu % median", "cpu % max", "MiB max", "false suspicions", "late ticks", "worst late ms"].join(" | "));
+  if (!values.json) {
+    console.log(
+      ["profile", "load", "cards", "cpu % median", "cpu % max", "MiB max", "false suspicions", "late ticks", "worst late ms"].join(" | "),
+    );
+  }
   for (const profile of profiles) {
     for (const load of loads) {
-      const figure = await withChassis({ name: `bench${process.pid % 1_000}`, cards, profile, runtime }, (chassis) => measure(chassis, profile, load, seconds));
+      const figure = await withChassis(
+        { name: `bench${process.pid % 1_000}`, cards, profile, runtime },
+        (chassis) => measure(chassis, profile, load, seconds),
+      );
       const { cpuPercentMedian, cpuPercentMax, residentMiBMax, falseSuspicions, lateTicks, worstLateMs } = figure;
       const row = [profile, load, cards, cpuPercentMedian, cpuPercentMax, residentMiBMax, falseSuspicions, lateTicks, worstLateMs];
       console.log(values.json ? JSON.stringify(figure) : row.join(" | "));

@@ -37,7 +37,6 @@ export type Scene = {
   readonly at: number;
   readonly cards: readonly SimCard[];
   readonly options: { readonly baud: number };
-  readonly history: { lines(): string[] };
   later(at: number, run: (at: number) => void): void;
   statusOf(card: SimCard): NodeStatus | undefined;
 };
@@ -75,7 +74,6 @@ export abstract class Checker {
   abstract readonly sentence: string;
   /** Gives what is wrong with a step that logged something, or after which the node should say something else. */
   step?(step: Step): string | undefined;
-  start?(scene: Scene, card: SimCard): void;
   end?(scene: Scene, card: SimCard, report: Report): void;
   /** Gives what is wrong with what became of forged bytes. */
   forged?(input: Input): string | undefined;
@@ -463,10 +461,6 @@ export class Checkers {
       const detail = checker.forged?.(input);
       if (detail !== undefined) this.report(checker, card, detail);
     }
-  }
-
-  onStart(card: SimCard): void {
-    for (const checker of this.all) checker.start?.(this.#scene, card);
   }
 
   onEnd(card: SimCard): void {

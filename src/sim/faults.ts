@@ -125,6 +125,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     { chassis, state: oneOf(["dead", "alive"]) },
     (world, { chassis, state }) => world.setMultiplexorDead(chassis, state === "dead"),
   ),
+  sense: verb(
+    "the power sense of the card's slot fails, so that the slot passes for empty, or works again",
+    { card, state: oneOf(["fails", "works"]) },
+    (world, { card, state }) => world.setSense(card, state === "works"),
+  ),
   babble: verb("the card's serial line carries noise without end", { card }, (world, { card }) => world.babble(card)),
   crosstalk: verb(
     "frames on the first card's serial line leak into the second's",

@@ -73,6 +73,8 @@ export function runScenario(
     cards: placeCards(setup.cards, setup.chassis),
     profile: setup.profile,
     baud: setup.baud,
+    // A recording should change with what the cards do, not with each draw of a timer's grain.
+    timerGrainMs: 0,
     ...options,
     onStep: (card, at, _input, effects) => {
       if (quiet) return;

@@ -59,6 +59,8 @@ export class SimCard {
   readonly isTwin: boolean;
   settings: NodeSettings;
   powered = false;
+  /** Its slot's power sense tells the truth. */
+  senseWorks = true;
   /** Ethernet has carrier, the tty works. */
   readonly portWorks: Record<LinkKind, boolean>;
   run: Run | undefined;

@@ -218,6 +218,10 @@ const kinds: Readonly<Record<string, Kind>> = {
     const chassis = chassisOf(prng.pick(cards));
     return [{ at, line: `multiplexor ${chassis} dead` }, { at: at + prng.between(100, 9_000), line: `multiplexor ${chassis} alive` }];
   },
+  sense: (prng, cards, at) => {
+    const card = prng.pick(cards);
+    return [{ at, line: `sense ${card} fails` }, { at: at + prng.between(100, 9_000), line: `sense ${card} works` }];
+  },
   babble: (prng, cards, at) => [{ at, line: `babble ${prng.pick(cards)}` }, { at: at + prng.between(100, 4_000), line: "heal" }],
   crosstalk: (prng, cards, at) => {
     const from = prng.pick(cards);

@@ -44,6 +44,8 @@ export type WorldOptions = {
   readonly baud: number;
   /** The cards start within this many milliseconds. */
   readonly startSpreadMs?: number;
+  /** A timer is late by up to this, the grain of the runtimes' timers: 1 ms unless a recording wants none. */
+  readonly timerGrainMs?: number;
   /** Runs a card's program; the node, unless a test puts a broken one there. */
   readonly start?: StartProgram;
   /** Takes each line of history as it happens. */
@@ -56,8 +58,6 @@ export type WorldOptions = {
 export const bootMs = 400;
 /** From the goodbye of a card that leaves to its end. */
 export const leaveMs = 50;
-/** A timer is late by up to this, the grain of the runtimes' timers. */
-export const timerGrainMs = 1;
 const slotNumbers = Array.from({ length: slotCountMax }, (_, index) => index + 1);
 /** Frames of each link that a forger has recorded. */
 const recordedMax = 4_096;
@@ -83,6 +83,7 @@ export class World {
   readonly #foreignKeyring: Keyring;
   readonly #reader: Reader;
   readonly #start: StartProgram;
+  readonly #timerGrainMs: number;
   readonly #recorded: Record<LinkKind, Uint8Array[]> = { ether: [], serial: [] };
   readonly #recordedCount: Record<LinkKind, number> = { ether: 0, serial: 0 };
   /** Bytes that no card may take for a frame. */
@@ -99,6 +100,7 @@ export class World {
     this.#foreignKeyring = new Keyring([this.#bytes(keyBytes)]);
     this.#reader = new Reader(this.#keyring, this.system);
     this.#start = options.start ?? ((identity, settings, now) => new Node(identity, settings, now));
+    this.#timerGrainMs = options.timerGrainMs ?? 1;
     this.history = new History(options.trace);
     this.checkers = new Checkers(this);
     this.#switch = new Switch(this.#faultPrng, (at, bytes, ports) => this.#events.push(at, (then) => this.#onEther(then, bytes, ports)));
@@ -159,7 +161,7 @@ export class World {
     card.powered = false;
     card.starts++;
     this.#settlePort(card);
-    if (card.slot !== undefined) this.#bus(card.chassis).tell(this.#at, { kind: "power", slot: card.slot, power: "absent" });
+    this.#tellPower(card);
   }
 
   /** The card's program is gone, its power is not: only silence tells. */
@@ -244,6 +246,13 @@ export class World {
     this.#bus(chassis).tell(this.#at, { kind: "dead", dead });
   }
 
+  /** The slot's power sense fails or works again: without it the multiplexor takes the slot for empty, whatever is in it. */
+  setSense(card: SimCard, works: boolean): void {
+    if (card.slot === undefined) return;
+    card.senseWorks = works;
+    this.#tellPower(card);
+  }
+
   babble(card: SimCard): void {
     if (card.slot !== undefined) this.#bus(card.chassis).babble(this.#at, card.slot);
   }
@@ -298,6 +307,7 @@ export class World {
     for (const card of this.#cards) {
       if (card.run?.stall !== undefined) this.#wake(card, card.run, card.run.stall);
       for (const link of linkKinds) this.setPort(card, link, link === "ether" || card.slot !== undefined);
+      this.setSense(card, true);
     }
   }
 
@@ -370,11 +380,17 @@ export class World {
   #powerOn(card: SimCard, afterMs: number): void {
     card.powered = true;
     this.#settlePort(card);
-    if (card.slot !== undefined) this.#bus(card.chassis).tell(this.#at, { kind: "power", slot: card.slot, power: "on" });
+    this.#tellPower(card);
     const start = ++card.starts;
     this.later(this.#at + afterMs, () => {
       if (card.starts === start && card.powered && card.run === undefined) this.#begin(card, this.#prng.bits());
     });
+  }
+
+  #tellPower(card: SimCard): void {
+    if (card.slot === undefined) return;
+    const power = card.powered && card.senseWorks ? "on" : "absent";
+    this.#bus(card.chassis).tell(this.#at, { kind: "power", slot: card.slot, power });
   }
 
   #settlePort(card: SimCard): void {
@@ -388,7 +404,6 @@ export class World {
     const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim" };
     const run = card.begin(identity, this.#start, this.#at);
     this.history.fact(this.#at, `${card.label} starts with incarnation ${incarnation}`);
-    this.checkers.onStart(card);
     this.later(this.#at, () => {
       for (const link of linkKinds) if (card.run === run) this.#tellPort(card, run, link, card.portWorks[link] ? undefined : "not there");
     });
@@ -507,7 +522,7 @@ export class World {
 
   #schedule(card: SimCard, run: Run): void {
     if (run.deadline >= card.tickFor || run.deadline === Infinity) return;
-    const at = Math.max(this.#at, card.clock.worldAt(run.deadline)) + this.#prng.unit() * timerGrainMs;
+    const at = Math.max(this.#at, card.clock.worldAt(run.deadline)) + this.#prng.unit() * this.#timerGrainMs;
     card.tickFor = run.deadline;
     if (at >= card.tickAt) return;
     card.tickAt = at;

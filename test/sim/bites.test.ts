@@ -1,0 +1,234 @@
+/**
+ * For each invariant that the simulator checks, a line of the product that guards it is broken, in a copy of the
+ * sources, and a world is named that finds it out. The same world passes with the sources as they are: so a checker
+ * that sleeps, and a world that would fail anyway, both fail here.
+ */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+type Bite = {
+  /** The checker that must find it. */
+  readonly checker: string;
+  readonly breaks: string;
+  readonly file: string;
+  readonly line: string;
+  readonly broken: string;
+  /** A scenario, or a seed of the swarm. */
+  readonly world: readonly string[] | number;
+};
+
+const bites: readonly Bite[] = [
+  {
+    checker: "dead-without-silence",
+    breaks: "a late tick is not taken off the peers' silence",
+    file: "cluster/heartbeat.ts",
+    line: "this.#forgivenMs += lateMs;",
+    broken: "",
+    world: ["cards 3", "settle", "stall 2 3000 tick", "run 4000"],
+  },
+  {
+    checker: "dead-without-silence",
+    breaks: "half the patience is enough",
+    file: "cluster/heartbeat.ts",
+    line: "downAfterMs: downAfterMs * slower",
+    broken: "downAfterMs: downAfterMs * slower * 0.7",
+    world: ["cards 3", "settle", "crash 2", "run 3000"],
+  },
+  {
+    checker: "dead-without-silence",
+    breaks: "a slot that has power is taken for one without",
+    file: "cluster/heartbeat.ts",
+    line: "const isOn = (powered & bit) !== 0;",
+    broken: "const isOn = (powered & bit) === 0;",
+    world: ["cards 3", "run 3000"],
+  },
+  {
+    checker: "down-on-all-links",
+    breaks: "a card is down when one of its links is",
+    file: "cluster/heartbeat.ts",
+    line: 'else if (links.every((at) => at.health === "up")) health = "healthy";',
+    broken: 'else if (links.every((at) => at.health === "up")) health = "healthy"; else if (has("down")) health = "down";',
+    world: ["cards 3", "settle", "cut serial 2", "run 3000"],
+  },
+  {
+    checker: "no-replay",
+    breaks: "a frame that was accepted is accepted again",
+    file: "cluster/admission.ts",
+    line: "if (!take(window, sequence)) {",
+    broken: "if (!take(window, sequence) && sequence < 0) {",
+    world: ["cards 3", "settle", "forge replay ether 2 30", "run 1000"],
+  },
+  {
+    checker: "no-replay",
+    breaks: "a frame of an old incarnation is accepted",
+    file: "cluster/admission.ts",
+    line: "if (incarnation < sender.incarnation) {",
+    broken: "if (incarnation < 0) {",
+    world: ["cards 3", "settle", "crash 2", "insert 2", "run 3000", "forge replay ether 2 30", "run 1000"],
+  },
+  {
+    checker: "no-forgery",
+    breaks: "a tag of any key passes",
+    file: "wire/auth.ts",
+    line: "return difference === 0;",
+    broken: "return true;",
+    world: ["cards 3", "settle", "forge key ether 2", "run 1000"],
+  },
+  {
+    checker: "no-forgery",
+    breaks: "a frame of another system passes",
+    file: "wire/frame.ts",
+    line: "if (inSystem !== system)",
+    broken: "if (typeof inSystem !== typeof system)",
+    world: ["cards 3", "settle", "forge system serial 2", "run 1000"],
+  },
+  {
+    checker: "no-forgery",
+    breaks: "the tag does not name the link",
+    file: "wire/auth.ts",
+    line: ".update(linkLetters[link])",
+    broken: ".update(linkLetters.ether)",
+    world: ["cards 3", "settle", "forge otherLink serial 2", "run 1000"],
+  },
+  {
+    checker: "proven-identity",
+    breaks: "a peer is verified without having confirmed our nonce",
+    file: "cluster/discovery.ts",
+    line: "return heard.echoed ? []",
+    broken: "return heard.advert !== undefined ? []",
+    world: ["cards 3", "run 5000"],
+  },
+  {
+    checker: "proven-identity",
+    breaks: "a peer is verified on one link alone",
+    file: "cluster/discovery.ts",
+    line: "if (heard === undefined) return [`no advert on ${link} yet`];",
+    broken: "if (heard === undefined) return [];",
+    world: ["cards 3", "run 5000"],
+  },
+  {
+    checker: "proven-identity",
+    breaks: "a new incarnation inherits what the old one had proven",
+    file: "cluster/discovery.ts",
+    line: "this.#candidates.delete(input.card);",
+    broken: "",
+    world: ["cards 3", "settle", "crash 2", "insert 2", "run 3000"],
+  },
+  {
+    checker: "bounded-step",
+    breaks: "beats that were missed in a stall are caught up with",
+    file: "cluster/heartbeat.ts",
+    line: "onGridAt > now ? onGridAt : now + periodMs",
+    broken: "onGridAt",
+    world: ["cards 3", "settle", "stall 2 3000 tick", "run 4000"],
+  },
+  {
+    checker: "serial-budget",
+    breaks: "the serial period does not follow the line",
+    file: "cluster/heartbeat.ts",
+    line: 'return link === "serial" ? Math.max(periodMs, this.#serialFloorMs) : periodMs;',
+    broken: "return periodMs;",
+    world: ["cards 8", "baud 19200", "run 10000"],
+  },
+  {
+    checker: "power-believed",
+    breaks: "a loss of power is not believed",
+    file: "cluster/heartbeat.ts",
+    line: "if (isOn || !wasOn || peer.left) continue;",
+    broken: "if (powered >= 0) continue;",
+    world: ["cards 3", "settle", "pull 2", "run 1000"],
+  },
+  {
+    checker: "crash-seen",
+    breaks: "nobody looks again when a silence has become too long",
+    file: "cluster/heartbeat.ts",
+    line: "silenceAt > listened ? silenceAt : at.heardAt + downAfterMs",
+    broken: "silenceAt > listened ? silenceAt : Infinity",
+    world: ["cards 2", "settle", "crash 2", "run 9000"],
+  },
+  {
+    checker: "changes-logged",
+    breaks: "a link's health changes in silence",
+    file: "node/node.ts",
+    line: 'event: "link health"',
+    broken: 'event: "link"',
+    world: ["cards 3", "run 3000"],
+  },
+  {
+    checker: "calm-kept",
+    breaks: "the patience is shorter than a period",
+    file: "cluster/heartbeat.ts",
+    line: "return { silentAfterMs: silentAfterMs * slower",
+    broken: 'return { silentAfterMs: silentAfterMs * slower * (link === "ether" ? 0.3336 : 1)',
+    world: 4,
+  },
+  {
+    checker: "settled",
+    breaks: "a lost advert is never sent again",
+    file: "cluster/discovery.ts",
+    line: "this.#advertAt[link] = now + Math.max(",
+    broken: "this.#advertAt[link] = Infinity * Math.max(",
+    world: ["cards 3", "lose ether 1", "run 1000", "heal", "settle"],
+  },
+  {
+    checker: "settled",
+    breaks: "no card says that it hears another",
+    file: "cluster/heartbeat.ts",
+    line: "if (listened - at.heardAt < this.patience(peer.card, link).silentAfterMs) heard.push(peer.card);",
+    broken: "",
+    world: ["cards 3", "settle"],
+  },
+  {
+    checker: "settled",
+    breaks: "nobody tells a restored card that its incarnation is old",
+    file: "node/node.ts",
+    line: 'if (newest !== undefined) this.#send(link, from, { kind: "stale", card: from, incarnation: newest }, effects);',
+    broken: "",
+    world: ["cards 3", "settle", "crash 2", "run 2000", "insert 2 0", "settle"],
+  },
+];
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const copied = ["base", "cluster", "node", "sim", "wire", "limits.ts", "service.ts"];
+
+/** What the world comes to with the sources in `folder`: the violation, if there is one. */
+async function violationIn(folder: string, world: Bite["world"]): Promise<{ checker: string; detail: string } | undefined> {
+  const from = (path: string) => import(pathToFileURL(join(folder, "sim", path)).href);
+  if (typeof world === "number") {
+    const { runSeed } = await from("swarm.ts") as typeof import("../../src/sim/swarm.ts");
+    return runSeed({ seed: world, seconds: 20, calm: true }).violation;
+  }
+  const { parseScenario, runScenario } = await from("scenario.ts") as typeof import("../../src/sim/scenario.ts");
+  const result = runScenario(parseScenario(world.join("\n")));
+  if (typeof result === "string") throw new Error(result);
+  return result.violation;
+}
+
+for (const { checker, breaks, file, line, broken, world } of bites) {
+  test(`${checker} bites when ${breaks}`, async () => {
+    assert.is(await violationIn(join(root, "src"), world), undefined);
+    mkdirSync(join(root, "build"), { recursive: true });
+    const folder = mkdtempSync(join(root, "build", "bite-"));
+    try {
+      for (const name of copied) cpSync(join(root, "src", name), join(folder, name), { recursive: true });
+      const text = readFileSync(join(folder, file), "utf8");
+      assert.is(text.split(line).length, 2, `${file} has the guarded line exactly once: ${line}`);
+      writeFileSync(join(folder, file), text.replace(line, () => broken));
+      const violation = await violationIn(folder, world);
+      assert.is(violation?.checker, checker, violation?.detail ?? "nothing was found");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+test("every invariant is bitten", async () => {
+  const { World } = await import("../../src/sim/world.ts");
+  const world = new World({ seed: 1, cards: [], profile: "default", baud: 115_200 });
+  assert.equal(world.checkers.all.map(({ name }) => name).filter((name) => !bites.some(({ checker }) => checker === name)), []);
+});
+
+test.run();

@@ -1,0 +1,35 @@
+import { readFileSync } from "node:fs";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { runSeed } from "../../src/sim/swarm.ts";
+
+/** A few seeds on each run of the tests; the command line lives hundreds. */
+const firstSeed = 1;
+const seedCount = 20;
+const seconds = 12;
+
+for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
+  test(`seed ${seed} keeps every invariant under faults, and settles`, () => {
+    const { violation, lines } = runSeed({ seed, seconds, calm: false });
+    assert.is(violation, undefined, [...lines, violation?.checker, violation?.sentence, violation?.detail].join("\n"));
+  });
+}
+
+const regressions = readFileSync(new URL("./regressions.txt", import.meta.url), "utf8").split("\n").filter((line) => /^\d/.test(line));
+for (const line of regressions) {
+  test(`regression: ${line}`, () => {
+    const [seed, ofSeconds] = line.split(/\s+/).map(Number);
+    const { violation } = runSeed({ seed: seed as number, seconds: ofSeconds as number, calm: false });
+    assert.is(violation, undefined, `${violation?.checker}: ${violation?.detail}`);
+  });
+}
+
+test("in calm nobody wavers", () => {
+  for (const profile of ["default", "fast"] as const) {
+    const { violation, faults } = runSeed({ seed: 77, seconds: 20, calm: true, cards: 8, chassis: 1, profile });
+    assert.is(faults, 0);
+    assert.is(violation, undefined, violation?.detail);
+  }
+});
+
+test.run();
