@@ -1,0 +1,8 @@
+/* The native addon: every driver's functions in one object, typed by `Addon` in load.ts. */
+#include "addon.h"
+
+NAPI_MODULE_INIT() {
+  bool defined = ether_define(env, exports) && net_define(env, exports) && pty_define(env, exports) && realtime_define(env, exports) &&
+                 uart_define(env, exports) && watchdog_define(env, exports);
+  return defined ? exports : NULL;
+}

@@ -1,0 +1,22 @@
+/** The drivers of the machine this runs on. */
+import type { Drivers } from "../src/io/ports.ts";
+import { nativeEther } from "./ether/ether.ts";
+import { loadAddon } from "./load.ts";
+import { nativeNet } from "./net/net.ts";
+import { nativePty } from "./pty/pty.ts";
+import { nativeRealtime } from "./realtime/realtime.ts";
+import { nativeUart } from "./uart/uart.ts";
+import { nativeWatchdog } from "./watchdog/watchdog.ts";
+
+/** Loads the addon, once; throws an `Error` that says why it cannot. `stateDirectory` as for `loadAddon`. */
+export function nativeDrivers(stateDirectory?: string): Drivers {
+  const addon = loadAddon(stateDirectory);
+  return {
+    ether: nativeEther(addon),
+    uart: nativeUart(addon),
+    net: nativeNet(addon),
+    watchdog: nativeWatchdog(addon),
+    realtime: nativeRealtime(addon),
+    pty: nativePty(addon),
+  };
+}

@@ -1,0 +1,287 @@
+#define _GNU_SOURCE
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "announcement.h"
+
+#define DUMP_BYTES 32768
+#define REQUEST_BYTES 256
+/* The kernel answers at once; a lost answer must not hold the program up for ever. */
+#define ANSWER_TIMEOUT_S 1
+
+__attribute__((format(printf, 3, 4))) static int describe(char error[NET_ERROR_BYTES], int result, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(error, NET_ERROR_BYTES, format, arguments);
+  va_end(arguments);
+  return result;
+}
+
+static int describe_errno(char error[NET_ERROR_BYTES], const char *interface, const char *what, int result) {
+  if (result == -EPERM || result == -EACCES) {
+    return describe(error, result, "net: no permission for \"%s\": CAP_NET_ADMIN and CAP_NET_RAW are needed (%s)", interface, what);
+  }
+  if (result == -ENODEV || result == -ENXIO) return describe(error, result, "net: there is no interface \"%s\"", interface);
+  return describe(error, result, "net: \"%s\": %s: %s", interface, what, strerrordesc_np(-result));
+}
+
+int net_parse(struct net_address *address, const char *text, uint32_t prefix) {
+  memset(address, 0, sizeof *address);
+  address->prefix = prefix;
+  address->family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
+  if (prefix > (address->family == AF_INET ? 32u : 128u)) return -EINVAL;
+  return inet_pton(address->family, text, address->bytes) == 1 ? 0 : -EINVAL;
+}
+
+static size_t bytes_of(const struct net_address *address) {
+  return address->family == AF_INET ? 4 : 16;
+}
+
+/* 0 when there is none of that name. */
+static unsigned index_of(const char *interface) {
+  return strlen(interface) < IF_NAMESIZE ? if_nametoindex(interface) : 0;
+}
+
+static int open_route(void) {
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (fd < 0) return -errno;
+  struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  return fd;
+}
+
+struct listing {
+  unsigned index;
+  void (*each)(void *context, const char *interface, const char *address);
+  void *context;
+};
+
+static void tell_address(const struct listing *listing, const struct nlmsghdr *header) {
+  const struct ifaddrmsg *message = NLMSG_DATA(header);
+  if (header->nlmsg_len < NLMSG_LENGTH(sizeof *message)) return;
+  if (listing->index != 0 && message->ifa_index != listing->index) return;
+  if (message->ifa_family != AF_INET && message->ifa_family != AF_INET6) return;
+  size_t expected = message->ifa_family == AF_INET ? 4 : 16;
+  const void *bytes = NULL;
+  size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof *message);
+  for (const struct rtattr *attribute = IFA_RTA(message); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    if (RTA_PAYLOAD(attribute) < expected) continue;
+    /* On a point-to-point interface IFA_ADDRESS is the other end's. */
+    if (attribute->rta_type == IFA_LOCAL || (attribute->rta_type == IFA_ADDRESS && bytes == NULL)) bytes = RTA_DATA(attribute);
+  }
+  char name[IF_NAMESIZE], host[INET6_ADDRSTRLEN], text[NET_ADDRESS_BYTES];
+  if (bytes == NULL || if_indextoname(message->ifa_index, name) == NULL) return;
+  if (inet_ntop(message->ifa_family, bytes, host, sizeof host) == NULL) return;
+  snprintf(text, sizeof text, "%s/%u", host, message->ifa_prefixlen);
+  listing->each(listing->context, name, text);
+}
+
+/* 1 at the end of the dump, 0 when there is more, -errno. */
+static int read_dump(int fd, uint8_t *bytes, const struct listing *listing) {
+  ssize_t got = recv(fd, bytes, DUMP_BYTES, 0);
+  if (got < 0) return errno == EINTR ? 0 : -errno;
+  size_t left = (size_t)got;
+  for (const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)bytes; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+    if (header->nlmsg_type == NLMSG_DONE) return 1;
+    if (header->nlmsg_type == NLMSG_ERROR) return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+    if (header->nlmsg_type == RTM_NEWADDR) tell_address(listing, header);
+  }
+  return 0;
+}
+
+int net_list(const char *interface, void (*each)(void *context, const char *interface, const char *address), void *context,
+             char error[NET_ERROR_BYTES]) {
+  struct listing listing = {.each = each, .context = context};
+  if (interface[0] != '\0') {
+    listing.index = index_of(interface);
+    if (listing.index == 0) return describe_errno(error, interface, "", -ENODEV);
+  }
+  int fd = open_route();
+  if (fd < 0) return describe_errno(error, interface, "no netlink socket", fd);
+  struct {
+    struct nlmsghdr header;
+    struct ifaddrmsg message;
+  } request = {.header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_GETADDR, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+  uint8_t *bytes = malloc(DUMP_BYTES);
+  int result = bytes == NULL ? -ENOMEM : 0;
+  if (result == 0 && send(fd, &request, sizeof request, 0) < 0) result = -errno;
+  while (result == 0) result = read_dump(fd, bytes, &listing);
+  free(bytes);
+  close(fd);
+  return result < 0 ? describe_errno(error, interface, "its addresses cannot be listed", result) : 0;
+}
+
+struct address_request {
+  struct nlmsghdr header;
+  struct ifaddrmsg message;
+  uint8_t attributes[REQUEST_BYTES];
+};
+
+static void put_attribute(struct address_request *request, unsigned short type, const void *bytes, size_t length) {
+  struct rtattr *attribute = (struct rtattr *)(void *)((uint8_t *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+  attribute->rta_type = type;
+  attribute->rta_len = (unsigned short)RTA_LENGTH(length);
+  memcpy(RTA_DATA(attribute), bytes, length);
+  request->header.nlmsg_len = NLMSG_ALIGN(request->header.nlmsg_len) + (uint32_t)RTA_SPACE(length);
+}
+
+static void put_broadcast(struct address_request *request, const struct net_address *address) {
+  uint32_t host;
+  memcpy(&host, address->bytes, sizeof host);
+  host |= htonl(address->prefix == 0 ? UINT32_MAX : (uint32_t)((UINT64_C(1) << (32 - address->prefix)) - 1));
+  put_attribute(request, IFA_BROADCAST, &host, sizeof host);
+}
+
+/* Sends the request and waits for the kernel's answer. */
+static int perform(const struct address_request *request) {
+  int fd = open_route();
+  if (fd < 0) return fd;
+  int result = send(fd, request, request->header.nlmsg_len, 0) < 0 ? -errno : 0;
+  _Alignas(struct nlmsghdr) uint8_t answer[1024];
+  ssize_t got = -1;
+  if (result == 0) {
+    do got = recv(fd, answer, sizeof answer, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) result = -errno;
+  }
+  close(fd);
+  if (result < 0) return result;
+  const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+  if ((size_t)got < NLMSG_LENGTH(sizeof(struct nlmsgerr)) || header->nlmsg_type != NLMSG_ERROR) return -EBADMSG;
+  return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+}
+
+static int change(const char *interface, const struct net_address *address, uint16_t type, uint16_t flags) {
+  unsigned index = index_of(interface);
+  if (index == 0) return -ENODEV;
+  struct address_request request = {
+      .header = {.nlmsg_len = NLMSG_LENGTH(sizeof request.message), .nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags)},
+      .message = {.ifa_family = (uint8_t)address->family, .ifa_prefixlen = (uint8_t)address->prefix, .ifa_index = index},
+  };
+  if (address->family == AF_INET6) request.message.ifa_flags = IFA_F_NODAD;
+  put_attribute(&request, IFA_LOCAL, address->bytes, bytes_of(address));
+  put_attribute(&request, IFA_ADDRESS, address->bytes, bytes_of(address));
+  if (type == RTM_NEWADDR && address->family == AF_INET && address->prefix < 31) put_broadcast(&request, address);
+  return perform(&request);
+}
+
+int net_add(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+  int result = change(interface, address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+  if (result == 0 || result == -EEXIST) return 0;
+  return describe_errno(error, interface, "the address cannot be added", result);
+}
+
+/* Without this the kernel removes, with the first address of a subnet, all others of the same. */
+static int promote_secondaries(const char *interface) {
+  char path[128];
+  snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/promote_secondaries", interface);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int result = write(fd, "1", 1) == 1 ? 0 : -errno;
+  close(fd);
+  return result;
+}
+
+struct lost {
+  const char *removed;
+  size_t others;
+};
+
+static void count_other(void *context, const char *interface, const char *address) {
+  (void)interface;
+  struct lost *lost = context;
+  if (strchr(address, ':') == NULL && strcmp(address, lost->removed) != 0) lost->others++;
+}
+
+/* A read-only /proc matters only where another address could be taken along. */
+static int protect_others(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+  if (address->family != AF_INET || index_of(interface) == 0) return 0;
+  int promoted = promote_secondaries(interface);
+  if (promoted == 0) return 0;
+  char host[INET_ADDRSTRLEN], text[NET_ADDRESS_BYTES];
+  inet_ntop(AF_INET, address->bytes, host, sizeof host);
+  snprintf(text, sizeof text, "%s/%u", host, address->prefix);
+  struct lost lost = {.removed = text};
+  int result = net_list(interface, count_other, &lost, error);
+  if (result < 0 || lost.others == 0) return result;
+  return describe_errno(error, interface, "promote_secondaries cannot be set, and without it other addresses would go too", promoted);
+}
+
+int net_remove(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+  int result = protect_others(interface, address, error);
+  if (result < 0) return result;
+  result = change(interface, address, RTM_DELADDR, 0);
+  if (result == 0 || result == -EADDRNOTAVAIL) return 0;
+  return describe_errno(error, interface, "the address cannot be removed", result);
+}
+
+static int own_mac(const char *interface, uint8_t mac[NET_MAC_BYTES]) {
+  struct ifreq request = {0};
+  if (strlen(interface) >= sizeof request.ifr_name) return -ENODEV;
+  strcpy(request.ifr_name, interface);
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  int result = ioctl(fd, SIOCGIFHWADDR, &request) < 0 ? -errno : 0;
+  close(fd);
+  if (result == 0 && request.ifr_hwaddr.sa_family != ARPHRD_ETHER) result = -EPROTONOSUPPORT;
+  if (result == 0) memcpy(mac, request.ifr_hwaddr.sa_data, NET_MAC_BYTES);
+  return result;
+}
+
+static int send_frame(int fd, unsigned index, const uint8_t *frame, size_t length) {
+  struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)index, .sll_halen = ETH_ALEN};
+  memcpy(to.sll_addr, frame, ETH_ALEN);
+  memcpy(&to.sll_protocol, frame + 2 * ETH_ALEN, sizeof to.sll_protocol);
+  return sendto(fd, frame, length, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) < 0 ? -errno : 0;
+}
+
+void net_announcer_init(struct net_announcer *announcer) {
+  announcer->packet = -1;
+}
+
+void net_announcer_free(struct net_announcer *announcer) {
+  if (announcer->packet >= 0) close(announcer->packet);
+  announcer->packet = -1;
+}
+
+/* Protocol 0: the socket receives nothing. */
+static int open_packet(struct net_announcer *announcer) {
+  if (announcer->packet >= 0) return 0;
+  announcer->packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+  return announcer->packet < 0 ? -errno : 0;
+}
+
+static int announce(struct net_announcer *announcer, const char *interface, const struct net_address *address) {
+  uint8_t mac[NET_MAC_BYTES], frame[NET_FRAME_BYTES_MAX];
+  unsigned index = index_of(interface);
+  if (index == 0) return -ENODEV;
+  int result = own_mac(interface, mac);
+  if (result == 0) result = open_packet(announcer);
+  if (result < 0) return result;
+  if (address->family == AF_INET6) return send_frame(announcer->packet, index, frame, announcement_neighbour(frame, mac, address->bytes));
+  result = send_frame(announcer->packet, index, frame, announcement_arp(frame, mac, address->bytes, ARPOP_REQUEST));
+  if (result < 0) return result;
+  return send_frame(announcer->packet, index, frame, announcement_arp(frame, mac, address->bytes, ARPOP_REPLY));
+}
+
+int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+  int result = announce(announcer, interface, address);
+  return result < 0 ? describe_errno(error, interface, "the address cannot be announced", result) : 0;
+}

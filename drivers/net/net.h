@@ -1,0 +1,51 @@
+/*
+ * Addresses of interfaces, and telling the neighbours of them. Every call is quick; results are 0 or -errno, and on
+ * an error `error` says what is wrong, with the interface's name.
+ *
+ *   net_list()      all addresses, or those of one interface (name not empty)
+ *   net_add()       IPv6 without duplicate address detection; fine when the address is there already
+ *   net_remove()    fine when the address is not there. Other addresses of the same IPv4 subnet stay: the kernel
+ *                   would take them along with the first one, so it is told to promote them instead
+ *   net_announce()  IPv4: an ARP request and an ARP reply, both broadcast, with the address as sender and target
+ *                   (RFC 5227 section 3, RFC 5944 section 4.6). IPv6: a neighbour advertisement to all nodes with the
+ *                   override flag and our link-layer address (RFC 4861 section 7.2.6)
+ */
+#ifndef CARDINAL_NET_H
+#define CARDINAL_NET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NET_ERROR_BYTES 256
+/* "address/prefix" with its end. */
+#define NET_ADDRESS_BYTES 64
+#define NET_FRAME_BYTES_MAX 128
+#define NET_MAC_BYTES 6
+
+struct net_address {
+  int family;
+  uint8_t bytes[16];
+  uint32_t prefix;
+};
+
+/* Reads "192.0.2.7" or "2001:db8::7". */
+int net_parse(struct net_address *address, const char *text, uint32_t prefix);
+
+/*
+ * What announcements are sent with. The packet socket is opened at the first one and then kept: closing one takes
+ * some ten milliseconds, which a takeover does not have.
+ */
+struct net_announcer {
+  int packet;
+};
+
+void net_announcer_init(struct net_announcer *announcer);
+void net_announcer_free(struct net_announcer *announcer);
+
+int net_list(const char *interface, void (*each)(void *context, const char *interface, const char *address), void *context,
+             char error[NET_ERROR_BYTES]);
+int net_add(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
+int net_remove(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
+int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
+
+#endif

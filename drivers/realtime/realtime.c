@@ -1,0 +1,72 @@
+#define _GNU_SOURCE
+#include "realtime.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+/* Threads that start while the list is read are found by reading it again; this many times at most. */
+#define PASSES_MAX 8
+
+__attribute__((format(printf, 3, 4))) static int describe(char error[REALTIME_ERROR_BYTES], int result, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(error, REALTIME_ERROR_BYTES, format, arguments);
+  va_end(arguments);
+  return result;
+}
+
+/* 1 when the thread was changed, 0 when it was right already or has ended, -errno. */
+static int enter_thread(pid_t thread, int priority) {
+  const int policy = SCHED_FIFO | SCHED_RESET_ON_FORK;
+  struct sched_param present;
+  if (sched_getscheduler(thread) == policy && sched_getparam(thread, &present) == 0 && present.sched_priority == priority) return 0;
+  struct sched_param wanted = {.sched_priority = priority};
+  if (sched_setscheduler(thread, policy, &wanted) == 0) return 1;
+  return errno == ESRCH ? 0 : -errno;
+}
+
+/* How many threads were changed, or -errno. */
+static int enter_all(int priority) {
+  DIR *tasks = opendir("/proc/self/task");
+  if (tasks == NULL) return -errno;
+  int result = 0;
+  for (struct dirent *entry = readdir(tasks); entry != NULL && result >= 0; entry = readdir(tasks)) {
+    int thread = atoi(entry->d_name);
+    if (thread == 0) continue;
+    int changed = enter_thread(thread, priority);
+    result = changed < 0 ? changed : result + changed;
+  }
+  closedir(tasks);
+  return result;
+}
+
+int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]) {
+  if (priority < 1 || priority > 99) return describe(error, -EINVAL, "realtime: priority is %u; it must be from 1 to 99", priority);
+  int result = 1;
+  for (int pass = 0; pass < PASSES_MAX && result > 0; pass++) result = enter_all((int)priority);
+  if (result >= 0) return 0;
+  if (result == -EPERM) {
+    return describe(error, result,
+                    "realtime: SCHED_FIFO with priority %u is not permitted: CAP_SYS_NICE or RLIMIT_RTPRIO of at least %u is missing (and a "
+                    "control group with real-time scheduling must have a budget)",
+                    priority, priority);
+  }
+  return describe(error, result, "realtime: SCHED_FIFO cannot be set: %s", strerrordesc_np(-result));
+}
+
+int realtime_lock_memory(bool future, char error[REALTIME_ERROR_BYTES]) {
+  if (mlockall(MCL_CURRENT | MCL_ONFAULT | (future ? MCL_FUTURE : 0)) == 0) return 0;
+  int number = errno;
+  if (number != EPERM && number != ENOMEM) return describe(error, -number, "realtime: memory cannot be locked: %s", strerrordesc_np(number));
+  struct rlimit limit = {0};
+  getrlimit(RLIMIT_MEMLOCK, &limit);
+  return describe(error, -number, "realtime: memory cannot be locked: CAP_IPC_LOCK is missing, or RLIMIT_MEMLOCK (now %llu bytes) is too low",
+                  (unsigned long long)limit.rlim_cur);
+}

@@ -1,0 +1,24 @@
+/*
+ * Scheduling and memory of this process, so that its beats are on time on a busy machine.
+ *
+ *   realtime_enter()        every thread under SCHED_FIFO. Child processes start normal (SCHED_RESET_ON_FORK); so
+ *                           would new threads, which is why worker_start() gives a driver's thread the scheduling
+ *                           of the thread that starts it
+ *   realtime_lock_memory()  pages that are in memory stay there, and others once they have been touched; `future`
+ *                           extends that to mappings made later. Pages that are never touched are not brought in:
+ *                           most of a runtime's address space is of that kind
+ *
+ * 0 or -errno; then `error` says which permission is missing.
+ */
+#ifndef CARDINAL_REALTIME_H
+#define CARDINAL_REALTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REALTIME_ERROR_BYTES 256
+
+int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]);
+int realtime_lock_memory(bool future, char error[REALTIME_ERROR_BYTES]);
+
+#endif
