@@ -1,0 +1,172 @@
+/**
+ * Builds build/cardinal, one file with everything: the program bundled by esbuild as the ESM main of a Node single
+ * executable application, the native addon as its asset.
+ *
+ *   node scripts/build.ts            builds unless it is up to date
+ *   node scripts/build.ts --force    builds
+ *   node scripts/build.ts --check    exits 1 when it is out of date
+ *
+ * Up to date means: the same sources, packages, addon, Node and version as noted in build/cardinal.json, which is
+ * written after the binary is in its place.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const entry = "firmware/main.ts";
+const addon = "build/addon.node";
+const output = "build/cardinal";
+const record = "build/cardinal.json";
+
+/**
+ * A card allocates little at a time and lives long: a small young generation keeps some 4 MiB from being resident,
+ * for a few scavenges of a tenth of a millisecond more.
+ */
+const execArgv = ["--max-semi-space-size=1"];
+
+type Record = { readonly digest: string; readonly inputs: readonly string[] };
+
+/** The version as the program says it: that of package.json, with the commit it was built from. */
+function version(): string {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  const described = spawnSync("git", ["describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"], { encoding: "utf8" });
+  return `${version}+${described.status === 0 ? described.stdout.trim().replace("-", ".") : "unknown"}`;
+}
+
+/** What the binary follows from, when the bundle was made of `inputs`; undefined when one of them is gone. */
+function digestOf(inputs: readonly string[], versionText: string): string | undefined {
+  const hash = createHash("sha256").update(JSON.stringify([process.version, process.arch, versionText, inputs]));
+  for (const path of [...inputs, addon, "package-lock.json", "scripts/build.ts"]) {
+    if (!existsSync(path)) return undefined;
+    hash.update(createHash("sha256").update(readFileSync(path)).digest());
+  }
+  return hash.digest("hex");
+}
+
+function isUpToDate(versionText: string): boolean {
+  if (!existsSync(output) || !existsSync(record)) return false;
+  const { digest, inputs } = JSON.parse(readFileSync(record, "utf8")) as Record;
+  return digest === digestOf(inputs, versionText);
+}
+
+/** Bundles the program to `bundle` and returns the sources of this repository that it is made of. */
+async function bundleTo(bundle: string, versionText: string): Promise<string[]> {
+  const { build } = await import("esbuild");
+  const result = await build({
+    entryPoints: [entry],
+    bundle: true,
+    platform: "node",
+    target: "node26",
+    format: "esm",
+    outfile: bundle,
+    metafile: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    logLevel: "silent",
+    tsconfigRaw: {},
+    define: { "globalThis.__CARDINAL_VERSION__": JSON.stringify(versionText) },
+    // Packages in CommonJS ask for Node's own modules by a `require` that an ESM main does not have.
+    banner: {
+      js: 'import { createRequire as createRequireOfBundle } from "node:module"; const require = createRequireOfBundle(process.execPath);',
+    },
+  });
+  const inputs = Object.keys(result.metafile.inputs);
+  const native = inputs.find((path) => path.endsWith(".node") || path.includes("/cbor-extract/"));
+  if (native) {
+    throw new Error(
+      `${native} got into the bundle, which can hold no native code but ${addon}; of cbor-x, import cbor-x/encode and cbor-x/decode`,
+    );
+  }
+  return inputs.filter((path) => !path.startsWith("node_modules/"));
+}
+
+/**
+ * Copies in small writes. What is written in large ones sits in the page cache in large folios, of which the kernel
+ * maps all into a process that touches a part: 25 MiB more resident for each card that runs the file.
+ */
+function copyInSmallWrites(from: string, to: string): void {
+  const chunk = new Uint8Array(64 * 1024);
+  const source = openSync(from, "r");
+  const target = openSync(to, "w", 0o755);
+  for (let length = readSync(source, chunk); length > 0; length = readSync(source, chunk)) writeSync(target, chunk, 0, length);
+  closeSync(source);
+  closeSync(target);
+}
+
+/** Removes what builds left that were killed; one that is at work is younger. */
+function removeLeftovers(): void {
+  for (const name of readdirSync("build").filter((name) => name.startsWith("sea-"))) {
+    if (Date.now() - statSync(join("build", name)).mtimeMs > 10 * 60_000) rmSync(join("build", name), { recursive: true, force: true });
+  }
+}
+
+async function buildBinary(): Promise<void> {
+  removeLeftovers();
+  const versionText = version();
+  const folder = mkdtempSync("build/sea-");
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130));
+
+  const bundle = join(folder, "main.mjs");
+  const inputs = await bundleTo(bundle, versionText);
+  const digest = digestOf(inputs, versionText);
+  if (digest === undefined) throw new Error(`${addon} is missing: npm run build:addon`);
+
+  const application = join(folder, "application");
+  const configuration = join(folder, "sea-config.json");
+  const settings = {
+    main: bundle,
+    mainFormat: "module",
+    output: application,
+    disableExperimentalSEAWarning: true,
+    useCodeCache: true,
+    execArgv,
+    execArgvExtension: "none",
+    assets: { "addon.node": addon },
+  };
+  writeFileSync(configuration, JSON.stringify(settings));
+  execFileSync(process.execPath, ["--build-sea", configuration], { stdio: ["ignore", "ignore", "inherit"] });
+
+  const fresh = join(folder, "cardinal");
+  copyInSmallWrites(application, fresh);
+  chmodSync(fresh, 0o755);
+  renameSync(fresh, output);
+  writeFileSync(join(folder, "record"), JSON.stringify({ digest, inputs } satisfies Record));
+  renameSync(join(folder, "record"), record);
+  console.log(`${relative(root, output)} ${versionText}, ${Math.round(statSync(output).size / 1024 / 1024)} MiB`);
+}
+
+process.chdir(root);
+const flag = process.argv[2];
+if (flag === "--check") {
+  process.exitCode = isUpToDate(version()) ? 0 : 1;
+} else if (flag === undefined && isUpToDate(version())) {
+  console.log(`${output} is up to date`);
+} else if (flag === undefined || flag === "--force") {
+  try {
+    await buildBinary();
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
+} else {
+  console.error(`usage: node scripts/build.ts [--force | --check], not ${flag}`);
+  process.exitCode = 2;
+}
