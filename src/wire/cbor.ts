@@ -57,7 +57,9 @@ class Writer {
     const power = argument < 0x100 ? 0 : argument < 0x10000 ? 1 : argument < 0x100000000 ? 2 : 3;
     this.#bytes[this.#at++] = (major << 5) | (24 + power);
     const size = 1 << power;
-    for (let index = size - 1, rest = argument; index >= 0; index--, rest = Math.floor(rest / 256)) this.#bytes[this.#at + index] = rest & 0xff;
+    for (let index = size - 1, rest = argument; index >= 0; index--, rest = Math.floor(rest / 256)) {
+      this.#bytes[this.#at + index] = rest & 0xff;
+    }
     this.#at += size;
   }
 

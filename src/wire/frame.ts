@@ -33,7 +33,17 @@ export type Frame = Envelope & { readonly message: Message };
  * `version` written for other readers, `system` another system with the same key, `kind` a message that we do not know.
  */
 export type MalformedReason = "crc" | "framing" | "length" | "tag" | "cbor" | "shape" | "version" | "system" | "kind";
-export const malformedReasons: readonly MalformedReason[] = ["crc", "framing", "length", "tag", "cbor", "shape", "version", "system", "kind"];
+export const malformedReasons: readonly MalformedReason[] = [
+  "crc",
+  "framing",
+  "length",
+  "tag",
+  "cbor",
+  "shape",
+  "version",
+  "system",
+  "kind",
+];
 export type Malformed = { readonly malformed: MalformedReason };
 
 /** The largest frame of each link: on Ethernet what a standard MTU holds, on serial what its framing leaves. */

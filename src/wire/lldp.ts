@@ -78,7 +78,7 @@ const interfaceUnknown = 1;
 const textBytesMax = 255;
 
 const toUtf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The payload of a card's LLDP frame; with `ttlS` 0 the short one that says goodbye (IEEE 802.1AB clause 9.1.2.5). */
 export function encodeLldp(announcement: LldpAnnouncement): Uint8Array {
@@ -133,7 +133,7 @@ export function decodeLldp(bytes: Uint8Array): LldpNeighbor | LldpMalformed {
   const managementAddresses: Uint8Array[] = [];
 
   let at = 0;
-  for (let count = 0; ; count++) {
+  for (let count = 0;; count++) {
     if (at + 2 > bytes.length) return { malformed: "length" };
     const type = (bytes[at] as number) >> 1;
     const length = (((bytes[at] as number) & 1) << 8) | (bytes[at + 1] as number);
@@ -187,7 +187,9 @@ export function decodeLldp(bytes: Uint8Array): LldpNeighbor | LldpMalformed {
         if (length < 4) return { malformed: "length" };
         if (!lldpOrganization.every((part, index) => part === byte(index)) || byte(3) !== lldpCardSubtype) break;
         if (length < 7 + uidBytes) return { malformed: "length" };
-        if (byte(4) < 1 || byte(4) > cardCountMax || byte(5) < 1 || byte(5) > chassisCountMax || byte(6) < 1 || byte(6) > slotCountMax) break;
+        if (byte(4) < 1 || byte(4) > cardCountMax || byte(5) < 1 || byte(5) > chassisCountMax || byte(6) < 1 || byte(6) > slotCountMax) {
+          break;
+        }
         optional.cardinal = { card: byte(4), chassis: byte(5), slot: byte(6), uid: new Uint8Array(value.subarray(7, 7 + uidBytes)) };
     }
   }

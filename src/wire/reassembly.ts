@@ -46,7 +46,8 @@ function bodyBytesAtMost(message: Message): number {
     case "heartbeat":
       return 1 + 1 + 1 + message.serialTicks.length + 1 + message.etherTicks.length;
     case "advert":
-      return 1 + 1 + uidBytes + textBytesAtMost(message.name, nameBytesMax) + numberBytesMax + 2 + message.echoes.length * (2 + numberBytesMax) +
+      return 1 + 1 + uidBytes + textBytesAtMost(message.name, nameBytesMax) + numberBytesMax + 2 +
+        message.echoes.length * (2 + numberBytesMax) +
         3 + 3 + 1 + 1 + textBytesAtMost(message.software, softwareBytesMax);
     case "bye":
       return 1 + 1;
@@ -225,7 +226,13 @@ export class Reassembly {
     }
     if (oldest !== undefined && ofSender >= reassemblyPerSenderMax) this.#giveUp(oldest);
     else if (this.#assemblies.size >= reassemblyMax) this.#giveUp(this.#assemblies.keys().next().value as number);
-    const assembly: Assembly = { from, startedAt: now, pieces: new Array<Uint8Array | undefined>(count).fill(undefined), pieceCount: 0, bytes: 0 };
+    const assembly: Assembly = {
+      from,
+      startedAt: now,
+      pieces: new Array<Uint8Array | undefined>(count).fill(undefined),
+      pieceCount: 0,
+      bytes: 0,
+    };
     this.#assemblies.set(key, assembly);
     return assembly;
   }

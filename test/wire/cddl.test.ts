@@ -1,0 +1,341 @@
+/** The published specification `src/wire/wire.cddl` and the code say the same. */
+import { readFileSync } from "node:fs";
+import { decode } from "cbor-x";
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { cardCountMax, everybody, multiplexor, slotCountMax } from "../../src/base/ids.ts";
+import {
+  etherFrameBytesMax,
+  etherTagBytes,
+  fragmentCountMax,
+  incarnationMax,
+  keyBytes,
+  messageBytesMax,
+  multiplexorPeriodMs,
+  nameBytesMax,
+  reassemblyMax,
+  reassemblyMs,
+  reassemblyPerSenderMax,
+  replayWindow,
+  sequenceMax,
+  serialAdvertBytesMax,
+  serialFrameBytesMax,
+  serialHeartbeatBytesMax,
+  serialTagBytes,
+  softwareBytesMax,
+  uidBytes,
+} from "../../src/limits.ts";
+import { bodyOf, kindNumbers, messageOf } from "../../src/wire/body.ts";
+import { encodeCbor, nestingMax } from "../../src/wire/cbor.ts";
+import { etherType, groupAddress } from "../../src/wire/ether.ts";
+import { decodeFrame, encodeFrame, frameBytesMax, isMalformed } from "../../src/wire/frame.ts";
+import type { MessageKind } from "../../src/wire/message.ts";
+import { messageOfJoined } from "../../src/wire/reassembly.ts";
+import { wireVersions } from "../../src/wire/version.ts";
+import { keyring, linkAndFrame, system, wholeMessage } from "./arbitrary.ts";
+import { Cddl, type Value } from "./cddl.ts";
+
+const source = readFileSync(new URL("../../src/wire/wire.cddl", import.meta.url), "utf8");
+const cddl = new Cddl(source);
+
+const ruleOfKind = (kind: string) => kind.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const kinds = Object.keys(kindNumbers) as MessageKind[];
+
+/** What the rules cannot say in CDDL and their comments do. */
+function keepsRelations(kind: MessageKind, body: Value): boolean {
+  if (!Array.isArray(body)) return true;
+  if (kind === "advert") return (body[6] as number) <= (body[7] as number);
+  if (kind === "fragment") return (body[1] as number) < (body[2] as number);
+  return true;
+}
+
+test("HA-2: each kind of message has one number, the same in the specification and in the code", () => {
+  assert.equal(cddl.choices("message"), kinds.map((kind) => [kindNumbers[kind], ruleOfKind(kind)]));
+  assert.is(new Set(Object.values(kindNumbers)).size, kinds.length);
+});
+
+test("each rule of the specification has its counterpart in the code", () => {
+  const bounds = (rule: string, key?: string) => Object.values(cddl.bounds(rule, key));
+  const counterparts: Record<string, () => void> = {
+    "ether-frame": () => assert.equal(cddl.references("ether-frame"), ["envelope", "ether-tag"]),
+    "serial-frame": () => assert.equal(cddl.references("serial-frame"), ["envelope", "serial-tag"]),
+    "ether-tag": () => assert.equal(bounds("ether-tag"), [etherTagBytes, etherTagBytes]),
+    "serial-tag": () => assert.equal(bounds("serial-tag"), [serialTagBytes, serialTagBytes]),
+    envelope: () => assert.equal(bounds("envelope", "sequence"), [0, sequenceMax]),
+    versions: () => assert.equal(bounds("versions"), [0, 0xff]),
+    system: () => assert.equal(bounds("system"), [0, 0xffff]),
+    card: () => assert.equal(bounds("card"), [1, cardCountMax]),
+    multiplexor: () => assert.equal(bounds("multiplexor"), [multiplexor, multiplexor]),
+    everybody: () => assert.equal(bounds("everybody"), [everybody, everybody]),
+    sender: () => assert.equal(cddl.choices("sender"), [["card"], ["multiplexor"]]),
+    address: () => assert.equal(cddl.choices("address"), [["everybody"], ["card"], ["multiplexor"]]),
+    incarnation: () => assert.equal(bounds("incarnation"), [0, incarnationMax]),
+    message: () => assert.is(cddl.choices("message").length, kinds.length),
+    heartbeat: () => assert.equal(cddl.fields("heartbeat"), ["ports", "serial-ticks", "ether-ticks"]),
+    "card-set": () => assert.equal(bounds("card-set"), [0, 8]),
+    advert: () => {
+      assert.equal(bounds("advert", "name"), [0, nameBytesMax]);
+      assert.equal(bounds("advert", "software"), [0, softwareBytesMax]);
+    },
+    uid: () => assert.equal(bounds("uid"), [uidBytes, uidBytes]),
+    nonce: () => assert.equal(bounds("nonce"), [0, 0xffffffff]),
+    echo: () => assert.equal(cddl.choices("echo"), [["card", "nonce"]]),
+    "period-ms": () => assert.equal(bounds("period-ms"), [1, 60_000]),
+    bye: () =>
+      ["stop", "restart", "maintenance", "upgrade"].forEach((reason) => {
+        assert.equal(messageOf("bye", [cddl.bounds(reason).low]), { kind: "bye", reason });
+      }),
+    stop: () => {},
+    restart: () => {},
+    maintenance: () => {},
+    upgrade: () => {},
+    stale: () => assert.equal(cddl.fields("stale"), ["card", "incarnation"]),
+    fragment: () => {
+      assert.equal(bounds("fragment", "count"), [1, fragmentCountMax]);
+      assert.equal(bounds("fragment", "index"), [0, fragmentCountMax - 1]);
+    },
+    joined: () => assert.equal(cddl.references("joined"), ["message", "extension"]),
+    "mux-reset": () => assert.equal(cddl.fields("mux-reset"), ["id", "slot"]),
+    slot: () => assert.equal(bounds("slot"), [1, slotCountMax]),
+    "mux-receipt": () =>
+      ["reset", "off", "absent", "failed"].forEach((outcome) => {
+        assert.equal(messageOf("muxReceipt", [1, 2, cddl.bounds(outcome).low]), { kind: "muxReceipt", id: 1, slot: 2, outcome });
+      }),
+    reset: () => {},
+    off: () => {},
+    absent: () => {},
+    failed: () => {},
+    "mux-power": () => assert.equal(bounds("mux-power", "powered"), [0, 0xff]),
+    extension: () => assert.is(cddl.choices("extension")[0]?.[0], -Number.MAX_SAFE_INTEGER),
+  };
+  assert.equal([...cddl.rules].sort(), Object.keys(counterparts).sort());
+  for (const check of Object.values(counterparts)) check();
+  // The values of reasons and outcomes are proven where their messages are; here, that no other names stand beside them.
+  for (const rule of ["stop", "restart", "maintenance", "upgrade"]) assert.ok(cddl.references("bye").includes(rule));
+  for (const rule of ["reset", "off", "absent", "failed"]) assert.ok(cddl.references("mux-receipt").includes(rule));
+});
+
+test("no rule stands unused", () => {
+  const reached = new Set<string>();
+  const reach = (rule: string) => {
+    if (reached.has(rule)) return;
+    reached.add(rule);
+    if (cddl.rules.includes(rule)) cddl.references(rule).forEach(reach);
+  };
+  ["ether-frame", "serial-frame", "joined"].forEach(reach);
+  for (const rule of cddl.rules) assert.ok(reached.has(rule), `"${rule}" is used nowhere`);
+});
+
+test("the numbers in the specification's prose are those of the code", () => {
+  const mac = Array.from(groupAddress, (byte) => byte.toString(16).padStart(2, "0").toUpperCase()).join(":");
+  const prose = source.replace(/\n;?\s*/g, " ");
+  for (
+    const phrase of [
+      `EtherType 0x${etherType.toString(16).toUpperCase()}`,
+      `group ${mac}`,
+      `frame of at most ${etherFrameBytesMax} bytes`,
+      `key of the system, ${keyBytes} bytes`,
+      `first ${etherTagBytes} bytes on Ethernet`,
+      `first ${serialTagBytes} on serial`,
+      `at most ${replayWindow} behind the newest`,
+      `at most ${serialFrameBytesMax} bytes on the line`,
+      `a frame is at most ${frameBytesMax.serial} bytes`,
+      `A heartbeat is at most ${serialHeartbeatBytesMax} bytes on the line, an advert at most ${serialAdvertBytesMax}`,
+      `at most ${messageBytesMax} bytes and are \`joined\``,
+      `${reassemblyMs / 1_000} seconds after its first piece`,
+      `more than ${reassemblyPerSenderMax} from one sender or ${reassemblyMax} in all`,
+    ]
+  ) {
+    assert.ok(prose.includes(phrase), `not in the specification: ${phrase}`);
+  }
+  assert.is(nestingMax, 8);
+  assert.ok(prose.includes("Arrays nest at most eight deep"));
+  assert.is(multiplexorPeriodMs, 1_000);
+  assert.ok(prose.includes("every second and at once on a change"));
+});
+
+test("HA-2: every frame that the code writes is one of the specification", () => {
+  fc.assert(fc.property(linkAndFrame, ({ link, frame }) => cddl.matches(`${link}-frame`, encodeFrame(link, keyring, frame))));
+});
+
+test("a frame of one link is none of the other", () => {
+  fc.assert(fc.property(linkAndFrame, ({ link, frame }) => {
+    return !cddl.matches(link === "ether" ? "serial-frame" : "ether-frame", encodeFrame(link, keyring, frame));
+  }));
+});
+
+test("every message that is cut into fragments is one of the specification", () => {
+  fc.assert(fc.property(wholeMessage, (message) => cddl.matches("joined", encodeCbor([kindNumbers[message.kind], bodyOf(message)]))));
+});
+
+for (const kind of kinds) {
+  const rule = ruleOfKind(kind);
+
+  test(`${kind}: the decoder takes every body that the specification allows, later fields included`, () => {
+    fc.assert(
+      fc.property(cddl.arbitrary(rule).filter((body) => keepsRelations(kind, body)), (body) => {
+        assert.ok(cddl.matches(rule, body));
+        assert.is.not(messageOf(kind, body), undefined);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test(`${kind}: the decoder refuses every body that breaks the specification`, () => {
+    let broken = 0;
+    fc.assert(
+      fc.property(damaged(cddl.arbitrary(rule)), (body) => {
+        const allowed = cddl.matches(rule, body) && keepsRelations(kind, body);
+        if (!allowed) broken++;
+        assert.is(messageOf(kind, body) !== undefined, allowed);
+      }),
+      { numRuns: 1_000 },
+    );
+    assert.ok(broken > 100, `only ${broken} bodies were broken`);
+  });
+}
+
+test("advert: a lowest version above the highest is refused", () => {
+  const body = (min: number, max: number) => [new Uint8Array(8), "a", 1, [], 1, 1, min, max, "b"];
+  assert.is(messageOf("advert", body(2, 1)), undefined);
+  assert.is.not(messageOf("advert", body(2, 2)), undefined);
+});
+
+test("fragment: an index that is not below the count is refused", () => {
+  assert.is(messageOf("fragment", [1, 2, 2, Uint8Array.of(1)]), undefined);
+  assert.is.not(messageOf("fragment", [1, 1, 2, Uint8Array.of(1)]), undefined);
+});
+
+test("the decoder takes an envelope exactly when the specification allows it", () => {
+  const envelope = cddl.arbitrary("heartbeat").chain((body) =>
+    fc.tuple(
+      fc.constant(0x11),
+      fc.constant(system),
+      cddl.arbitrary("sender"),
+      cddl.arbitrary("address"),
+      cddl.arbitrary("incarnation"),
+      cddl.arbitraryField("envelope", "sequence"),
+      fc.constant(kindNumbers.heartbeat),
+      fc.constant(body),
+    )
+  ).chain((items) => fc.array(cddl.arbitrary("extension"), { maxLength: 2 }).map((later) => [...items, ...later] as Value[]));
+  let broken = 0;
+  fc.assert(
+    fc.property(fc.oneof(envelope, damaged(envelope)), fc.constantFrom("ether" as const, "serial" as const), (items, link) => {
+      const bytes = signed(link, encodeCbor(items));
+      if (bytes.length > frameBytesMax[link]) return;
+      const [versions, inSystem] = Array.isArray(items) ? items : [];
+      const [oldest, newest] = [Math.floor(Number(versions) / 16), Number(versions) % 16];
+      const forUs = inSystem === system && oldest <= newest && oldest <= wireVersions.max && newest >= wireVersions.min;
+      const allowed = cddl.matches("envelope", items);
+      if (!allowed) broken++;
+      assert.is(!isMalformed(decodeFrame(link, keyring, system, bytes)), allowed && forUs);
+    }),
+    { numRuns: 2_000 },
+  );
+  assert.ok(broken > 100, `only ${broken} envelopes were broken`);
+});
+
+test("the decoder takes a joined message exactly when the specification allows it", () => {
+  const message = fc.constantFrom(...kinds).chain((kind) =>
+    cddl.arbitrary(ruleOfKind(kind)).filter((body) => keepsRelations(kind, body)).map((body): Value[] => [kindNumbers[kind], body])
+  );
+  fc.assert(
+    fc.property(fc.oneof(message, damaged(message, true)), (items) => {
+      const bytes = encodeCbor(items);
+      const fragment = Array.isArray(items) && items[0] === kindNumbers.fragment;
+      const decoded = messageOfJoined(bytes);
+      const kind = kinds.find((candidate) => Array.isArray(items) && kindNumbers[candidate] === items[0]);
+      const allowed = cddl.matches("joined", bytes) && kind !== undefined && keepsRelations(kind, (items as Value[])[1] as Value);
+      assert.is("kind" in decoded, allowed && !fragment);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("the reader of CDDL refuses what it should", () => {
+  const rules = new Cddl(
+    `a = [x: 1..3, * (card: uint, text), ? bool]\nb = (1, a // 2, bytes .size (1..2))\nc = [b, * null]\nd = bytes .cbor c`,
+  );
+  const cases: [string, unknown, boolean][] = [
+    ["a", [1], true],
+    ["a", [0], false],
+    ["a", [4], false],
+    ["a", [1.5], false],
+    ["a", [1, 7, "x", true], true],
+    ["a", [1, 7, true], false],
+    ["a", [1, -7, "x"], false],
+    ["a", [], false],
+    ["a", "a", false],
+    ["c", [1, [2]], true],
+    ["c", [1, Uint8Array.of(1)], false],
+    ["c", [2, Uint8Array.of(1), null, null], true],
+    ["c", [2, new Uint8Array(3)], false],
+    ["c", [2, new Uint8Array(0)], false],
+    ["d", Uint8Array.of(0x82, 2, 0x41, 7), true],
+    ["d", Uint8Array.of(0x82, 3, 0x41, 7), false],
+  ];
+  for (const [rule, value, expected] of cases) assert.is(rules.matches(rule, value), expected, `${rule} ${JSON.stringify(value)}`);
+  assert.throws(() => new Cddl("a = b"), /not defined/);
+  assert.throws(() => new Cddl("a = 1\na = 2"), /twice/);
+  assert.throws(() => new Cddl("a = [1"), /expected/);
+});
+
+/** Values made from valid ones by replacing, leaving out, adding or exchanging something at any depth. */
+function damaged(valid: fc.Arbitrary<Value>, inside = false): fc.Arbitrary<Value> {
+  const other = fc.oneof(
+    cddl.arbitrary("extension"),
+    fc.constantFrom<Value>(
+      -1,
+      0,
+      9,
+      16,
+      65,
+      66,
+      0x100,
+      0x10000,
+      2 ** 32,
+      2 ** 53 - 1,
+      "x".repeat(33),
+      "é".repeat(17),
+      "",
+      new Uint8Array(9),
+      new Uint8Array(0),
+      [],
+    ),
+  );
+  const change = fc.constantFrom("replace", "remove", "insert", "swap");
+  return fc.tuple(valid, fc.array(fc.nat({ max: 8 }), { minLength: inside ? 0 : 1, maxLength: 3 }), change, other).map((
+    [value, path, how, replacement],
+  ) => changed(value, path, how, replacement));
+}
+
+function changed(value: Value, path: number[], how: string, replacement: Value): Value {
+  const [first, ...rest] = path;
+  if (first === undefined || !Array.isArray(value) || value.length === 0) return replacement;
+  const at = first % value.length;
+  const inner = value[at] as Value;
+  if (rest.length > 0 && Array.isArray(inner)) return value.with(at, changed(inner, rest, how, replacement));
+  if (how === "remove") return value.toSpliced(at, 1);
+  if (how === "insert") return value.toSpliced(at, 0, replacement);
+  if (how === "swap") return value.with(at, value.at(at - 1) as Value).with(at - 1, inner);
+  return value.with(at, replacement);
+}
+
+function signed(link: "ether" | "serial", envelope: Uint8Array): Uint8Array {
+  const tag = keyring.sign(link, envelope);
+  return Uint8Array.of(...envelope, 0x40 | tag.length, ...tag);
+}
+
+test("what the encoder of the tests writes is read alike by an independent decoder", () => {
+  fc.assert(fc.property(cddl.arbitrary("extension"), (value) => assert.equal(plain(decode(encodeCbor(value))), plain(value))));
+});
+
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return { bytes: [...value] };
+  if (Array.isArray(value)) return value.map(plain);
+  return typeof value === "bigint" ? Number(value) : value;
+}
+
+test.run();
