@@ -159,7 +159,8 @@ export class Card {
     if (dueAt >= this.#armedAt || this.#isClosed) return;
     clearTimeout(this.#timer);
     this.#armedAt = dueAt;
-    const waitMs = Math.min(timerMsMax, Math.max(0, dueAt - performance.now()));
+    // Node's timers count whole milliseconds and would come a little early, only to be set again.
+    const waitMs = Math.min(timerMsMax, Math.max(0, Math.ceil(dueAt - performance.now())));
     this.#timer = setTimeout(() => {
       this.#armedAt = Infinity;
       if (performance.now() < this.#node.deadline()) this.#arm();

@@ -14,7 +14,7 @@ import { nameBytesMax } from "../limits.ts";
 import type { LogLevel } from "../node/effect.ts";
 import type { LinkPatience, NodeSettings } from "../node/settings.ts";
 import { readSmallFile } from "./durable-file.ts";
-import { isJsonMistake, type JsonPath, type JsonText, parseJson } from "./json-text.ts";
+import { isJsonMistake, type JsonPath, parseJson } from "./json-text.ts";
 import { systemErrorCode, systemErrorText } from "./refusal.ts";
 
 export type Profile = "default" | "fast";
@@ -223,18 +223,13 @@ export function checkCardConfig(text: string, file: string): CardConfig | Mistak
   const wrong = parsed.success ? [] : parsed.error.issues.flatMap((issue) => wrongsOf(issue, [], json.value));
   wrong.push(...wrongRelations(json.value, wrong));
   if (parsed.success && wrong.length === 0) return configOf(parsed.data, resolve(file));
-  return wrong.map(({ path, text }) => ({ key: keyOf(path), line: lineOf(file, json, path, text) }))
-    .filter(({ line }, index, all) => all.findIndex((other) => other.line === line) === index);
+  return wrong.map(({ path, text }) => ({ path, text, place: json.placeOf(path) }))
+    .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
+    .map(({ path, text, place }) => ({ key: keyOf(path), line: `${file}:${place.line}:${place.column}: ${keyOf(path) || "the configuration"} ${text}` }));
 }
 
 /** What `path` is, and what would be right: the tail of a mistake's line. */
 type Wrong = { readonly path: JsonPath; readonly text: string };
-
-function lineOf(file: string, json: JsonText, path: JsonPath, text: string): string {
-  const { line, column } = json.placeOf(path);
-  const key = keyOf(path);
-  return `${file}:${line}:${column}: ${key === "" ? "the configuration" : key} ${text}`;
-}
 
 /** "serial.baud", "cards[2]"; a key that is not a plain word is quoted, so that it stays on one line. */
 function keyOf(path: JsonPath): string {

@@ -1,77 +1,85 @@
 /**
- * What a card keeps of itself in its state directory: who it is (`uid`, made once) and how often it has started
- * (`incarnation`). Neither is ever guessed: a file that cannot be understood is refused with the way out, because a card
- * that counted from the beginning again would be deaf to its peers.
+ * Who this card is across restarts, in its state directory: `uid`, eight random bytes made once, and `incarnation`,
+ * a number that grows with each start. The peers drop what comes with an older incarnation, so each is on the disk
+ * before it is used; one that comes from the clock alone would fall behind when the clock is set back, one from the
+ * file alone when the directory is restored from a copy, so it is the largest of both. A file that cannot be
+ * understood is never taken for a missing one.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { hex } from "../base/hex.ts";
 import { incarnationMax, uidBytes } from "../limits.ts";
-import { readSmallFile, writeDurably } from "./durable-file.ts";
+import { readSmallFile, syncDirectory, writeDurably } from "./durable-file.ts";
 import { isRefusal, type Refusal, refusal, systemErrorCode, systemErrorText } from "./refusal.ts";
 
 const fileBytesMax = 256;
 
-/** The card's hardware identity, eight bytes, made at the first start. */
-export function readUid(stateDirectory: string): Uint8Array | Refusal {
-  const file = join(stateDirectory, "uid");
-  const made = makeDirectory(stateDirectory);
-  if (made !== undefined) return made;
-  const text = readText(file);
+/** The card's eight bytes, made at the first call. */
+export function cardUid(stateDirectory: string): Uint8Array | Refusal {
+  const path = join(stateDirectory, "uid");
+  const text = readState(stateDirectory, path);
   if (isRefusal(text)) return text;
-  if (text !== undefined) {
-    if (!/^[0-9a-f]{16}\n?$/.test(text)) {
-      return refusal("corrupt", `${file}: not 16 hexadecimal digits; restore it from a backup, or remove it so that the card gets a new identity`);
-    }
-    return Uint8Array.from({ length: uidBytes }, (_, index) => Number.parseInt(text.slice(2 * index, 2 * index + 2), 16));
+  if (text === undefined) {
+    const uid = Uint8Array.from(randomBytes(uidBytes));
+    return writeState(path, hex(uid)) ?? uid;
   }
-  const uid = Uint8Array.from(randomBytes(uidBytes));
-  return write(file, `${hex(uid)}\n`) ?? uid;
+  if (text.length === 2 * uidBytes && /^[0-9a-f]*$/.test(text)) {
+    return Uint8Array.from(text.match(/../g) as string[], (digits) => Number.parseInt(digits, 16));
+  }
+  return refusal("corrupt", `${path} does not hold ${2 * uidBytes} hexadecimal digits; restore it, or remove it to give the card a new identity: rm ${path}`);
 }
 
 /**
- * The number of this start: larger than every one before and at least the seconds since 1970, so that a card that
- * replaces another in its slot starts above it. It is on the disk before it is returned.
+ * The incarnation of this start, on the disk before it is returned: above the last one stored, at least `atLeast`,
+ * and at least the seconds since 1970 at `wallClockMs`.
  */
-export function nextIncarnation(stateDirectory: string, options: { readonly atLeast?: number } = {}): number | Refusal {
-  const file = join(stateDirectory, "incarnation");
-  const made = makeDirectory(stateDirectory);
-  if (made !== undefined) return made;
-  const text = readText(file);
+export function nextIncarnation(stateDirectory: string, options: { readonly atLeast: number; readonly wallClockMs: number }): number | Refusal {
+  const path = join(stateDirectory, "incarnation");
+  const text = readState(stateDirectory, path);
   if (isRefusal(text)) return text;
-  if (text !== undefined && !/^\d{1,10}\n?$/.test(text)) {
-    return refusal("corrupt", `${file}: not a number; restore it, or remove it after making sure that the card's clock is right`);
+  if (text !== undefined && (!/^[0-9]{1,10}$/.test(text) || Number(text) > incarnationMax)) {
+    return refusal(
+      "corrupt",
+      `${path} does not hold a number from 0 to ${incarnationMax}; check the card's clock (the new number starts from it), then remove the file: rm ${path}`,
+    );
   }
-  const stored = text === undefined ? 0 : Number(text);
-  const incarnation = Math.max(stored + 1, Math.floor(Date.now() / 1_000), options.atLeast ?? 0);
-  if (incarnation > incarnationMax) return refusal("exhausted", `${file}: ${incarnation} is above ${incarnationMax}, the last incarnation there is`);
-  return write(file, `${incarnation}\n`) ?? incarnation;
+  const seconds = Math.min(incarnationMax, Math.max(0, Math.floor(options.wallClockMs / 1_000)));
+  const incarnation = Math.max(text === undefined ? 0 : Number(text) + 1, seconds, options.atLeast);
+  if (incarnation > incarnationMax) {
+    return refusal("exhausted", `${path} holds the last incarnation there is, ${incarnationMax}; stop all cards of the system, then remove this file on each: rm ${path}`);
+  }
+  return writeState(path, String(incarnation)) ?? incarnation;
 }
 
-function makeDirectory(directory: string): Refusal | undefined {
+/** The text of a state file without its newline, `undefined` when there is none yet. Makes the directory. */
+function readState(stateDirectory: string, path: string): string | undefined | Refusal {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const made = mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+    if (made !== undefined) syncDirectory(dirname(made));
+  } catch (error) {
+    return refusal("io", `the state directory ${stateDirectory} cannot be made: ${directoryErrorText(error)}; give another one with the key "state"`);
+  }
+  try {
+    const { isFile, text } = readSmallFile(path, fileBytesMax);
+    if (!isFile) return refusal("corrupt", `${path} is not a regular file; move it out of the way`);
+    // What is too long to be read is no more a state than a wrong word.
+    return text === undefined ? "?" : text.replace(/\n$/, "");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    return refusal("io", `${path} cannot be read: ${systemErrorText(error)}; make it readable for the user who runs the card`);
+  }
+}
+
+function directoryErrorText(error: unknown): string {
+  return systemErrorCode(error) === "EEXIST" ? "there is a file of that name" : systemErrorText(error);
+}
+
+function writeState(path: string, text: string): Refusal | undefined {
+  try {
+    writeDurably(path, `${text}\n`, { mode: 0o600, replace: true });
     return undefined;
   } catch (error) {
-    return refusal("io", `the state directory ${directory} cannot be made: ${systemErrorText(error)}`);
-  }
-}
-
-function readText(file: string): string | undefined | Refusal {
-  try {
-    const { isFile, text } = readSmallFile(file, fileBytesMax);
-    return isFile && text !== undefined ? text : refusal("corrupt", `${file}: not a small regular file; remove it`);
-  } catch (error) {
-    return systemErrorCode(error) === "ENOENT" ? undefined : refusal("io", `${file} cannot be read: ${systemErrorText(error)}`);
-  }
-}
-
-function write(file: string, text: string): Refusal | undefined {
-  try {
-    writeDurably(file, text, { mode: 0o600, replace: true });
-    return undefined;
-  } catch (error) {
-    return refusal("io", `${file} cannot be written: ${systemErrorText(error)}`);
+    return refusal("io", `${path} cannot be written: ${systemErrorText(error)}; the state directory must be writable and have space`);
   }
 }
