@@ -44,6 +44,8 @@ export type DiscoveryInput =
   | { readonly kind: "restarted"; readonly card: CardId }
   /** An authentic frame of an incarnation of `card` that is not the newest, or of our own slot but not from us. */
   | { readonly kind: "twin"; readonly card: CardId; readonly incarnation: number; readonly sequence: number }
+  /** An authentic advert of a live peer that was dropped for its number: its own, played again, or that of a clone. */
+  | { readonly kind: "replayedAdvert"; readonly card: CardId; readonly incarnation: number; readonly advert: Advert }
   | { readonly kind: "port"; readonly link: LinkKind; readonly up: boolean }
   /** How many cards share our serial line, and its speed in bits per second. */
   | { readonly kind: "serialLine"; readonly cards: number; readonly baud: number }
@@ -110,9 +112,14 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
         break;
       case "restarted":
         this.#candidates.delete(input.card);
+        // What was found of the old incarnation is void; a twin that goes on is found anew.
+        this.#forgetTwin(input.card, outputs);
         break;
       case "twin":
         this.#onTwin(now, input.card, input.incarnation, input.sequence, outputs);
+        break;
+      case "replayedAdvert":
+        this.#onReplayedAdvert(now, input.card, input.incarnation, input.advert, outputs);
         break;
       case "port":
         this.#onPort(now, input.link, input.up);
@@ -163,10 +170,9 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
     for (const other of linkKinds) {
       const known = candidate.heard[other];
       if (known === undefined || isSameIdentity(known.advert, advert)) continue;
-      // One incarnation has one nonce and one hardware: two of them are two cards.
       candidate.verified = false;
       delete candidate.heard[other];
-      this.#reportTwin(now, from, incarnation, `two identities of incarnation ${incarnation}: ${hex(known.advert.uid)} and ${hex(advert.uid)}`, outputs);
+      this.#reportTwoIdentities(now, from, incarnation, known.advert, advert, outputs);
     }
     const echoed = advert.echoes.some((echo) => echo.card === this.#card && echo.nonce === this.#nonce);
     const wasEchoed = candidate.heard[link]?.echoed ?? false;
@@ -179,15 +185,19 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
     } else if (echoed && !wasEchoed) {
       this.#advertiseSoon(link);
     }
-    const isDuplicate = this.#twins.get(from)?.reported === true;
-    if (!candidate.verified && !isDuplicate && this.#missing(candidate) === "") {
-      candidate.verified = true;
-      outputs.push({ kind: "verified", card: from, name: advert.name });
-    }
+    this.#verify(candidate, outputs);
+  }
+
+  #verify(candidate: Candidate, outputs: DiscoveryOutput[]): void {
+    const { card, heard } = candidate;
+    if (candidate.verified || this.#missing(candidate) !== "") return;
+    candidate.verified = true;
+    outputs.push({ kind: "verified", card, name: heard.ether?.advert.name ?? "" });
   }
 
   /** Why a candidate is not verified yet; empty when nothing is missing. */
   #missing(candidate: Candidate): string {
+    if (this.#twins.get(candidate.card)?.reported === true) return "two cards claim its slot";
     return this.#linksWith(candidate.card).flatMap((link) => {
       const heard = candidate.heard[link];
       if (heard === undefined) return [`no advert on ${link} yet`];
@@ -215,6 +225,18 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
     this.#twinGoneAt = Math.min(this.#twinGoneAt, now + duplicateGoneMs);
   }
 
+  #onReplayedAdvert(now: number, card: CardId, incarnation: number, advert: Advert, outputs: DiscoveryOutput[]): void {
+    for (const heard of Object.values(this.#candidates.get(card)?.heard ?? {})) {
+      if (heard.incarnation !== incarnation || isSameIdentity(heard.advert, advert)) continue;
+      return this.#reportTwoIdentities(now, card, incarnation, heard.advert, advert, outputs);
+    }
+  }
+
+  /** One incarnation has one nonce and one hardware: two of them are two cards. */
+  #reportTwoIdentities(now: number, card: CardId, incarnation: number, one: Advert, other: Advert, outputs: DiscoveryOutput[]): void {
+    this.#reportTwin(now, card, incarnation, `two identities of incarnation ${incarnation}: ${hex(one.uid)} and ${hex(other.uid)}`, outputs);
+  }
+
   #reportTwin(now: number, card: CardId, incarnation: number, evidence: string, outputs: DiscoveryOutput[]): void {
     const twin = this.#twins.get(card) ?? { incarnation, frames: 1, sequence: 0, since: now, lastAt: now, reported: false };
     this.#twins.set(card, twin);
@@ -232,10 +254,18 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
       if (goneAt > now) {
         this.#twinGoneAt = Math.min(this.#twinGoneAt, goneAt);
       } else {
-        this.#twins.delete(card);
-        if (twin.reported) outputs.push({ kind: "duplicateGone", card });
+        this.#forgetTwin(card, outputs);
       }
     }
+  }
+
+  #forgetTwin(card: CardId, outputs: DiscoveryOutput[]): void {
+    const wasReported = this.#twins.get(card)?.reported === true;
+    this.#twins.delete(card);
+    if (!wasReported) return;
+    outputs.push({ kind: "duplicateGone", card });
+    const candidate = this.#candidates.get(card);
+    if (candidate !== undefined) this.#verify(candidate, outputs);
   }
 
   #onPort(now: number, link: LinkKind, up: boolean): void {

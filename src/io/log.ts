@@ -1,9 +1,11 @@
 /**
  * The card's log: one line of JSON for each event, so that a person can read it, `grep` can find it and a collector
- * can parse it. A flood of one event is cut at `logPerSecondMax` a second and summed up in one line.
+ * can parse it. A flood of one event is cut at `logPerSecondMax` a second and summed up in one line, and so are the lines
+ * that their reader was too slow for.
  */
 import type { LogFields, LogLevel } from "../node/effect.ts";
 import { logPerSecondMax } from "../limits.ts";
+import type { LineOutput } from "./log-output.ts";
 
 export type Log = (level: LogLevel, event: string, fields: LogFields) => void;
 
@@ -15,19 +17,26 @@ export type Logger = {
   setLevel(level: LogLevel): void;
 };
 
-/** A logger that hands finished lines, newline included, to `write`. `wallClock` gives milliseconds since 1970, for people. */
+/** A logger that hands finished lines to `write`. `wallClock` gives milliseconds since 1970, for people. */
 export function createLogger(options: {
   readonly card: number;
   readonly level: LogLevel;
-  readonly write: (line: string) => void;
+  readonly write: LineOutput;
   readonly wallClock: () => number;
 }): Logger {
   let least = logLevels.indexOf(options.level);
   let second = 0;
   const counts = new Map<string, number>();
 
-  const line = (at: number, level: LogLevel, event: string, fields: LogFields) =>
+  let lost = 0;
+
+  const write = (at: number, level: LogLevel, event: string, fields: LogFields) =>
     options.write(`${JSON.stringify({ time: new Date(at).toISOString(), level, card: options.card, event, ...fields })}\n`);
+
+  const line = (at: number, level: LogLevel, event: string, fields: LogFields) => {
+    if (lost > 0 && write(at, "warn", "log lost", { lines: lost })) lost = 0;
+    if (lost > 0 || !write(at, level, event, fields)) lost++;
+  };
 
   const startSecond = (at: number) => {
     second = Math.floor(at / 1_000);

@@ -12,7 +12,7 @@ import { type Address, type CardId, chassisOf, everybody, isCardId, type LinkKin
 import { Admission } from "../cluster/admission.ts";
 import { Discovery, type DiscoveryOutput } from "../cluster/discovery.ts";
 import { Heartbeat, type HeartbeatOutput } from "../cluster/heartbeat.ts";
-import { advertPeriodMs, multiplexorUnheardMs, staleGapMs } from "../limits.ts";
+import { advertPeriodMs, duplicateFrames, duplicateGoneMs, duplicateOverMs, multiplexorUnheardMs, staleGapMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import { type Frame, frameBytesMax, malformedReasons } from "../wire/frame.ts";
 import type { Message } from "../wire/message.ts";
@@ -38,6 +38,9 @@ type OwnLink = {
   readonly reassembly: Reassembly;
 };
 
+/** A run of growing numbers that were all taken before. */
+type Replays = { readonly since: number; lastAt: number; frames: number; sequence: number };
+
 function ownLink(): OwnLink {
   const reasons = [...malformedReasons, ...droppedReasons].map((reason) => [reason, 0]);
   return { up: false, reason: "not opened yet", sequence: 0, messages: 0, accepted: 0, dropped: Object.fromEntries(reasons), reassembly: new Reassembly() };
@@ -57,6 +60,10 @@ export class Node implements Service<Input, Effect> {
   readonly #late = { count: 0, totalMs: 0, worstMs: 0 };
   #multiplexorHeardAt = -Infinity;
   #watchMultiplexorAt = Infinity;
+  /** When nobody has called our incarnation too old for long enough. */
+  #forgetStaleAt = Infinity;
+  /** Frames with numbers taken before, of cards that are gone. */
+  readonly #replays: Record<LinkKind, Map<CardId, Replays>> = { ether: new Map(), serial: new Map() };
   /** When the cards that the configuration names should have been heard. */
   #missAt: number;
 
@@ -76,6 +83,7 @@ export class Node implements Service<Input, Effect> {
       this.#discovery.deadline(),
       this.#watchMultiplexorAt,
       this.#missAt,
+      this.#forgetStaleAt,
       this.#links.ether.reassembly.deadline(),
       this.#links.serial.reassembly.deadline(),
     );
@@ -139,7 +147,9 @@ export class Node implements Service<Input, Effect> {
     const verdict = this.#admission.admit(link, frame.from, frame.incarnation, frame.sequence);
     if (verdict === "replayed" || verdict === "oldIncarnation") {
       this.#drop(link, verdict);
-      if (verdict === "oldIncarnation" && isCardId(frame.from)) this.#onOldIncarnation(now, link, frame.from, frame, effects);
+      if (!isCardId(frame.from)) return;
+      if (verdict === "oldIncarnation") this.#onOldIncarnation(now, link, frame.from, frame, effects);
+      else this.#onReplayed(now, link, frame.from, frame, effects);
       return;
     }
     own.accepted++;
@@ -218,8 +228,38 @@ export class Node implements Service<Input, Effect> {
     const { incarnation, sequence } = frame;
     this.#settleDiscovery(now, this.#discovery.step(now, { kind: "twin", card: from, incarnation, sequence }), effects);
     // While the newest incarnation is alive, the old one is a clone and gets no help to overtake it.
-    const health = this.#heartbeat.healthOf(from);
-    if (health !== "down" && health !== "left") return;
+    if (this.#isGone(from)) this.#tellStale(now, link, from, effects);
+  }
+
+  /**
+   * A number taken before is a frame played again, or that of a card that started with an incarnation it has used
+   * before. The second goes on and on: with the first card gone it is told to move on, with the first alive it is a clone.
+   */
+  #onReplayed(now: number, link: LinkKind, from: CardId, frame: Frame, effects: Effect[]): void {
+    const { incarnation, sequence, message } = frame;
+    if (!this.#isGone(from)) {
+      if (message.kind !== "advert") return;
+      const output = this.#discovery.step(now, { kind: "replayedAdvert", card: from, incarnation, advert: message });
+      return this.#settleDiscovery(now, output, effects);
+    }
+    let run = this.#replays[link].get(from);
+    if (run === undefined || now - run.lastAt > duplicateOverMs) {
+      run = { since: now, lastAt: now, frames: 0, sequence: -1 };
+      this.#replays[link].set(from, run);
+    }
+    if (sequence <= run.sequence) return;
+    run.frames++;
+    run.sequence = sequence;
+    run.lastAt = now;
+    if (run.frames >= duplicateFrames && now - run.since >= duplicateOverMs) this.#tellStale(now, link, from, effects);
+  }
+
+  #isGone(card: CardId): boolean {
+    const health = this.#heartbeat.healthOf(card);
+    return health === "down" || health === "left";
+  }
+
+  #tellStale(now: number, link: LinkKind, from: CardId, effects: Effect[]): void {
     if (now - (this.#staleToldAt.get(from) ?? -Infinity) < staleGapMs) return;
     this.#staleToldAt.set(from, now);
     const newest = this.#admission.incarnationOf(from);
@@ -227,7 +267,8 @@ export class Node implements Service<Input, Effect> {
   }
 
   #onStale(now: number, card: CardId, incarnation: number, effects: Effect[]): void {
-    if (card !== this.#identity.card || incarnation <= this.#identity.incarnation) return;
+    if (card !== this.#identity.card || incarnation < this.#identity.incarnation) return;
+    this.#forgetStaleAt = now + duplicateGoneMs;
     this.#alarms.raise(now, "old-incarnation", "", `this slot was heard with incarnation ${incarnation}, ours is ${this.#identity.incarnation}`, effects);
     // With another card in our slot a race of incarnations would help nobody: the operator has to take one out.
     if (!this.#discovery.hasTwin(card)) effects.push({ kind: "reincarnate", above: incarnation });
@@ -280,6 +321,10 @@ export class Node implements Service<Input, Effect> {
     if (now >= this.#watchMultiplexorAt) {
       this.#watchMultiplexorAt = Infinity;
       this.#alarms.raise(now, "multiplexor-unheard", "", "the serial multiplexor is not heard: no fencing over its reset lines, no power sense", effects);
+    }
+    if (now >= this.#forgetStaleAt) {
+      this.#forgetStaleAt = Infinity;
+      this.#alarms.clear(now, "old-incarnation", "", effects);
     }
     if (now >= this.#missAt) {
       this.#missAt = Infinity;

@@ -3,9 +3,10 @@
  * Ethernet header is made and read here; it goes to `lldpAddress` under `lldpEtherType`.
  *
  * The chassis ID is the port's MAC address (subtype 4), the form that every switch's tables show well and that keeps
- * cards apart even where two systems have cards of one name; the port ID is the interface's name (subtype 5). What only we know stands in an organizationally specific TLV (subtype 127) under the identifier 02-43-41:
- * that is our group address's first three bytes as an individual, locally administered address, so it can collide with
- * nobody's assigned OUI. Its subtype 1 is eleven bytes: card, chassis, slot, and the eight of the card's uid.
+ * cards apart even where two systems have cards of one name; the port ID is the interface's name (subtype 5). What
+ * only we know stands in an organizationally specific TLV (type 127) under the identifier 02-43-41: that is our group
+ * address's first three bytes as an individual, locally administered address, so it collides with nobody's assigned
+ * OUI. Its subtype 1 is eleven bytes: card, chassis, slot, and the eight of the card's uid.
  */
 import { assert } from "../base/assert.ts";
 import { cardCountMax, chassisCountMax, slotCountMax } from "../base/ids.ts";

@@ -36,7 +36,10 @@ export function frameBytesAtMost(link: LinkKind, message: Message): number {
   return envelopeBytesMax + bodyBytesAtMost(message) + 1 + tagBytesOf(link);
 }
 
-/** Whether `message` fits in one frame of `link`; what does not goes through `fragmentsOf`. `bytesMax` is less than the link's where an interface carries less. */
+/**
+ * Whether `message` fits in one frame of `link`; what does not goes through `fragmentsOf`. `bytesMax` is less than the
+ * link's where an interface carries less.
+ */
 export function frameFits(link: LinkKind, message: Message, bytesMax: number = frameBytesMax[link]): boolean {
   return frameBytesAtMost(link, message) <= bytesMax;
 }

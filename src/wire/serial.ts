@@ -13,7 +13,10 @@ const crcBytes = 4;
 /** Between the two zeros. */
 const stuffedBytesMax = serialFrameBytesMax - 2;
 
-/** The longest frame that the line carries. With its CRC it is shorter than a full COBS block, so stuffing adds one byte whatever it holds. */
+/**
+ * The longest frame that the line carries. With its CRC it is shorter than a full COBS block, so stuffing adds one
+ * byte whatever it holds.
+ */
 export const serialPlainBytesMax = stuffedBytesMax - 1 - crcBytes;
 assert(serialPlainBytesMax + crcBytes < 254, "a serial frame needs no full COBS block, whose rule is another");
 

@@ -81,7 +81,7 @@ test("view: a card's peers are counted when well and named when not", () => {
     peersText(slot(1, 1, five)),
     "0 well; 1/2 healthy (not verified); 1/3 healthy (not verified); 1/4 healthy (not verified); and 2 more",
   );
-  assert.is(peersText(slot(1, 1, undefined)), "does not answer");
+  assert.is(peersText(slot(1, 1, undefined, { silentBecause: "no answer within 1000 ms" })), "does not answer: no answer within 1000 ms");
   assert.is(peersText(slot(1, 1, undefined, { program: "stopped" })), "");
 });
 

@@ -88,7 +88,9 @@ export function etherConformance(test: Tester, name: string, make: () => Promise
     for (const payload of payloads) assert.is(left.port.send(right.port.mac, etherType, payload), true);
     await world.until("all frames", () => right.frames.length === payloads.length);
     assert.equal(right.frames.map((frame) => frame.payload), payloads);
-    for (const frame of right.frames) assert.equal({ source: frame.source, type: frame.etherType }, { source: left.port.mac, type: etherType });
+    for (const frame of right.frames) {
+      assert.equal({ source: frame.source, type: frame.etherType }, { source: left.port.mac, type: etherType });
+    }
   });
 
   suite.property("a short payload arrives padded with zeros, as Ethernet does it", async (world) => {
@@ -119,12 +121,14 @@ export function etherConformance(test: Tester, name: string, make: () => Promise
     assert.equal(right.numbers, [0, 3, 5]);
   });
 
-  suite.property("several types and several groups", async (world) => {
-    const options = { etherTypes: [etherType, otherType], groups: [otherGroup, group] };
+  suite.property("several types and several groups, also named twice", async (world) => {
+    const options = { etherTypes: [etherType, otherType, etherType], groups: [otherGroup, group, group] };
     const [left, right] = [await listen(world, world.left), await listen(world, world.right, options)];
     left.port.send(group, etherType, numbered(0));
     left.port.send(otherGroup, otherType, numbered(1));
-    await world.until("both", () => right.frames.length === 2);
+    await world.until("both", () => right.frames.length >= 2);
+    await world.settle();
+    assert.is(right.frames.length, 2);
     const types = new Map(right.frames.map((frame) => [numberIn(frame.payload), frame.etherType]));
     assert.equal([types.get(0), types.get(1)], [etherType, otherType]);
   });
@@ -242,18 +246,23 @@ export function etherConformance(test: Tester, name: string, make: () => Promise
     assert.is(right.port.send(group, etherType, numbered(1)), false);
   });
 
-  suite.property("a port that its own listener closes tells nothing more", async (world) => {
+  suite.property("a port that its own listener closes tells nothing more, also of what came at the same time", async (world) => {
     const left = await listen(world, world.left);
     const kinds: string[] = [];
-    const port: EtherPort = await world.drivers.ether.open({ interface: world.right, etherTypes: [etherType], groups: [group] }, (event) => {
-      kinds.push(event.kind);
-      if (event.kind === "frames") void port.close();
-    });
+    const port: EtherPort = await world.drivers.ether.open(
+      { interface: world.right, etherTypes: [etherType], groups: [group] },
+      (event) => {
+        kinds.push(event.kind);
+        void port.close();
+      },
+    );
     left.port.send(group, etherType, numbered(1));
-    await world.until("the frame", () => kinds.includes("frames"));
+    // Time for a driver's thread to have the frame and the first carrier ready together.
+    for (const end = performance.now() + 30; performance.now() < end;);
+    await world.until("the first event", () => kinds.length > 0);
     left.port.send(group, etherType, numbered(2));
     await world.settle();
-    assert.is(kinds.filter((kind) => kind === "frames").length, 1);
+    assert.is(kinds.length, 1);
   });
 
   suite.property("two ports on one interface each get the frames", async (world) => {
@@ -272,7 +281,10 @@ export function etherConformance(test: Tester, name: string, make: () => Promise
       await messageOf(world.drivers.ether.open({ interface: "absent0", ...options }, () => {})),
       `ether: there is no interface "absent0"`,
     );
-    assert.match(await messageOf(world.drivers.ether.open({ interface: "a-name-that-is-far-too-long", ...options }, () => {})), "no interface");
+    assert.match(
+      await messageOf(world.drivers.ether.open({ interface: "a-name-that-is-far-too-long", ...options }, () => {})),
+      "no interface",
+    );
     assert.match(await messageOf(world.drivers.ether.open({ interface: world.left, etherTypes: [0x100], groups: [] }, () => {})), "0x0600");
     const forbidden = await world.openForbidden(world.left);
     assert.match(forbidden, `no permission to open "${world.left}"`);

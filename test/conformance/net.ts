@@ -116,7 +116,9 @@ export function netConformance(test: Tester, name: string, make: () => Promise<N
     for (const call of [net.list("absent0"), net.add(absent), net.remove(absent), net.announce(absent)]) {
       assert.is(await messageOf(call), expected);
     }
-    for (const address of ["192.0.2.7", "192.0.2.7/33", "192.0.2/24", "2001:db8::7/129", "2001:db8::7", "x/24", "", "1.2.3.4/1/2", "::1/-1"]) {
+    for (
+      const address of ["192.0.2.7", "192.0.2.7/33", "192.0.2/24", "2001:db8::7/129", "2001:db8::7", "x/24", "", "1.2.3.4/1/2", "::1/-1"]
+    ) {
       const message = await messageOf(net.add({ interface: world.left, address }));
       assert.is(message, `net: "${address}" is no address with its prefix, as 192.0.2.7/24 or 2001:db8::7/64`);
     }

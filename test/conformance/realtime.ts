@@ -27,13 +27,19 @@ export function realtimeConformance(test: Tester, name: string, make: () => Prom
     await Promise.resolve();
   });
 
-  suite.property("with the permission both work", async (world) => {
+  suite.property("with the permission scheduling changes", async (world) => {
     assert.is(await world.attempt("enter", true), "");
+  });
+
+  suite.property("with the permission memory is locked", async (world) => {
     assert.is(await world.attempt("lock", true), "");
   });
 
-  suite.property("without the permission the error says which is missing", async (world) => {
+  suite.property("without the permission for scheduling the error says which is missing", async (world) => {
     assert.match(await world.attempt("enter", false), "CAP_SYS_NICE");
+  });
+
+  suite.property("without the permission for memory the error says which is missing", async (world) => {
     assert.match(await world.attempt("lock", false), "CAP_IPC_LOCK");
   });
 

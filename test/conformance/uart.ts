@@ -72,7 +72,23 @@ class Reader {
 }
 
 /** Bytes that mean something to a line discipline, twice and in a row, and all others once. */
-const awkward = Uint8Array.from([0xff, 0xff, 0, 0xff, 0, 0, 0x11, 0x13, 0x03, 0x04, 0x0d, 0x0a, 0x7f, ...Array.from({ length: 256 }, (_, byte) => byte), 0xff]);
+const awkward = Uint8Array.from([
+  0xff,
+  0xff,
+  0,
+  0xff,
+  0,
+  0,
+  0x11,
+  0x13,
+  0x03,
+  0x04,
+  0x0d,
+  0x0a,
+  0x7f,
+  ...Array.from({ length: 256 }, (_, byte) => byte),
+  0xff,
+]);
 
 function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8)) & 0xff);

@@ -12,12 +12,12 @@ import { makeVethPair } from "../conformance/veth.ts";
 enterNamespaces(import.meta.url);
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Not the real-time driver's: under the address sanitizer mlockall does nothing. */
 const tests = [
   "test/conformance/ether.test.ts",
   "test/conformance/uart.test.ts",
   "test/conformance/net.test.ts",
   "test/conformance/watchdog.test.ts",
+  "test/conformance/realtime.test.ts",
   "test/drivers/lifetime.test.ts",
 ];
 const stressRounds = 10;

@@ -162,7 +162,10 @@ static void stress_ether(const char *left_name, const char *right_name) {
   uint64_t sent = 0, got = 0;
   struct ether_counters counters = {0};
   while (sent < 5000) {
-    for (int burst = 0; burst < 100; burst++) sent += ether_send(left, everybody, burst % 2 == 0 ? 0x88b5 : 0x88cc, payload, sizeof payload) == 0;
+    for (int burst = 0; burst < 100; burst++) {
+      uint16_t type = burst % 2 == 0 ? 0x88b5 : 0x88cc;
+      sent += ether_send(left, everybody, type, payload, sizeof payload) == 0;
+    }
     size_t taken = ether_take(right, inbox, sizeof inbox);
     for (size_t at = MAILBOX_PREAMBLE_BYTES; at < taken; at += 4 + ((word(inbox, at / 4) + 3u) & ~3u)) got++;
     ether_take(left, inbox, sizeof inbox);

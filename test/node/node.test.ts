@@ -145,6 +145,40 @@ test("two cards in one slot: both are heard, reported everywhere, and neither is
   for (const seat of [first, clone]) assert.not.ok(seat.effects.some((effect) => effect.kind === "reincarnate"));
 });
 
+test("a card that starts with an incarnation it has used before is told to move on once it is taken for gone", () => {
+  const table = new Table();
+  const a = table.sit(identity(one));
+  const before = table.sit(identity(two, { nonce: 1 }));
+  table.run(5_000);
+  table.leave(before);
+  table.run(2_000);
+  const again = table.sit(identity(two, { nonce: 2 }));
+  table.run(2_500);
+  assert.ok(again.effects.some((effect) => effect.kind === "reincarnate" && effect.above === 100));
+  assert.ok(a.effects.some((effect) => effect.kind === "send" && effect.message.kind === "stale"));
+});
+
+test("two cards of one incarnation are reported by third cards too", () => {
+  const table = new Table();
+  const a = table.sit(identity(one));
+  table.sit(identity(two, { nonce: 1 }));
+  table.run(3_000);
+  table.sit(identity(two, { nonce: 2 }));
+  table.run(3_000);
+  assert.ok(alarms(table, a).includes("duplicate-identity"));
+});
+
+test("the alarm of an old incarnation is over when nobody says so any more", () => {
+  const table = new Table();
+  const a = table.sit(identity(one));
+  table.sit(identity(two));
+  table.run(1_000);
+  table.forge(a, "ether", three, 1, 0, { kind: "stale", card: one, incarnation: 500 });
+  assert.ok(alarms(table, a).includes("old-incarnation"));
+  table.run(11_000);
+  assert.not.ok(alarms(table, a).includes("old-incarnation"));
+});
+
 test("the echo of our own frames is counted and is no second card", () => {
   const table = new Table();
   const a = table.sit(identity(one));

@@ -202,6 +202,12 @@ test("advert: a lowest version above the highest is refused", () => {
   assert.is.not(messageOf("advert", body(2, 2)), undefined);
 });
 
+test("advert: more echoes than there are cards are refused", () => {
+  const body = (count: number) => [new Uint8Array(8), "a", 1, new Array<number>(2 * count).fill(1), 1, 1, 1, 1, "b"];
+  assert.ok(messageOf("advert", body(cardCountMax)) !== undefined && cddl.matches("advert", body(cardCountMax)));
+  assert.ok(messageOf("advert", body(cardCountMax + 1)) === undefined && !cddl.matches("advert", body(cardCountMax + 1)));
+});
+
 test("fragment: an index that is not below the count is refused", () => {
   assert.is(messageOf("fragment", [1, 2, 2, Uint8Array.of(1)]), undefined);
   assert.is.not(messageOf("fragment", [1, 1, 2, Uint8Array.of(1)]), undefined);

@@ -1,0 +1,161 @@
+/**
+ * What the card answers, as zod schemas: the OpenAPI document is made of them, and nothing is checked against them
+ * at run time. `StatusAgrees` fails to compile as soon as a field here and one in `CardStatus` differ.
+ *
+ * Objects are open: a later version may add fields, and a caller must not mind.
+ */
+import { z } from "@hono/zod-openapi";
+import { cardCountMax, type CardId, chassisCountMax, slotCountMax } from "../base/ids.ts";
+import type { CardStatus } from "../node/status.ts";
+
+/** A field that is left out rather than `null` or `undefined`; the generator of the document knows only `optional`. */
+function mayBeAbsent<T extends z.ZodType>(schema: T): z.ZodExactOptional<T> {
+  return schema.optional() as unknown as z.ZodExactOptional<T>;
+}
+
+const count = (description: string) => z.int().min(0).meta({ description });
+const wholeMs = (description: string) => z.int().min(0).meta({ description: `${description}, in milliseconds.` });
+const counters = (description: string) => z.record(z.string(), z.int().min(0)).meta({ description });
+
+const cardId = z.int().min(1).max(cardCountMax).meta({
+  description: "The number of a card in its system: (chassis - 1) * 8 + slot.",
+}) as unknown as z.ZodType<CardId, number>;
+const chassis = z.int().min(1).max(chassisCountMax).meta({ description: "The chassis that the card sits in, counted from 1." });
+const slot = z.int().min(1).max(slotCountMax).meta({ description: "The card's slot in its chassis, counted from 1." });
+const uid = z.string().regex(/^[0-9a-f]{16}$/).meta({
+  description: "The card's own identity, which moves with it: 64 bits in hexadecimal.",
+});
+const incarnation = count("Grows with each start of the card; frames of an older one are dropped.");
+
+const linkHealth = z.enum(["unheard", "up", "oneWay", "silent", "recovering", "down"]).meta({
+  id: "LinkHealth",
+  description:
+    "A peer on one link. `unheard`: nothing has come yet; `up`: both ends hear each other; `oneWay`: we hear the peer and it does not hear us; `silent`: missed for a while; `recovering`: heard again; `down`: given up on this link.",
+});
+
+const cardHealth = z.enum(["healthy", "degraded", "suspect", "down", "left", "absent"]).meta({
+  id: "CardHealth",
+  description:
+    "A peer as a whole. `healthy`: every shared link is up; `degraded`: heard, with a link that is not up; `suspect`: heard on no link for a while; `down`: down on every link; `left`: said goodbye; `absent`: the configuration names it and it was never heard.",
+});
+
+const peerLink = z.object({
+  health: linkHealth,
+  reason: mayBeAbsent(z.string().meta({ description: "Why the link is not up, in words." })),
+  silentForMs: mayBeAbsent(wholeMs("Since the last frame of the peer on this link; absent when there was none")),
+  ticked: z.boolean().meta({ description: "The peer says that it hears us on this link." }),
+  accepted: count("Frames of the peer that were accepted on this link."),
+  dropped: count("Frames of the peer that were dropped on this link as replayed or of an older incarnation."),
+}).meta({ id: "PeerLink", description: "A peer as this card hears it on one link." });
+
+const peer = z.object({
+  card: cardId,
+  chassis,
+  slot,
+  health: cardHealth,
+  candidate: z.boolean().meta({ description: "Its adverts have been seen on at least one link." }),
+  verified: z.boolean().meta({ description: "It has confirmed the same identity on each link that we share." }),
+  unverifiedBecause: mayBeAbsent(z.string().meta({ description: "What still keeps it from being verified, in words." })),
+  name: mayBeAbsent(z.string().meta({ description: "The name that the peer's configuration gives it." })),
+  uid: mayBeAbsent(uid),
+  software: mayBeAbsent(z.string().meta({ description: "The version of the peer's program." })),
+  incarnation: mayBeAbsent(incarnation),
+  links: z.object({ ether: mayBeAbsent(peerLink), serial: mayBeAbsent(peerLink) }).meta({
+    description: "The links that we share with the peer; the serial line is shared within a chassis only.",
+  }),
+}).meta({ id: "Peer", description: "Another card of the system, heard or named by the configuration." });
+
+const ownLink = z.object({
+  port: z.enum(["up", "down"]).meta({ description: "Whether the port itself works: its carrier, or its open line." }),
+  reason: mayBeAbsent(z.string().meta({ description: "Why the port is down, in words." })),
+  sent: count("Frames sent."),
+  accepted: count("Frames accepted, from every sender."),
+  dropped: counters("Frames dropped, by reason."),
+  heartbeatPeriodMs: z.number().positive().meta({ description: "Between two heartbeats of this card on this link, in milliseconds." }),
+  multiplexor: mayBeAbsent(
+    z.enum(["heard", "unheard"]).meta({ description: "Serial only: whether the chassis's multiplexor has been heard lately." }),
+  ),
+}).meta({ id: "OwnLink", description: "One of this card's two links." });
+
+const alarm = z.object({
+  code: z.string().meta({ description: "What kind of alarm it is, such as `card-down`; for programs." }),
+  text: z.string().meta({ description: "What is wrong, for people." }),
+  forMs: wholeMs("How long the alarm has been raised"),
+}).meta({ id: "Alarm", description: "Something that an operator should look at." });
+
+const lateTicks = z.object({
+  count: count("How often this card was late."),
+  totalMs: wholeMs("All lateness together"),
+  worstMs: wholeMs("The worst lateness"),
+}).meta({ description: "Times at which this card itself ran late; they are taken off everybody's silence." });
+
+const ports = z.object({
+  ether: z.object({
+    interface: z.string().meta({ description: "The network interface of the Ethernet link." }),
+    mac: z.string().meta({ description: "Its hardware address; empty while the interface is not open." }),
+    counters: counters("Counters of the interface and its driver; they only grow while the port is open."),
+  }),
+  serial: z.object({
+    device: z.string().meta({ description: "The tty of the serial link." }),
+    baud: z.int().positive().meta({ description: "The line's speed, in bits per second." }),
+    counters: counters("Counters of the line and its driver; they only grow while the port is open."),
+  }),
+}).meta({ description: "The hardware below the two links." });
+
+const ownProcess = z.object({
+  pid: z.int().positive().meta({ description: "The process." }),
+  runtime: z.string().meta({ description: "What the program runs on: `binary`, `node` or `deno`, and the runtime's version." }),
+  startedAt: z.iso.datetime().meta({ description: "The wall clock when the program started; nothing is decided by it." }),
+  residentBytes: count("Resident memory, in bytes."),
+  cpuShare: z.number().min(0).meta({ description: "Processor time since the start, as a share of one core." }),
+  realtime: z.boolean().meta({ description: "Whether the process runs under real-time scheduling." }),
+}).meta({ description: "The program as a process." });
+
+const state = z.enum(["running", "leaving"]).meta({
+  id: "CardState",
+  description: "`leaving`: the card was told to stop and says goodbye to its peers.",
+});
+
+export const statusSchema = z.object({
+  card: cardId,
+  chassis,
+  slot,
+  name: z.string().meta({ description: "The name that the configuration gives this card." }),
+  uid,
+  incarnation,
+  software: z.string().meta({ description: "The version as peers are told it." }),
+  uptimeMs: wholeMs("Since this card's node was started"),
+  state,
+  links: z.object({ ether: ownLink, serial: ownLink }).meta({
+    description: "Ethernet is the public network between cards, serial the private one.",
+  }),
+  peers: z.array(peer).readonly().meta({ description: "Every other card that was heard or that the configuration names, by number." }),
+  alarms: z.array(alarm).readonly().meta({ description: "The alarms that are raised now, oldest first." }),
+  lateTicks,
+  system: z.string().meta({ description: "The name of the system that the card belongs to." }),
+  version: z.string().meta({ description: "The version of this card's program." }),
+  profile: z.string().meta({ description: "The timing profile in force." }),
+  ports,
+  process: ownProcess,
+}).meta({ id: "CardStatus", description: "One card: its identity, links, peers, alarms and process, as it sees them." });
+
+export const healthSchema = z.object({ card: cardId, state }).meta({
+  id: "CardHealthAnswer",
+  description: "Whether the card's program answers and goes on running.",
+});
+
+export const problemSchema = z.object({
+  type: z.literal("about:blank").meta({ description: "The problem means no more than its status." }),
+  title: z.string().meta({ description: "The status in words." }),
+  status: z.int().min(400).max(599).meta({ description: "The status code." }),
+  detail: z.string().meta({ description: "What is wrong with this request, and what would be right." }),
+  instance: mayBeAbsent(z.string().meta({ description: "The path that was asked for." })),
+  paths: mayBeAbsent(z.array(z.string()).readonly().meta({ description: "With 404: the paths that exist." })),
+  allow: mayBeAbsent(z.array(z.string()).readonly().meta({ description: "With 405: the methods that the path has." })),
+  available: mayBeAbsent(z.array(z.string()).readonly().meta({ description: "With 406: the media types that the path has." })),
+}).meta({ id: "Problem", description: "What went wrong, after RFC 9457." });
+
+type Both<A, B> = [A, B] extends [B, A] ? true : never;
+/** Never, and so no type for `true`, when the schema and the type it mirrors differ. */
+export type StatusAgrees = Both<z.output<typeof statusSchema>, CardStatus>;
+true satisfies StatusAgrees;

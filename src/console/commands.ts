@@ -1,0 +1,22 @@
+/** The table of all commands, in the order in which help lists them. */
+import type { Command } from "./command.ts";
+import { completionCommand, helpCommand, openapiCommand, versionCommand } from "./commands/about.ts";
+import { configCommands } from "./commands/config.ts";
+import { keyCommands } from "./commands/key.ts";
+import { runCommand } from "./commands/run.ts";
+import { statusCommand } from "./commands/status.ts";
+import type { Program } from "./program.ts";
+
+/** `program` gives what belongs to the composition root: drivers, files and the HTTP interface. */
+export function consoleCommands(program: Program): readonly Command[] {
+  return [
+    runCommand(program),
+    statusCommand,
+    ...configCommands(program),
+    ...keyCommands(program),
+    openapiCommand(program),
+    completionCommand,
+    versionCommand,
+    helpCommand,
+  ];
+}

@@ -1,0 +1,73 @@
+/** `cardinal config`: everything about `card.json` that needs no running card. */
+import { type Command, defineCommand, printJson } from "../command.ts";
+import { exitCodes } from "../exit-code.ts";
+import { isMistakes, type Program, type RightConfig } from "../program.ts";
+
+const check = (program: Program): Command =>
+  defineCommand({
+    words: ["config", "check"],
+    summary: "find all mistakes in a card's configuration",
+    about: [
+      "Prints each mistake on a line of its own with its place, the key, the value and what would be right. Ends with 78 when there is one.",
+    ],
+    operands: [{ name: "FILE", summary: "the configuration, card.json" }],
+    json: true,
+    examples: [{ line: "cardinal config check card.json", what: "before the card is started or reloaded" }],
+    exits: ["configuration"],
+    async run({ terminal, json }, { operands }) {
+      const config = (await program.configurations()).read(operands.FILE);
+      const mistakes = isMistakes(config) ? config : [];
+      if (json) printJson(terminal, { file: operands.FILE, mistakes });
+      else if (isMistakes(config)) terminal.stderr(mistakes.map(({ line }) => `${line}\n`).join(""));
+      else {terminal.stdout(`${operands.FILE} is right: ${summaryOf(config)}
+`);}
+      return mistakes.length === 0 ? exitCodes.fine : exitCodes.configuration;
+    },
+  });
+
+const example = (program: Program): Command =>
+  defineCommand({
+    words: ["config", "example"],
+    summary: "print a small configuration to start from",
+    about: [
+      "What it leaves out has a default; `cardinal config schema` lists every key. Change system, slot, interface and device to what your card has.",
+    ],
+    json: true,
+    examples: [{ line: "cardinal config example > card.json", what: "a card.json to edit" }],
+    async run({ terminal }) {
+      terminal.stdout((await program.configurations()).example);
+      return exitCodes.fine;
+    },
+  });
+
+const schema = (program: Program): Command =>
+  defineCommand({
+    words: ["config", "schema"],
+    summary: "print the JSON schema of card.json",
+    about: ['For editors and for programs that write configurations. A card.json may name its schema with the key "$schema".'],
+    json: true,
+    examples: [{ line: "cardinal config schema > card.schema.json", what: "for an editor" }],
+    async run({ terminal }) {
+      printJson(terminal, (await program.configurations()).schema());
+      return exitCodes.fine;
+    },
+  });
+
+export function configCommands(program: Program): readonly Command[] {
+  return [check(program), example(program), schema(program)];
+}
+
+/** What a configuration describes, on one line. */
+function summaryOf(config: RightConfig): string {
+  const { node, http } = config;
+  const cards = node.expected.length;
+  return [
+    `card ${config.chassis}/${config.slot} of ${config.system}, named ${config.name}`,
+    `${config.interface} every ${node.ether.periodMs} ms`,
+    `${config.device} at ${node.baud} baud every ${node.serial.periodMs} ms`,
+    cards === 1 ? "no other card expected" : `${cards} cards expected`,
+    http === false ? "no HTTP" : `HTTP on ${http.address.includes(":") ? `[${http.address}]` : http.address}:${http.port}`,
+    `key ${config.keyFile}`,
+    `state in ${config.stateDirectory}`,
+  ].join("; ");
+}

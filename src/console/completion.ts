@@ -1,0 +1,189 @@
+/**
+ * Completion scripts for shells, from the table of commands. The scripts are static: pressing Tab starts no program.
+ * Each script walks the words before the cursor to the command that they name, then offers what may follow.
+ */
+import { unreachable } from "../base/assert.ts";
+import { type Command, fileValueName, type Option } from "./command.ts";
+import { generalOptions, wordsAfter } from "./help.ts";
+
+export const shells = ["bash", "zsh", "fish"] as const;
+export type Shell = (typeof shells)[number];
+
+export function completionScript(shell: Shell, commands: readonly Command[]): string {
+  switch (shell) {
+    case "bash":
+      return bashScript(commands);
+    case "zsh":
+      return zshScript(commands);
+    case "fish":
+      return fishScript(commands);
+    default:
+      return unreachable(shell);
+  }
+}
+
+/** A place in the grammar: the words so far, and what may follow them. */
+type Place = { readonly words: readonly string[]; readonly next: readonly string[]; readonly command: Command | undefined };
+
+function placesOf(commands: readonly Command[]): Place[] {
+  const places = new Map<string, Place>();
+  for (const { words } of commands) {
+    for (let length = 0; length <= words.length; length++) {
+      const before = words.slice(0, length);
+      const command = commands.find((command) => command.words.join(" ") === before.join(" "));
+      places.set(before.join(" "), { words: before, next: wordsAfter(commands, before), command });
+    }
+  }
+  return [...places.values()];
+}
+
+/** The words that may come at a place: those of commands, an operand's choices, and for `help` every first word. */
+function choicesAt({ next, command }: Place, commands: readonly Command[]): string[] {
+  const operand = command?.operands[0];
+  return [...next, ...(operand?.choices ?? []), ...(operand?.many === true ? wordsAfter(commands, []) : [])];
+}
+
+function optionsOf(command: Command | undefined): [string, Option][] {
+  const general = Object.entries(generalOptions).filter(([name]) =>
+    command === undefined || name === "help" || (name === "json" && command.json)
+  );
+  return [...Object.entries(command?.options ?? {}), ...general];
+}
+
+function takesFile(command: Command | undefined): boolean {
+  return command?.operands.some(({ name }) => name === fileValueName) ?? false;
+}
+
+/** "--config|-c": the ways to write the options that take a value, of a file or of something else. */
+function valueOptions(commands: readonly Command[], ofFile: boolean): string[] {
+  const found = commands.flatMap((command) => Object.entries(command.options)).filter(([, { kind, value }]) =>
+    kind === "text" && (value === fileValueName) === ofFile
+  );
+  return [...new Set(found.flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]))];
+}
+
+function bashScript(commands: readonly Command[]): string {
+  const places = placesOf(commands);
+  const cases = places.map((place) =>
+    `    ${JSON.stringify(place.words.join(" "))}) words=${JSON.stringify(choicesAt(place, commands).join(" "))} options=${
+      JSON.stringify(optionsOf(place.command).map(([name]) => `--${name}`).join(" "))
+    } files=${takesFile(place.command) ? "yes" : ""} ;;`
+  );
+  const known = places.filter(({ words }) => words.length > 0).map(({ words }) => JSON.stringify(words.join(" "))).join("|");
+  return `# Completion of cardinal for bash: eval "$(cardinal completion bash)"
+_cardinal() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="" place="" next="" word="" words="" options="" files="" index
+  (( COMP_CWORD > 0 )) && previous="\${COMP_WORDS[COMP_CWORD-1]}"
+  COMPREPLY=()
+  case "$previous" in
+    ${
+    [...valueOptions(commands, true)].join("|") || '""'
+  }) mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames 2>/dev/null; return ;;
+    ${[...valueOptions(commands, false)].join("|") || '""'}) return ;;
+  esac
+  for (( index = 1; index < COMP_CWORD; index++ )); do
+    word="\${COMP_WORDS[index]}"
+    [[ "$word" == -* ]] && continue
+    next="\${place:+$place }$word"
+    case "$next" in
+      ${known}) place="$next" ;;
+    esac
+  done
+  case "$place" in
+${cases.join("\n")}
+  esac
+  if [[ "$current" == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+  elif [[ -n "$files" ]]; then
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    compopt -o filenames 2>/dev/null
+  else
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  fi
+}
+complete -F _cardinal cardinal
+`;
+}
+
+/** A text in single quotes, as all three shells take it; none of ours has a backslash. */
+function quoted(text: string, quote: "'\\''" | "\\'"): string {
+  return `'${text.replaceAll("'", quote)}'`;
+}
+
+function zshScript(commands: readonly Command[]): string {
+  const summaryOf = (words: readonly string[]): string => {
+    const command = commands.find((command) => command.words.join(" ") === words.join(" "));
+    return command?.summary ?? `${wordsAfter(commands, words).join(", ")}`;
+  };
+  const described = (text: string, summary: string) => quoted(`${text.replaceAll(":", "\\:")}:${summary}`, "'\\''");
+  const places = placesOf(commands);
+  const cases = places.map((place) => {
+    const words = choicesAt(place, commands).map((word) =>
+      described(word, place.next.includes(word) ? summaryOf([...place.words, word]) : word)
+    );
+    const options = optionsOf(place.command).map(([name, { summary }]) => described(`--${name}`, summary));
+    return `    ${JSON.stringify(place.words.join(" "))}) choices=(${words.join(" ")}) options=(${options.join(" ")}) files=${
+      takesFile(place.command) ? "yes" : "''"
+    } ;;`;
+  });
+  const known = places.filter(({ words }) => words.length > 0).map(({ words }) => JSON.stringify(words.join(" "))).join("|");
+  return `#compdef cardinal
+# Completion of cardinal for zsh: source <(cardinal completion zsh)
+_cardinal() {
+  local place='' next='' word='' files='' index
+  local -a choices options
+  case "$words[CURRENT-1]" in
+    ${valueOptions(commands, true).join("|") || "''"}) _files; return ;;
+    ${valueOptions(commands, false).join("|") || "''"}) _message 'value'; return ;;
+  esac
+  for (( index = 2; index < CURRENT; index++ )); do
+    word="$words[index]"
+    [[ "$word" == -* ]] && continue
+    next="\${place:+$place }$word"
+    case "$next" in
+      ${known}) place="$next" ;;
+    esac
+  done
+  case "$place" in
+${cases.join("\n")}
+  esac
+  if [[ "$words[CURRENT]" == -* ]]; then
+    _describe 'option' options
+  elif [[ -n "$files" ]]; then
+    _files
+  else
+    _describe 'command' choices
+  fi
+}
+compdef _cardinal cardinal
+`;
+}
+
+function fishScript(commands: readonly Command[]): string {
+  const text = (value: string) => quoted(value, "\\'");
+  const lines = [
+    "# Completion of cardinal for fish: cardinal completion fish > ~/.config/fish/completions/cardinal.fish",
+    "function __cardinal_at",
+    "  set -l words (commandline -opc)[2..-1]",
+    "  set -l plain",
+    "  for word in $words",
+    "    string match -q -- '-*' $word; or set -a plain $word",
+    "  end",
+    '  test "$plain" = "$argv"',
+    "end",
+    "complete -c cardinal -f",
+  ];
+  for (const place of placesOf(commands)) {
+    const at = `complete -c cardinal -n ${text(["__cardinal_at", ...place.words].join(" "))}`;
+    for (const word of choicesAt(place, commands)) {
+      const summary = commands.find((command) => command.words.join(" ") === [...place.words, word].join(" "))?.summary;
+      lines.push(`${at} -a ${text(word)}${summary === undefined ? "" : ` -d ${text(summary)}`}`);
+    }
+    for (const [name, { kind, short, value, summary }] of optionsOf(place.command)) {
+      const argument = kind === "flag" ? "" : value === fileValueName ? " -r -F" : " -x";
+      lines.push(`${at} -l ${name}${short === undefined ? "" : ` -s ${short}`}${argument} -d ${text(summary)}`);
+    }
+    if (takesFile(place.command)) lines.push(`${at} -F`);
+  }
+  return `${lines.join("\n")}\n`;
+}

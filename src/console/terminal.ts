@@ -1,0 +1,45 @@
+/** The process's own terminal, and its interruption. */
+import process from "node:process";
+import type { Terminal } from "./command.ts";
+
+/** Standard output and error. A reader that goes away (`cardinal status | head`) ends the process without a complaint. */
+export function processTerminal(): Terminal {
+  const { stdout, stderr, env } = process;
+  for (const stream of [stdout, stderr]) {
+    stream.on("error", (error: Error & { readonly code?: string }) => {
+      if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
+      if (stream === stdout) stderr.write(`cardinal: the output cannot be written: ${error.message}\n`);
+      process.exit(1);
+    });
+  }
+  const isTty = stdout.isTTY === true;
+  return {
+    stdout: (text) => void stdout.write(text),
+    stderr: (text) => void stderr.write(text),
+    // Asked each time: a window changes its size.
+    get columns() {
+      return (isTty ? stdout.columns : undefined) || positive(env["COLUMNS"]) || 80;
+    },
+    get rows() {
+      return (isTty ? stdout.rows : undefined) || 24;
+    },
+    isTty,
+    color: isTty && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb",
+  };
+}
+
+function positive(text: string | undefined): number | undefined {
+  return text !== undefined && /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : undefined;
+}
+
+/** A signal that Ctrl-C and SIGTERM abort. The second one ends the process, should the first be of no use. */
+export function processInterruption(): () => AbortSignal {
+  let signal: AbortSignal | undefined;
+  return () => {
+    if (signal !== undefined) return signal;
+    const controller = new AbortController();
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+    signal = controller.signal;
+    return signal;
+  };
+}

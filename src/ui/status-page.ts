@@ -1,0 +1,97 @@
+/** The status page: one file of HTML with its own style and script, which asks `/v1/status` each second. */
+import { createHash } from "node:crypto";
+import { statusScript } from "./status-script.ts";
+import { statusStyle } from "./status-style.ts";
+
+/** A cardinal's head: crest, beak, and the dark face around it. */
+const head = `<path d="M12 47C9 36 11 29 15 23 14 14 20 6 31 1 29 6 30 9 33 12 37 14 39 17 39 20L46 25 38 29C38 37 37 42 35 47Z"/>`;
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48" fill="#b0122a">${head}</svg>`;
+
+function fact(id: string, name: string, wide = false): string {
+  return `<div${wide ? ' class="wide"' : ""}><dt>${name}</dt><dd id="${id}"></dd></div>`;
+}
+
+function link(id: string, name: string, note: string): string {
+  return `<section class="panel link" id="${id}" aria-labelledby="${id}-title">
+<h2><span id="${id}-title">${name}</span><span class="note">${note}</span><span class="tones">${
+    id === "serial" ? '<span class="tone multiplexor"></span>' : ""
+  }<span class="tone port"></span></span></h2>
+<p class="where"></p>
+<dl class="facts">
+<div><dt>Heartbeat</dt><dd class="period"></dd></div>
+<div><dt>Frames sent</dt><dd class="sent"></dd></div>
+<div><dt>Accepted</dt><dd class="accepted"></dd></div>
+<div><dt>Dropped</dt><dd class="dropped"></dd></div>
+</dl>
+<div class="drops"><p>Dropped, by reason</p><ul class="reasons"></ul></div>
+<details><summary>Port counters</summary><dl class="counters"></dl></details>
+</section>`;
+}
+
+const columns = ["Card", "Health", "Ethernet", "Serial", "Verified", "Software"];
+
+export const statusPage = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Cardinal</title>
+<link rel="icon" href="data:image/svg+xml,${encodeURIComponent(icon)}">
+<style>${statusStyle}</style>
+</head>
+<body>
+<a class="skip" href="#peers-title">Skip to the peers</a>
+<header><div class="frame">
+<svg class="mark" viewBox="0 0 48 48" aria-hidden="true">${head}<path class="mask" d="M39 20 46 25 38 29C34 30 31 27 33 23 34 21 36 20 39 20Z"/><circle class="eye" cx="29" cy="18" r="2.2"/></svg>
+<div class="who"><h1 id="name">Cardinal</h1><p class="place" id="place"></p></div>
+</div></header>
+<div class="answer" id="answer" data-tone="idle"><div class="frame">
+<p class="said" id="said" role="status">Asking the card</p><p class="since" id="since"></p>
+</div></div>
+<p class="unseen" id="news" aria-live="polite"></p>
+<main class="frame">
+<noscript><p class="panel full">This page needs its script; <a href="v1/status">/v1/status</a> says the same to programs.</p></noscript>
+<section class="panel" aria-labelledby="card-title">
+<h2><span id="card-title">This card</span><span class="tones"><span class="tone" id="state"></span></span></h2>
+<dl class="facts">
+${fact("uptime", "Up for")}${fact("version", "Version")}${fact("profile", "Profile")}${fact("memory", "Memory")}
+${fact("processor", "Processor")}${fact("late", "Ran late")}${fact("uid", "Identity")}${fact("incarnation", "Incarnation")}
+${fact("scheduling", "Scheduling")}${fact("runtime", "Runs as", true)}${fact("pid", "Process")}
+</dl>
+</section>
+<section class="panel" aria-labelledby="alarms-title">
+<h2><span id="alarms-title">Alarms</span><span class="tones"><span class="tone" id="alarm-count"></span></span></h2>
+<div class="alarms" tabindex="0" role="region" aria-labelledby="alarms-title"><p class="calm" id="calm">Nothing to look at.</p><ul id="alarms" hidden></ul></div>
+</section>
+<section class="panel full" aria-hidden="true"><ol class="chassis" id="chassis"></ol></section>
+${link("ether", "Ethernet", "public network")}
+${link("serial", "Serial", "private network")}
+<section class="panel full" aria-labelledby="peers-title">
+<h2><span id="peers-title" tabindex="-1">Peers</span><span class="tones"><span class="tone" id="peer-count"></span></span></h2>
+<table role="table" aria-labelledby="peers-title">
+<thead role="rowgroup"><tr role="row">${columns.map((name) => `<th scope="col" role="columnheader">${name}</th>`).join("")}</tr></thead>
+<tbody role="rowgroup" id="peers"></tbody>
+</table>
+</section>
+</main>
+<footer><div class="frame"><span>For programs:</span><a href="v1/status">/v1/status</a><a href="v1/health">/v1/health</a><a href="v1/openapi.json">/v1/openapi.json</a></div></footer>
+<script>${statusScript}</script>
+</body>
+</html>
+`;
+
+/** What the page may do, for `Content-Security-Policy`: its own style and script, and to ask the card that served it. */
+export const statusPagePolicy = [
+  "default-src 'none'",
+  `script-src ${hashOf(statusScript)}`,
+  `style-src ${hashOf(statusStyle)}`,
+  "connect-src 'self'",
+  "img-src data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+function hashOf(text: string): string {
+  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+}

@@ -1,0 +1,166 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { z } from "zod";
+import { createApp, openApiDocument } from "../../src/api/app.ts";
+import { exampleStatus } from "../../src/api/example.ts";
+import { statusSchema } from "../../src/api/schema.ts";
+import { cardAt, type CardId, type LinkKind, linkKinds } from "../../src/base/ids.ts";
+import { Node } from "../../src/node/node.ts";
+import type { NodeSettings } from "../../src/node/settings.ts";
+import type { CardStatus } from "../../src/node/status.ts";
+
+type Json = { readonly $ref?: string; readonly properties?: Readonly<Record<string, Json>> };
+type Media = { readonly schema: Json; readonly example?: unknown; readonly examples?: unknown };
+type Operation = {
+  readonly operationId: string;
+  readonly responses: Record<string, { description: string; content?: Record<string, Media> }>;
+};
+type Document = {
+  readonly openapi: string;
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: { readonly schemas: Record<string, Json> };
+};
+
+const document = openApiDocument() as Document;
+
+/** A validator of a schema of the document, made of the document alone. */
+function validatorOf(schema: Json): z.ZodType {
+  const local = JSON.stringify({ ...schema, $defs: document.components.schemas }).replaceAll("#/components/schemas/", "#/$defs/");
+  return z.fromJSONSchema(JSON.parse(local));
+}
+
+function operations(): [path: string, method: string, operation: Operation][] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, string, Operation] => [path, method, operation])
+  );
+}
+
+const settings: NodeSettings = {
+  ether: { periodMs: 100, silentAfterMs: 300, downAfterMs: 500 },
+  serial: { periodMs: 200, silentAfterMs: 600, downAfterMs: 1_000 },
+  baud: 115_200,
+  expected: [cardAt(1, 1), cardAt(1, 2), cardAt(1, 3)],
+};
+
+/** The status of a card that knows a verified peer, lost its serial line for a while, and misses a third card. */
+function realStatuses(): CardStatus[] {
+  let now = 0;
+  const nodes = [cardAt(1, 1), cardAt(1, 2)].map((card) => {
+    const uid = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, card);
+    const identity = { system: 1, card, incarnation: 100, uid, name: `card-${card}`, nonce: 1_000 + card, software: "test" };
+    return { card, node: new Node(identity, settings, now) };
+  });
+  const cut = new Set<LinkKind>();
+  const feed = (card: CardId, input: Parameters<Node["step"]>[1]): void => {
+    const seat = nodes.find((seat) => seat.card === card);
+    for (const effect of seat?.node.step(now, input) ?? []) {
+      if (effect.kind !== "send" || cut.has(effect.link)) continue;
+      const { link, to, sequence, message } = effect;
+      const frame = { system: 1, from: card, to, incarnation: 100, sequence, message };
+      for (const other of nodes) if (other.card !== card) feed(other.card, { kind: "heard", link, frame });
+    }
+  };
+  const run = (ms: number): void => {
+    for (const end = now + ms; now < end; now += 10) {
+      for (const { card, node } of nodes) if (node.deadline() <= now) feed(card, { kind: "tick" });
+    }
+  };
+  const statuses: CardStatus[] = [];
+  const look = (): void => {
+    const [first] = nodes;
+    if (first) statuses.push(JSON.parse(JSON.stringify({ ...exampleStatus, ...first.node.status(now) })));
+  };
+  look();
+  for (const { card } of nodes) for (const link of linkKinds) feed(card, { kind: "portUp", link });
+  run(2_000);
+  look();
+  cut.add("serial");
+  run(15_000);
+  feed(cardAt(1, 1), { kind: "malformed", link: "ether", reason: "tag" });
+  look();
+  feed(cardAt(1, 1), { kind: "leave", reason: "stop" });
+  look();
+  return statuses;
+}
+
+test("CARD-4: the status of real nodes is what the schema says, field by field, and nothing more", () => {
+  const statuses = realStatuses();
+  const [fresh, joined, cut, left] = statuses;
+  assert.is(fresh?.peers.every((peer) => peer.health === "absent"), true);
+  assert.is(joined?.peers[0]?.verified, true);
+  assert.is(cut?.peers[0]?.links.serial?.health, "down");
+  assert.ok((cut?.alarms.length ?? 0) > 0);
+  assert.is(left?.state, "leaving");
+  // The schema strips what it does not know, so that a field too many makes the two differ.
+  for (const status of [...statuses, exampleStatus]) assert.equal(statusSchema.parse(status), status);
+});
+
+test("the document alone, without our schemas, takes the status of real nodes and refuses a wrong one", () => {
+  const validator = validatorOf({ $ref: "#/components/schemas/CardStatus" });
+  for (const status of realStatuses()) validator.parse(status);
+  const wrong: readonly Partial<Record<keyof CardStatus, unknown>>[] = [
+    { card: 0 },
+    { card: 65 },
+    { card: "1" },
+    { state: "gone" },
+    { uid: "xyz" },
+    { uptimeMs: -1 },
+    { peers: {} },
+    { alarms: [{ code: "x" }] },
+    { links: { ether: exampleStatus.links.ether } },
+    { process: { ...exampleStatus.process, startedAt: "yesterday" } },
+  ];
+  for (const change of wrong) assert.not.ok(validator.safeParse({ ...exampleStatus, ...change }).success, JSON.stringify(change));
+});
+
+test("the document is OpenAPI 3.1 and lists every route with GET and HEAD", () => {
+  assert.match(document.openapi, /^3\.1\./);
+  const served = createApp({ status: () => exampleStatus }).routes.filter(({ method }) => method === "GET").map(({ path }) => path);
+  assert.equal(Object.keys(document.paths).sort(), [...new Set(served)].sort());
+  assert.ok(served.length >= 4);
+  for (const [path, methods] of Object.entries(document.paths)) assert.equal(Object.keys(methods).sort(), ["get", "head"], path);
+  const ids = operations().map(([, , { operationId }]) => operationId);
+  assert.is(new Set(ids).size, ids.length, "operation ids are unique");
+});
+
+test("each example of the document is valid against its schema", () => {
+  let examples = 0;
+  for (const [path, method, operation] of operations()) {
+    for (const [status, { content }] of Object.entries(operation.responses)) {
+      for (const [type, { schema, example }] of Object.entries(content ?? {})) {
+        if (example === undefined) continue;
+        examples++;
+        const { success, error } = validatorOf(schema).safeParse(example);
+        assert.ok(success, `${method} ${path} ${status} ${type}: ${error?.message}`);
+      }
+    }
+  }
+  assert.ok(examples >= 11, `${examples} examples`);
+});
+
+test("each reference of the document leads somewhere, and each schema is used", () => {
+  const used = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+  assert.equal([...new Set(used)].sort(), Object.keys(document.components.schemas).sort());
+});
+
+test("each field of the document says what it is, and each duration in which unit", () => {
+  let fields = 0;
+  const walk = (at: string, { properties = {} }: Json): void => {
+    for (const [name, field] of Object.entries(properties)) {
+      fields++;
+      const text = JSON.stringify(field.$ref === undefined ? field : document.components.schemas[field.$ref.split("/").at(-1) ?? ""]);
+      if (field.properties === undefined) assert.match(text, /"description":"[^"]{8,}/, `${at}.${name}`);
+      if (name.endsWith("Ms")) assert.match(text, /milliseconds/, `${at}.${name}`);
+      if (name.endsWith("Bytes")) assert.match(text, /bytes/, `${at}.${name}`);
+      walk(`${at}.${name}`, field);
+    }
+  };
+  for (const [name, schema] of Object.entries(document.components.schemas)) walk(name, schema);
+  assert.ok(fields > 50, `${fields} fields`);
+});
+
+test("the document is of the version that it is asked for", () => {
+  assert.is((openApiDocument("1.2.3") as { info: { version: string } }).info.version, "1.2.3");
+});
+
+test.run();
