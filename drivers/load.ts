@@ -155,14 +155,17 @@ export function loadFromBytes(bytes: Uint8Array, directories: readonly string[])
     }
   }
   throw new Error(
-    `the native addon cannot be loaded: it needs one directory that can be written and that is not mounted noexec. Tried:\n${failures.join("\n")}`,
+    `the native addon cannot be loaded: it needs one directory that can be written and that is not mounted noexec. Tried:\n${
+      failures.join("\n")
+    }`,
   );
 }
 
+/** The tests name another build of the addon, with sanitizers, in CARDINAL_ADDON. */
 function loadFromSources(): Addon {
-  const path = fileURLToPath(new URL("../build/addon.node", import.meta.url));
+  const path = process.env["CARDINAL_ADDON"] ?? fileURLToPath(new URL("../build/addon.node", import.meta.url));
   try {
-    return createRequire(import.meta.url)(process.env["CARDINAL_ADDON"] ?? path) as Addon;
+    return createRequire(import.meta.url)(path) as Addon;
   } catch (error) {
     throw new Error(`the native addon ${path} cannot be loaded; run \`npm run build:addon\` to build it (${reasonOf(error)})`);
   }

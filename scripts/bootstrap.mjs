@@ -6,7 +6,7 @@
  *   node scripts/bootstrap.mjs addon    and the native addon with its compiler
  *   node scripts/bootstrap.mjs build    and the compiled binary and the tools of the virtual chassis
  *   node scripts/bootstrap.mjs start    the same, where network namespaces can be made
- *   node scripts/bootstrap.mjs test     and the Debian packages that only tests use
+ *   node scripts/bootstrap.mjs test     and the Debian packages that tests use; so `check` and `bench` with theirs
  *
  * What is there is looked at without a lock. Before something is done, a lock is taken by flock(1), so that two of
  * them at once do not trample each other; the kernel drops it with its last holder, however that ended.
@@ -27,6 +27,7 @@ import {
   rmSync,
   symlinkSync,
 } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -34,12 +35,14 @@ const logFile = "build/bootstrap.log";
 const pinnedNode = "node_modules/.bin/node";
 const pinnedDeno = "node_modules/.bin/deno";
 
-/** What the pinned Node is linked to, then what each part needs beyond it. */
+/** What the pinned Node is linked to, and what each part needs beyond it. */
 const debianFor = {
   node: ["libatomic1", "libstdc++6"],
-  addon: ["make", "gcc", "libc6-dev"],
+  addon: ["gcc", "libc6-dev", "make"],
   chassis: ["iproute2"],
-  test: ["ethtool", "lldpd", "procps", "socat", "stress-ng", "tmux", "tshark"],
+  test: ["lldpd", "tshark"],
+  check: ["clang", "libclang-rt-dev"],
+  bench: ["stress-ng"],
 };
 
 class SetupError extends Error {}
@@ -87,9 +90,14 @@ function parse(path) {
   }
 }
 
-function denoOfPlatform() {
-  return `node_modules/@deno/linux-${process.arch}-glibc/deno`;
-}
+/**
+ * The pinned runtimes' own files. npm's entries for them do not serve: that of Deno is a script that starts the real
+ * one and does not pass signals on, and npm 9 and 10 make none for Node, because two packages have one of that name.
+ */
+const pinnedFiles = {
+  [pinnedNode]: `node_modules/node-linux-${process.arch}/bin/node`,
+  [pinnedDeno]: `node_modules/@deno/linux-${process.arch}-glibc/deno`,
+};
 
 function linksTo(link, target) {
   try {
@@ -120,45 +128,38 @@ function packagesDiffer() {
   return extra ? `${extra} is not in package-lock.json` : undefined;
 }
 
+function runtimesAreLinked() {
+  return Object.entries(pinnedFiles).every(([link, file]) => linksTo(link, file));
+}
+
 const packages = {
   title: () => "npm packages",
-  isNeeded: () => packagesDiffer() !== undefined || !existsSync(pinnedNode) || !linksTo(pinnedDeno, denoOfPlatform()),
+  isNeeded: () => packagesDiffer() !== undefined || !runtimesAreLinked(),
   perform() {
-    if (packagesDiffer() !== undefined || !existsSync(pinnedNode)) {
+    if (packagesDiffer() !== undefined) {
       // npm's own Node runs npm: the one on the path may be the pinned one, which lies in what `npm ci` replaces.
       const { npm_execpath: npm, npm_node_execpath: node } = process.env;
-      const command = npm?.endsWith("npm-cli.js") && node ? [node, npm] : ["npm"];
-      const args = [
-        ...command.slice(1),
-        "ci",
-        "--ignore-scripts",
-        "--include=dev",
-        "--include=optional",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-      ];
+      const command = npm?.endsWith("npm-cli.js") && node && existsSync(node) ? [node, npm] : ["npm"];
+      const flags = ["--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
       requireSuccess(
-        run(command[0], args, { keepsLock: true }),
+        run(command[0], [...command.slice(1), "ci", ...flags], { keepsLock: true }),
         "npm ci",
         "Check that the npm registry can be reached and that the disk has 1 GB free, then try again.",
       );
     }
-    for (const path of [pinnedNode, denoOfPlatform()]) {
-      if (existsSync(path)) continue;
-      throw new SetupError(
-        `npm installed no ${path}: it exists for Linux with glibc on x64 and arm64, and this is ${process.platform} on ${process.arch}.`,
-      );
-    }
-    // The package's own entry is a script that starts the real one, and does not pass signals on.
-    if (!linksTo(pinnedDeno, denoOfPlatform())) {
-      const fresh = `${pinnedDeno}.${process.pid}`;
-      rmSync(fresh, { force: true });
-      symlinkSync(`../${denoOfPlatform().slice("node_modules/".length)}`, fresh);
-      renameSync(fresh, pinnedDeno);
-    }
-    for (const path of [pinnedNode, pinnedDeno]) {
-      requireSuccess(run(path, ["--version"]), `${path} --version`, "Remove node_modules and try again.");
+    for (const [link, file] of Object.entries(pinnedFiles)) {
+      if (!existsSync(file)) {
+        throw new SetupError(
+          `npm installed no ${file}: it exists for Linux with glibc on x64 and arm64, and this is ${process.platform} on ${process.arch}.`,
+        );
+      }
+      if (!linksTo(link, file)) {
+        const fresh = `${link}.${process.pid}`;
+        rmSync(fresh, { force: true });
+        symlinkSync(join("..", relative("node_modules", file)), fresh);
+        renameSync(fresh, link);
+      }
+      requireSuccess(run(link, ["--version"]), `${link} --version`, "Remove node_modules and try again.");
     }
   },
 };
@@ -263,13 +264,15 @@ function requireNamespaces() {
   );
 }
 
-const debianForCards = [...debianFor.node, ...debianFor.addon, ...debianFor.chassis];
+const debian = (...parts) => debianPackages(parts.flatMap((part) => debianFor[part]));
 const modes = {
-  run: [debianPackages(debianFor.node), packages],
-  addon: [debianPackages([...debianFor.node, ...debianFor.addon]), packages, addon],
-  build: [debianPackages(debianForCards), packages, addon, binary],
-  start: [debianPackages(debianForCards), packages, addon, binary],
-  test: [debianPackages([...debianForCards, ...debianFor.test]), packages, addon, binary],
+  run: [debian("node"), packages],
+  addon: [debian("node", "addon"), packages, addon],
+  build: [debian("node", "addon", "chassis"), packages, addon, binary],
+  start: [debian("node", "addon", "chassis"), packages, addon, binary],
+  bench: [debian("node", "addon", "chassis", "bench"), packages, addon, binary],
+  test: [debian("node", "addon", "chassis", "test"), packages, addon, binary],
+  check: [debian("node", "addon", "chassis", "test", "check"), packages, addon, binary],
 };
 
 function performAll(steps) {
@@ -308,7 +311,7 @@ function main() {
   }
   if (process.platform !== "linux") throw new SetupError(`Cardinal runs on Linux; this is ${process.platform}.`);
   process.chdir(root);
-  if (mode === "start" || mode === "test") requireNamespaces();
+  if (mode === "start" || mode === "test" || mode === "check") requireNamespaces();
   if (!steps.some((step) => step.isNeeded())) return 0;
   mkdirSync("build", { recursive: true });
   takeLock();

@@ -287,7 +287,8 @@ int ether_open(struct ether **out, const struct ether_options *options, void (*w
   ether->netlink = -1;
   ether->buffers = malloc((size_t)BATCH_FRAMES * FRAME_BYTES_MAX);
   int result = ether->buffers == NULL ? -ENOMEM : 0;
-  if (result == 0) result = mailbox_init(&ether->box, (size_t)options->queue_frames * QUEUE_BYTES_PER_FRAME, options->queue_frames, wake, context);
+  size_t queue_bytes = (size_t)options->queue_frames * QUEUE_BYTES_PER_FRAME;
+  if (result == 0) result = mailbox_init(&ether->box, queue_bytes, options->queue_frames, wake, context);
   if (result < 0) describe(error, result, "ether: out of memory");
   if (result == 0) result = open_sockets(ether, options, error);
   if (result == 0) {

@@ -40,7 +40,9 @@ class NativeEtherPort implements EtherPort {
     this.#inbox = inbox;
     this.#interface = options.interface;
     this.#onEvent = onEvent;
-    const opened = addon.etherOpen(options.interface, options.etherTypes, options.groups, receiveQueueMax, () => this.#take());
+    // Each type has a socket of its own: one that is named twice would receive twice.
+    const etherTypes = [...new Set(options.etherTypes)];
+    const opened = addon.etherOpen(options.interface, etherTypes, options.groups, receiveQueueMax, () => this.#take());
     this.#native = opened.port;
     this.mac = opened.mac;
     this.mtu = opened.mtu;
@@ -69,7 +71,9 @@ class NativeEtherPort implements EtherPort {
   }
 
   #failure(error: number): string {
-    return error === noSuchDevice ? `ether: the interface "${this.#interface}" is gone` : `ether: "${this.#interface}" failed: error ${error}`;
+    return error === noSuchDevice
+      ? `ether: the interface "${this.#interface}" is gone`
+      : `ether: "${this.#interface}" failed: error ${error}`;
   }
 
   send(destination: Mac, etherType: number, payload: Uint8Array): boolean {

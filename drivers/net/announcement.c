@@ -20,7 +20,8 @@ static uint8_t *put16(uint8_t *at, unsigned value) {
   return at + 2;
 }
 
-size_t announcement_arp(uint8_t frame[NET_FRAME_BYTES_MAX], const uint8_t mac[NET_MAC_BYTES], const uint8_t address[4], uint16_t operation) {
+size_t announcement_arp(uint8_t frame[NET_FRAME_BYTES_MAX], const uint8_t mac[NET_MAC_BYTES], const uint8_t address[4],
+                        uint16_t operation) {
   static const uint8_t everybody[NET_MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
   static const uint8_t nobody[NET_MAC_BYTES];
   memset(frame, 0, ETHERNET_BYTES_MIN);

@@ -98,7 +98,8 @@ static int read_dump(int fd, uint8_t *bytes, const struct listing *listing) {
   ssize_t got = recv(fd, bytes, DUMP_BYTES, 0);
   if (got < 0) return errno == EINTR ? 0 : -errno;
   size_t left = (size_t)got;
-  for (const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)bytes; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+  const struct nlmsghdr *header = (const void *)bytes;
+  for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
     if (header->nlmsg_type == NLMSG_DONE) return 1;
     if (header->nlmsg_type == NLMSG_ERROR) return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
     if (header->nlmsg_type == RTM_NEWADDR) tell_address(listing, header);
@@ -172,9 +173,10 @@ static int change(const char *interface, const struct net_address *address, uint
   unsigned index = index_of(interface);
   if (index == 0) return -ENODEV;
   struct address_request request = {
-      .header = {.nlmsg_len = NLMSG_LENGTH(sizeof request.message), .nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags)},
+      .header = {.nlmsg_len = NLMSG_LENGTH(sizeof request.message), .nlmsg_type = type},
       .message = {.ifa_family = (uint8_t)address->family, .ifa_prefixlen = (uint8_t)address->prefix, .ifa_index = index},
   };
+  request.header.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
   if (address->family == AF_INET6) request.message.ifa_flags = IFA_F_NODAD;
   put_attribute(&request, IFA_LOCAL, address->bytes, bytes_of(address));
   put_attribute(&request, IFA_ADDRESS, address->bytes, bytes_of(address));

@@ -54,8 +54,8 @@ int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]) {
   if (result >= 0) return 0;
   if (result == -EPERM) {
     return describe(error, result,
-                    "realtime: SCHED_FIFO with priority %u is not permitted: CAP_SYS_NICE or RLIMIT_RTPRIO of at least %u is missing (and a "
-                    "control group with real-time scheduling must have a budget)",
+                    "realtime: SCHED_FIFO with priority %u is not permitted: CAP_SYS_NICE or RLIMIT_RTPRIO of at least %u is missing "
+                    "(and a control group with real-time scheduling must have a budget)",
                     priority, priority);
   }
   return describe(error, result, "realtime: SCHED_FIFO cannot be set: %s", strerrordesc_np(-result));
@@ -64,9 +64,12 @@ int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]) {
 int realtime_lock_memory(bool future, char error[REALTIME_ERROR_BYTES]) {
   if (mlockall(MCL_CURRENT | MCL_ONFAULT | (future ? MCL_FUTURE : 0)) == 0) return 0;
   int number = errno;
-  if (number != EPERM && number != ENOMEM) return describe(error, -number, "realtime: memory cannot be locked: %s", strerrordesc_np(number));
+  if (number != EPERM && number != ENOMEM) {
+    return describe(error, -number, "realtime: memory cannot be locked: %s", strerrordesc_np(number));
+  }
   struct rlimit limit = {0};
   getrlimit(RLIMIT_MEMLOCK, &limit);
-  return describe(error, -number, "realtime: memory cannot be locked: CAP_IPC_LOCK is missing, or RLIMIT_MEMLOCK (now %llu bytes) is too low",
+  return describe(error, -number,
+                  "realtime: memory cannot be locked: CAP_IPC_LOCK is missing, or RLIMIT_MEMLOCK (now %llu bytes) is too low",
                   (unsigned long long)limit.rlim_cur);
 }

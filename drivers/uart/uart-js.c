@@ -129,7 +129,9 @@ static napi_value set_baud(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   void *core;
   uint32_t baud;
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &baud)) return NULL;
+  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &baud)) {
+    return NULL;
+  }
   int result = uart_set_baud(core, baud);
   if (result < 0) return js_throw_errno(env, result, "uart: the baud rate cannot be set");
   return js_undefined(env);

@@ -30,6 +30,7 @@ struct uart {
   bool exclusive;
   bool parity;
   bool restore;
+  bool breaking;
   struct termios2 former;
   /* Guards what follows, up to the mailbox. */
   pthread_mutex_t lock;
@@ -180,7 +181,9 @@ static int describe_open(char error[UART_ERROR_BYTES], const char *path, int num
       return describe(error, -number, "uart: there is no tty \"%s\"", path);
     case EACCES:
     case EPERM:
-      return describe(error, -number, "uart: no permission to open \"%s\": read and write access is needed (often: membership of the group that owns it)", path);
+      return describe(error, -number,
+                      "uart: no permission to open \"%s\": read and write access is needed (often: membership of the group that owns it)",
+                      path);
     case EBUSY:
       return describe(error, -number, "uart: \"%s\" is in use by another program", path);
     default:
@@ -216,7 +219,8 @@ static int prepare_tty(struct uart *uart, const struct uart_options *options, ch
   uart->restore = true;
   int result = set_tty(uart->fd, &settings, &offered);
   if (result == -EINVAL && offered != 0) {
-    return describe(error, result, "uart: \"%s\" cannot do %u baud; the nearest that it offers is %u", options->path, options->baud, offered);
+    return describe(error, result, "uart: \"%s\" cannot do %u baud; the nearest that it offers is %u", options->path, options->baud,
+                    offered);
   }
   if (result < 0) return describe(error, result, "uart: \"%s\" cannot be set up: %s", options->path, strerrordesc_np(-result));
   if (ioctl(uart->fd, TCFLSH, TCIFLUSH) < 0) return describe_open(error, options->path, errno);
@@ -225,12 +229,18 @@ static int prepare_tty(struct uart *uart, const struct uart_options *options, ch
   return 0;
 }
 
-static void give_back_tty(struct uart *uart) {
-  if (uart->fd < 0) return;
+static void restore_tty(struct uart *uart) {
   int queued = 0;
   /* Bytes that wait for a peer's permission to send would hold the close up for half a minute. */
   if (ioctl(uart->fd, TIOCOUTQ, &queued) == 0 && queued > 0) ioctl(uart->fd, TCFLSH, TCOFLUSH);
-  if (uart->restore) ioctl(uart->fd, TCSETS2, &uart->former);
+  if (uart->breaking) ioctl(uart->fd, TIOCCBRK);
+  ioctl(uart->fd, TCSETS2, &uart->former);
+}
+
+/* A tty that was refused is another program's: nothing of it is touched. */
+static void give_back_tty(struct uart *uart) {
+  if (uart->fd < 0) return;
+  if (uart->restore) restore_tty(uart);
   if (uart->exclusive) ioctl(uart->fd, TIOCNXCL);
   close(uart->fd);
 }
@@ -330,13 +340,18 @@ int uart_set_lines(struct uart *uart, unsigned mask, unsigned lines) {
   if (set != 0 && ioctl(uart->fd, TIOCMBIS, &set) < 0) return -errno;
   if (clear != 0 && ioctl(uart->fd, TIOCMBIC, &clear) < 0) return -errno;
   if ((mask & UART_BREAK) == 0) return 0;
-  return ioctl(uart->fd, (lines & UART_BREAK) != 0 ? TIOCSBRK : TIOCCBRK) < 0 ? -errno : 0;
+  uart->breaking = (lines & UART_BREAK) != 0;
+  return ioctl(uart->fd, uart->breaking ? TIOCSBRK : TIOCCBRK) < 0 ? -errno : 0;
 }
 
 int uart_get_lines(struct uart *uart) {
   int status = 0;
   if (ioctl(uart->fd, TIOCMGET, &status) < 0) return -errno;
-  return ((status & TIOCM_CTS) != 0 ? UART_CTS : 0) | ((status & TIOCM_DSR) != 0 ? UART_DSR : 0) | ((status & TIOCM_CAR) != 0 ? UART_DCD : 0);
+  unsigned lines = 0;
+  if ((status & TIOCM_CTS) != 0) lines |= UART_CTS;
+  if ((status & TIOCM_DSR) != 0) lines |= UART_DSR;
+  if ((status & TIOCM_CAR) != 0) lines |= UART_DCD;
+  return (int)lines;
 }
 
 int uart_set_baud(struct uart *uart, uint32_t baud) {

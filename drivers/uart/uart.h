@@ -8,7 +8,7 @@
  *                  UART_FACT_WRITTEN when they are. One write at a time: -EBUSY while one is under way
  *   uart_drain()   1 when everything written has left, 0 when the thread will add to UART_FACT_DRAINED
  *   uart_flush()   discards what was received and not taken, and written and not sent
- *   uart_close()   ends the thread, discards what has not been sent, gives the tty its former settings
+ *   uart_close()   ends the thread and a BREAK, discards what has not been sent, gives the tty its former settings
  *
  * One thread polls the tty. The tty marks line errors (PARMRK), parmrk.h takes the marks apart: bytes with an error
  * are dropped and counted, a BREAK is a fact and not a byte. When the mailbox is full its oldest bytes are dropped

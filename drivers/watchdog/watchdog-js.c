@@ -80,7 +80,9 @@ static napi_value close_watchdog(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct handle *handle = NULL;
   bool disarm;
-  if (!js_arguments(env, info, 2, arguments) || !handle_of(env, arguments[0], &handle) || !js_boolean(env, arguments[1], &disarm)) return NULL;
+  if (!js_arguments(env, info, 2, arguments) || !handle_of(env, arguments[0], &handle) || !js_boolean(env, arguments[1], &disarm)) {
+    return NULL;
+  }
   if (!handle->open) return js_undefined(env);
   handle->open = false;
   int result = watchdog_close(&handle->watchdog, disarm);

@@ -11,15 +11,16 @@ const ask = `exec 3<>/dev/tcp/127.0.0.1/${httpPort} && printf 'GET /v1/status HT
 /** A card that is stopped accepts the connection and never answers. */
 const answerMs = 1_000;
 
-/** The card's answer, or nothing when it gives none. */
-export async function cardStatus(namespaceName: string): Promise<CardStatus | undefined> {
-  const { code, stdout } = await run("nsenter", [`--net=/run/netns/${namespaceName}`, "bash", "-c", ask], { timeoutMs: answerMs });
-  const bodyAt = stdout.indexOf("\r\n\r\n");
-  if (code !== 0 || bodyAt < 0 || !/^HTTP\/1\.[01] 200 /.test(stdout)) return undefined;
+/** The card's answer, or why there is none. */
+export async function askCard(namespaceName: string): Promise<CardStatus | { readonly silent: string }> {
+  const { code, stdout, stderr } = await run("nsenter", [`--net=/run/netns/${namespaceName}`, "bash", "-c", ask], { timeoutMs: answerMs });
+  if (code === null) return { silent: `no answer within ${answerMs} ms` };
+  if (code !== 0) return { silent: stderr.trim().split("\n")[0] ?? "" };
+  const [statusLine = ""] = stdout.split("\r\n");
+  if (!/^HTTP\/1\.[01] 200 /.test(statusLine)) return { silent: `it answers ${JSON.stringify(statusLine.slice(0, 80))}` };
   try {
-    return JSON.parse(stdout.slice(bodyAt + 4)) as CardStatus;
+    return JSON.parse(stdout.slice(stdout.indexOf("\r\n\r\n") + 4)) as CardStatus;
   } catch {
-    // It was killed while it answered.
-    return undefined;
+    return { silent: "it ended in the middle of its answer" };
   }
 }

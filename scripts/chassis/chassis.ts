@@ -257,7 +257,7 @@ export class Chassis {
       }, timeoutMs);
     } catch (error) {
       if (!(error instanceof Refused) || error.code !== "timeout") throw error;
-      const who = silent.map(({ card, program }) => `${card} (${program})`).join(", ");
+      const who = silent.map(({ card, program, silentBecause }) => `${card} (${silentBecause ?? program})`).join(", ");
       const says = silent[0] === undefined ? "" : `; ${silent[0].card} says: ${lastWords(silent[0])}`;
       throw new Refused("timeout", `after ${timeoutMs} ms no answer from card ${who}${says}`);
     }

@@ -7,8 +7,9 @@ import type { Server } from "node:net";
 import { crc32 } from "../../src/base/crc.ts";
 import { generateKeyFile } from "../../src/io/key-file.ts";
 import { isRefusal } from "../../src/io/refusal.ts";
+import type { CardStatus } from "../../src/node/status.ts";
 import { Bus } from "./bus.ts";
-import { cardStatus } from "./card-http.ts";
+import { askCard } from "./card-http.ts";
 import { runScript } from "./command.ts";
 import { type Order, serveControl } from "./control.ts";
 import { boundLog, logEvent } from "./logs.ts";
@@ -281,9 +282,9 @@ export class Daemon {
     const lines = await Promise.all(this.#buses.map((bus) => bus.order({ kind: "counters" }).catch((): readonly Line[] => [])));
     const slots = await Promise.all(this.#slots.map(async (slot): Promise<SlotStatus> => {
       const line = lines[slot.place.chassis - 1]?.[slot.place.slot - 1]?.counters;
-      const canAnswer = cards && slot.state === "running" && slot.pid !== undefined && listensOn(slot.pid, httpPort);
-      const status = canAnswer ? await cardStatus(cardNamespace(settings.name, slot.place)) : undefined;
-      return { ...slot.status(), ...(line === undefined ? {} : { line }), ...(status === undefined ? {} : { status }) };
+      const said = cards && slot.state === "running" ? await this.#ask(slot) : undefined;
+      const answer = said === undefined ? {} : "silent" in said ? { silentBecause: said.silent } : { status: said };
+      return { ...slot.status(), ...(line === undefined ? {} : { line }), ...answer };
     }));
     return {
       name: settings.name,
@@ -298,6 +299,12 @@ export class Daemon {
       cards: slots,
       disks: shelfOf(settings, directory),
     };
+  }
+
+  async #ask(slot: Slot): Promise<CardStatus | { readonly silent: string }> {
+    // A shell is only sent where somebody listens.
+    if (slot.pid === undefined || !listensOn(slot.pid, httpPort)) return { silent: `it does not listen on port ${httpPort}` };
+    return await askCard(cardNamespace(this.settings.name, slot.place));
   }
 
   #busStatus(bus: Bus): MultiplexorStatus {

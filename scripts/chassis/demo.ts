@@ -1,7 +1,7 @@
 /** What `npm start` shows: a chassis, live, until Ctrl-C or for a while. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Daemon } from "./daemon.ts";
-import { allVerified, changeLines, liveLines } from "./view.ts";
+import { allVerified, changeLines, liveLines, verifiedText } from "./view.ts";
 
 const pictureMs = 500;
 /** Until the cards know each other the look is closer, for the time that it takes is told. */
@@ -15,8 +15,8 @@ const hint = [
   "Ctrl-C takes everything down.",
 ];
 
-/** Shows the chassis until `stop` is aborted or it is taken down otherwise. True when the cards had verified each other. */
-export async function show(daemon: Daemon, out: NodeJS.WriteStream, stop: AbortSignal): Promise<boolean> {
+/** Shows the chassis until `stop` is aborted or it is taken down otherwise. Gives how long the cards took to verify each other, if they have. */
+export async function show(daemon: Daemon, out: NodeJS.WriteStream, stop: AbortSignal): Promise<number | undefined> {
   let verifiedAfterMs: number | undefined;
   let before = new Map<string, string>();
   let isOver = false;
@@ -34,16 +34,12 @@ export async function show(daemon: Daemon, out: NodeJS.WriteStream, stop: AbortS
       const after = changeLines(status);
       const at = `${(status.cardsForMs / 1_000).toFixed(1).padStart(6)} s  `;
       for (const [key, line] of after) if (before.get(key) !== line) out.write(`${at}${line}\n`);
-      if (isNew) {
-        out.write(
-          `${status.cards.length} cards verified each other on both links after ${((verifiedAfterMs as number) / 1_000).toFixed(1)} s\n`,
-        );
-      }
+      if (isNew) out.write(`${verifiedText(status.cards.length, verifiedAfterMs)}\n`);
       before = after;
     }
     await sleep(verifiedAfterMs === undefined ? closerMs : pictureMs, undefined, { signal: stop }).catch(() => {});
   }
-  return verifiedAfterMs !== undefined;
+  return verifiedAfterMs;
 }
 
 /** On a terminal: the picture has the screen for itself, and what was there before comes back. */

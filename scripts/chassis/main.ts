@@ -19,7 +19,7 @@ import { exitCodeOf, Refused } from "./refusal.ts";
 import { repository } from "./repository.ts";
 import { bounds, defaults, profiles, runtimes } from "./settings.ts";
 import { parseReach } from "./shelf.ts";
-import { duration, statusLines, table } from "./view.ts";
+import { duration, statusLines, table, verifiedText } from "./view.ts";
 
 /** For the cards to verify each other once they answer; usually it is one second. */
 const settleMs = 8_000;
@@ -138,17 +138,20 @@ async function demoVerb(line: Line): Promise<number> {
   const daemon = await openDaemon(options, stop.signal);
   if (forMs !== undefined) setTimeout(() => stop.abort(), forMs).unref();
   const giveBack = takeScreen(process.stdout);
-  let verified = false;
+  let verifiedAfterMs: number | undefined;
   try {
-    verified = await show(daemon, process.stdout, stop.signal);
+    verifiedAfterMs = await show(daemon, process.stdout, stop.signal);
   } finally {
     giveBack();
     await daemon.close("signal");
   }
+  // The picture is gone with its screen; what it said is worth keeping.
+  const cards = daemon.settings.chassis * daemon.settings.cards;
+  if (verifiedAfterMs === undefined) tell("the cards had not all verified each other by then");
+  else if (process.stdout.isTTY) print(verifiedText(cards, verifiedAfterMs));
   print(`chassis ${daemon.settings.name} is taken down`);
-  if (!verified) tell("the cards had not all verified each other by then");
   // Who ends it early by hand has seen enough; who gave it a time wanted it to work within that.
-  return verified || forMs === undefined ? 0 : 1;
+  return verifiedAfterMs !== undefined || forMs === undefined ? 0 : 1;
 }
 
 async function printStatus(chassis: Chassis, line: Line): Promise<void> {

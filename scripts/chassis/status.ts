@@ -35,6 +35,8 @@ export type SlotStatus = {
   readonly line?: LineCounters;
   /** What the card says itself; absent when it does not answer, or was not asked. */
   readonly status?: CardStatus;
+  /** Why a card that runs does not answer. */
+  readonly silentBecause?: string;
 };
 
 export type MultiplexorStatus = {

@@ -50,7 +50,9 @@ const troubledMax = 3;
 /** A card's peers in a few words: how many are well, and which are not. */
 export function peersText(card: SlotStatus): string {
   const { status } = card;
-  if (status === undefined) return card.program === "running" ? "does not answer" : "";
+  if (status === undefined) {
+    return card.program === "running" ? `does not answer${card.silentBecause === undefined ? "" : `: ${card.silentBecause}`}` : "";
+  }
   const troubled = status.peers.filter((peer) => !isWellConnected(card, peer));
   const well = status.peers.length - troubled.length;
   const words = troubled.map((peer) => {
@@ -104,14 +106,18 @@ export function statusLines(status: ChassisStatus): string[] {
   ];
 }
 
+export function verifiedText(cards: number, afterMs: number | undefined): string {
+  return afterMs === undefined
+    ? "looking for each other"
+    : `${cards} cards verified each other on both links after ${(afterMs / 1_000).toFixed(1)} s`;
+}
+
 /** The live picture, at most `rowsMax` lines high: one row for each pair of cards, or for each card where that is too high. */
 export function liveLines(status: ChassisStatus, verifiedAfterMs: number | undefined, rowsMax: number): string[] {
   const { cards } = status;
   const head = [
     `Cardinal: ${cards.length} cards in ${status.name}, running for ${duration(status.cardsForMs)}`,
-    verifiedAfterMs === undefined
-      ? "looking for each other"
-      : `${cards.length} cards verified each other on both links after ${(verifiedAfterMs / 1_000).toFixed(1)} s`,
+    verifiedText(cards.length, verifiedAfterMs),
     "",
   ];
   const pairs = cards.flatMap((card) => {

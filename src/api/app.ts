@@ -1,14 +1,11 @@
-/** The card over HTTP: read-only, a handful of paths, every error a problem (RFC 9457). */
-import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Context, Hono } from "hono";
+/** The card over HTTP: read-only, a handful of paths, every error a problem (RFC 9457). `openapi.ts` describes it. */
+import { type Context, Hono } from "hono";
 import type { LogFields } from "../node/effect.ts";
 import type { CardStatus } from "../node/status.ts";
 import { statusPage, statusPagePolicy } from "../ui/status-page.ts";
 import { softwareVersion } from "../version.ts";
 import { accepts } from "./accept.ts";
-import { exampleStatus } from "./example.ts";
 import { problem, type ProblemStatus, problemType } from "./problem.ts";
-import { healthSchema, problemSchema, statusSchema } from "./schema.ts";
 
 export type StatusSource = {
   status(): CardStatus;
@@ -25,129 +22,32 @@ export const securityHeaders: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
 };
 
-const problems = {
-  406: {
-    description: "The request accepts none of the media types that the path has.",
-    content: {
-      [problemType]: {
-        schema: problemSchema,
-        example: problem(406, "/v1/status is only there as application/json", { instance: "/v1/status", available: ["application/json"] }),
-      },
-    },
-  },
-  default: {
-    description: "Any other error.",
-    content: {
-      [problemType]: {
-        schema: problemSchema,
-        example: problem(500, "the card failed to answer; its log says why", { instance: "/v1/status" }),
-      },
-    },
-  },
+/** What there is, with the media type that each path has. */
+const mediaTypes = {
+  "/v1/status": "application/json",
+  "/v1/health": "application/json",
+  "/v1/openapi.json": "application/json",
+  "/": "text/html",
 } as const;
-
-const statusRoute = createRoute({
-  method: "get",
-  path: "/v1/status",
-  operationId: "getStatus",
-  summary: "The whole card",
-  description: "This card's identity, links, peers with their health on each link, alarms, counters and process.",
-  responses: {
-    200: {
-      description: "The card as it sees itself and its peers now.",
-      content: { "application/json": { schema: statusSchema, example: exampleStatus } },
-    },
-    ...problems,
-  },
-});
-
-const healthRoute = createRoute({
-  method: "get",
-  path: "/v1/health",
-  operationId: "getHealth",
-  summary: "Whether the card runs",
-  description: "For load balancers and monitors: the status code says it all.",
-  responses: {
-    200: {
-      description: "The card runs.",
-      content: { "application/json": { schema: healthSchema, example: { card: 3, state: "running" } } },
-    },
-    503: {
-      description: "The card was told to stop and is leaving.",
-      content: { "application/json": { schema: healthSchema, example: { card: 3, state: "leaving" } } },
-    },
-    ...problems,
-  },
-});
-
-const documentRoute = createRoute({
-  method: "get",
-  path: "/v1/openapi.json",
-  operationId: "getOpenApi",
-  summary: "This document",
-  responses: {
-    200: {
-      description: "The OpenAPI 3.1 description of this interface.",
-      content: { "application/json": { schema: z.looseObject({ openapi: z.string() }) } },
-    },
-    ...problems,
-  },
-});
-
-const pageRoute = createRoute({
-  method: "get",
-  path: "/",
-  operationId: "getStatusPage",
-  summary: "The status page",
-  description: "A page for people that shows `/v1/status` and keeps it fresh.",
-  responses: {
-    200: { description: "The page.", content: { "text/html": { schema: z.string() } } },
-    ...problems,
-  },
-});
-
-const routes = [statusRoute, healthRoute, documentRoute, pageRoute];
-const paths = routes.map((route) => route.path);
+const paths = Object.keys(mediaTypes);
 const methods = ["GET", "HEAD"];
 
 /** The OpenAPI 3.1 document of this interface, as a program of `version` serves it. */
-export function openApiDocument(version: string = softwareVersion): unknown {
-  const described = new OpenAPIHono();
-  for (const route of routes) {
-    described.openAPIRegistry.registerPath(route);
-    described.openAPIRegistry.registerPath(headOf(route));
-  }
-  return described.getOpenAPI31Document({
-    openapi: "3.1.0",
-    info: {
-      title: "Cardinal card",
-      version,
-      description: "One controller card of a storage chassis. Read-only; errors are problems after RFC 9457.",
-      license: { name: "Apache-2.0" },
-    },
-    servers: [{ url: "/", description: "The card that serves this document." }],
-  });
-}
-
-/** HEAD answers as GET does, without the content. */
-function headOf(route: (typeof routes)[number]) {
-  const responses = Object.fromEntries(
-    Object.entries(route.responses).map(([status, { description }]) => [status, { description }]),
-  );
-  return { ...route, method: "head" as const, operationId: route.operationId.replace(/^get/, "head"), responses };
+export async function openApiDocument(version: string = softwareVersion): Promise<unknown> {
+  return (await import("./openapi.ts")).openApiDocument(version);
 }
 
 export function createApp(source: StatusSource): Hono {
-  const app = new OpenAPIHono();
+  const app = new Hono();
   let documentText: string | undefined;
 
   app.use("*", async (context, next) => {
     for (const [name, value] of Object.entries(securityHeaders)) context.header(name, value);
     await next();
   });
-  for (const route of routes) {
-    const available = Object.keys(route.responses[200].content);
-    app.use(route.path, async (context, next) => {
+  for (const [path, mediaType] of Object.entries(mediaTypes)) {
+    const available = [mediaType];
+    app.use(path, async (context, next) => {
       if (!methods.includes(context.req.method)) return refuseMethod(context);
       if (hasContent(context)) return refuseContent(context);
       if (!accepts(context.req.header("accept"), available)) return refuseAccept(context, available);
@@ -155,18 +55,18 @@ export function createApp(source: StatusSource): Hono {
     });
   }
 
-  app.openapi(statusRoute, (context) => context.json(source.status(), 200));
-  app.openapi(healthRoute, (context) => {
+  app.get("/v1/status", (context) => context.json(source.status()));
+  app.get("/v1/health", (context) => {
     const { card, state } = source.status();
     return context.json({ card, state }, state === "running" ? 200 : 503);
   });
-  app.openapi(documentRoute, (context) => {
-    documentText ??= JSON.stringify(openApiDocument());
-    return context.body(documentText, 200, { "content-type": "application/json" }) as never;
+  app.get("/v1/openapi.json", async (context) => {
+    documentText ??= JSON.stringify(await openApiDocument());
+    return context.body(documentText, 200, { "content-type": "application/json" });
   });
-  app.openapi(pageRoute, (context) => {
+  app.get("/", (context) => {
     context.header("content-security-policy", statusPagePolicy);
-    return context.html(statusPage) as never;
+    return context.html(statusPage);
   });
 
   app.notFound((context) => {
@@ -178,7 +78,7 @@ export function createApp(source: StatusSource): Hono {
     source.log?.("error", "http request failed", { method, path, reason: error.stack ?? error.message });
     return answer(context, 500, "the card failed to answer; its log says why");
   });
-  return app as unknown as Hono;
+  return app;
 }
 
 function answer(context: Context, status: ProblemStatus, detail: string, extras: Parameters<typeof problem>[2] = {}): Response {

@@ -70,9 +70,12 @@ const reasons: Readonly<Record<string, string>> = {
   EAI_AGAIN: "the host's name could not be looked up",
   ETIMEDOUT: "the host does not answer",
   EACCES: "permission denied",
+  EPROTO: "it does not speak TLS; try http:",
+  HPE_INVALID_CONSTANT: "it does not speak HTTP",
 };
 
 function reasonOf(error: Error & { readonly code?: string; readonly errors?: readonly Error[] }): string {
   const cause = error.errors?.[0] as (Error & { readonly code?: string }) | undefined;
-  return reasons[error.code ?? cause?.code ?? ""] ?? (error.message || cause?.message || "it failed");
+  // Foreign messages can have several lines.
+  return reasons[error.code ?? cause?.code ?? ""] ?? ((error.message || cause?.message || "it failed").split("\n")[0] as string);
 }

@@ -83,7 +83,6 @@ _cardinal() {
   esac
   for (( index = 1; index < COMP_CWORD; index++ )); do
     word="\${COMP_WORDS[index]}"
-    [[ "$word" == -* ]] && continue
     next="\${place:+$place }$word"
     case "$next" in
       ${known}) place="$next" ;;
@@ -138,7 +137,6 @@ _cardinal() {
   esac
   for (( index = 2; index < CURRENT; index++ )); do
     word="$words[index]"
-    [[ "$word" == -* ]] && continue
     next="\${place:+$place }$word"
     case "$next" in
       ${known}) place="$next" ;;
@@ -161,15 +159,16 @@ compdef _cardinal cardinal
 
 function fishScript(commands: readonly Command[]): string {
   const text = (value: string) => quoted(value, "\\'");
+  const known = placesOf(commands).filter(({ words }) => words.length > 0).map(({ words }) => text(words.join(" "))).join(" ");
   const lines = [
     "# Completion of cardinal for fish: cardinal completion fish > ~/.config/fish/completions/cardinal.fish",
     "function __cardinal_at",
-    "  set -l words (commandline -opc)[2..-1]",
-    "  set -l plain",
-    "  for word in $words",
-    "    string match -q -- '-*' $word; or set -a plain $word",
+    "  set -l place ''",
+    "  for word in (commandline -opc)[2..-1]",
+    '    set -l next (string trim -- "$place $word")',
+    `    contains -- "$next" ${known}; and set place "$next"`,
     "  end",
-    '  test "$plain" = "$argv"',
+    '  test "$place" = "$argv"',
     "end",
     "complete -c cardinal -f",
   ];

@@ -29,11 +29,11 @@ export function statusText(status: CardStatus, options: { readonly columns: numb
   const paint = paintOf(options.color);
   const sections = [
     headOf(status, width, paint),
+    alarmsOf(status, width, paint),
     linksOf(status, width, paint),
     cardsOf(status, width, paint),
-    alarmsOf(status, width, paint),
   ];
-  return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
+  return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }
 
 function headOf(status: CardStatus, width: number, paint: Paint): string[] {
@@ -44,9 +44,7 @@ function headOf(status: CardStatus, width: number, paint: Paint): string[] {
   const load = `${Math.round(program.residentBytes / 1_048_576)} MiB, ${percent(program.cpuShare)} of a core${
     program.realtime ? ", real-time" : ""
   }`;
-  const late = lateTicks.count === 0
-    ? "none"
-    : `${lateTicks.count}, ${durationText(lateTicks.totalMs)} in all, the worst ${durationText(lateTicks.worstMs)}`;
+  const late = `${lateTicks.count}, ${durationText(lateTicks.totalMs)} in all, the worst ${durationText(lateTicks.worstMs)}`;
   return [
     paint("heading", name),
     ...pairs(
@@ -58,7 +56,7 @@ function headOf(status: CardStatus, width: number, paint: Paint): string[] {
         ["Load", load],
         ["Profile", printable(status.profile)],
         ["Identity", `${printable(status.uid)}, incarnation ${status.incarnation}`],
-        ["Late ticks", late],
+        ...(lateTicks.count === 0 ? [] : [["Late ticks", late] as const]),
       ],
       width,
       paint,
@@ -175,14 +173,13 @@ function peerNotes(peer: PeerStatus): string[] {
 }
 
 function alarmsOf(status: CardStatus, width: number, paint: Paint): string[] {
-  const heading = paint("heading", "Alarms");
-  if (status.alarms.length === 0) return [heading, "  none"];
+  if (status.alarms.length === 0) return [];
   const rows = status.alarms.map(({ code, text, forMs }): Cell[] => [
     { text: printable(code), tone: "bad" },
     { text: durationText(forMs) },
     { text: printable(text) },
   ]);
-  return [heading, ...table(["ALARM", "FOR", "WHAT"], rows, width, paint)];
+  return [paint("heading", "Alarms"), ...table(["ALARM", "FOR", "WHAT"], rows, width, paint)];
 }
 
 function percent(share: number): string {

@@ -2,20 +2,30 @@
 import process from "node:process";
 import type { Terminal } from "./command.ts";
 
+type BrokenOutput = Error & { readonly code?: string };
+
+function onBroken(stream: NodeJS.WriteStream, error: BrokenOutput): never {
+  if (error.code === "EPIPE" || error.name === "BrokenPipe") process.exit(process.exitCode ?? 0);
+  if (stream === process.stdout) process.stderr.write(`cardinal: the output cannot be written: ${error.message}\n`);
+  process.exit(1);
+}
+
 /** Standard output and error. A reader that goes away (`cardinal status | head`) ends the process without a complaint. */
 export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
-  for (const stream of [stdout, stderr]) {
-    stream.on("error", (error: Error & { readonly code?: string }) => {
-      if (error.code === "EPIPE") process.exit(process.exitCode ?? 0);
-      if (stream === stdout) stderr.write(`cardinal: the output cannot be written: ${error.message}\n`);
-      process.exit(1);
-    });
-  }
+  const write = (stream: NodeJS.WriteStream, text: string) => {
+    try {
+      stream.write(text);
+    } catch (error) {
+      // Deno's streams throw where Node's tell their listeners.
+      onBroken(stream, error as BrokenOutput);
+    }
+  };
+  for (const stream of [stdout, stderr]) stream.on("error", (error: BrokenOutput) => onBroken(stream, error));
   const isTty = stdout.isTTY === true;
   return {
-    stdout: (text) => void stdout.write(text),
-    stderr: (text) => void stderr.write(text),
+    stdout: (text) => write(stdout, text),
+    stderr: (text) => write(stderr, text),
     // Asked each time: a window changes its size.
     get columns() {
       return (isTty ? stdout.columns : undefined) || positive(env["COLUMNS"]) || 80;

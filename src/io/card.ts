@@ -30,6 +30,8 @@ export type CardOptions = {
   readonly nextIncarnation: (above: number) => number;
 };
 
+type PortInput = Extract<Input, { readonly kind: "portUp" | "portDown" }>;
+
 /** How long a card that leaves waits for its last bytes on the serial line. */
 const drainMs = 500;
 /** Node's timers take at most this; a later deadline is simply asked for again. */
@@ -44,7 +46,7 @@ export class Card {
   #keyring: Keyring;
   #node: Node;
   /** What each port said last, for a node that starts over. */
-  readonly #ports: Partial<Record<LinkKind, Input>> = {};
+  readonly #ports: Partial<Record<LinkKind, PortInput>> = {};
   #timer: ReturnType<typeof setTimeout> | undefined;
   #armedAt = Infinity;
   #isClosed = false;
@@ -103,7 +105,11 @@ export class Card {
     this.#step({ kind: "heard", link, frame });
   }
 
-  #onPort(input: Input & { readonly link: LinkKind }): void {
+  #onPort(input: PortInput): void {
+    // The node tells changes, and begins with ports that are not open: that one is not there at all is told here.
+    if (input.kind === "portDown" && this.#ports[input.link] === undefined) {
+      this.#options.log("warn", "port down", { link: input.link, reason: input.reason });
+    }
     this.#ports[input.link] = input;
     this.#step(input);
   }

@@ -8,7 +8,7 @@ import { isIP } from "node:net";
 import { dirname, resolve } from "node:path";
 import * as z from "zod";
 import { crc32 } from "../base/crc.ts";
-import { type CardId, cardAt, cardCountMax, chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
+import { cardAt, cardCountMax, type CardId, chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
 import { nearest } from "../base/nearest.ts";
 import { nameBytesMax } from "../limits.ts";
 import type { LogLevel } from "../node/effect.ts";
@@ -154,7 +154,8 @@ const cardFile = told(
       'an object, such as {"device": "/dev/ttyS1", "baud": 115200}',
       "The private link, to the serial multiplexor.",
     ),
-    profile: oneOf(["default", "fast"], "How often heartbeats are sent: default 100 ms Ethernet and 200 ms serial, fast 10 ms and 50 ms.").default("default"),
+    profile: oneOf(["default", "fast"], "How often heartbeats are sent: default 100 ms Ethernet and 200 ms serial, fast 10 ms and 50 ms.")
+      .default("default"),
     heartbeat: told(
       z.strictObject({ ether: beats("ether"), serial: beats("serial") }),
       'an object, such as {"ether": {"periodMs": 50}}',
@@ -177,7 +178,9 @@ const cardFile = told(
     ).prefault({}),
     watchdog: told(
       z.strictObject({
-        device: told(z.string().regex(/^\/[^\0]+$/), "an absolute path, such as /dev/watchdog", "The watchdog device.").default("/dev/watchdog"),
+        device: told(z.string().regex(/^\/[^\0]+$/), "an absolute path, such as /dev/watchdog", "The watchdog device.").default(
+          "/dev/watchdog",
+        ),
         timeoutS: whole(1, 600, "Seconds without a sign of life until the hardware resets the card.").default(10),
       }),
       'an object, such as {"device": "/dev/watchdog", "timeoutS": 10}',
@@ -225,7 +228,10 @@ export function checkCardConfig(text: string, file: string): CardConfig | Mistak
   if (parsed.success && wrong.length === 0) return configOf(parsed.data, resolve(file));
   return wrong.map(({ path, text }) => ({ path, text, place: json.placeOf(path) }))
     .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
-    .map(({ path, text, place }) => ({ key: keyOf(path), line: `${file}:${place.line}:${place.column}: ${keyOf(path) || "the configuration"} ${text}` }));
+    .map(({ path, text, place }) => ({
+      key: keyOf(path),
+      line: `${file}:${place.line}:${place.column}: ${keyOf(path) || "the configuration"} ${text}`,
+    }));
 }
 
 /** What `path` is, and what would be right: the tail of a mistake's line. */
@@ -263,7 +269,8 @@ function wrongsOf(issue: z.core.$ZodIssue, above: JsonPath, root: unknown): Wron
 /** Relations between values; each is only looked at when the values themselves are right. */
 function wrongRelations(root: unknown, wrong: readonly Wrong[]): Wrong[] {
   const found: Wrong[] = [];
-  const isRight = (path: JsonPath) => !wrong.some((other) => path.every((part, index) => index >= other.path.length || other.path[index] === part));
+  const isRight = (path: JsonPath) =>
+    !wrong.some((other) => path.every((part, index) => index >= other.path.length || other.path[index] === part));
   const given = <Value>(path: JsonPath, fallback: Value): Value => (valueAt(root, path) as Value | undefined) ?? fallback;
   if (!isObject(root)) return found;
 
@@ -289,7 +296,9 @@ function wrongRelations(root: unknown, wrong: readonly Wrong[]): Wrong[] {
   const cards = given<string[] | undefined>(["cards"], undefined);
   if (cards !== undefined && isRight(["cards"])) {
     cards.forEach((card, index) => {
-      if (cards.indexOf(card) < index) found.push({ path: ["cards", index], text: `is ${shown(card)} for the second time; each card is listed once` });
+      if (cards.indexOf(card) < index) {
+        found.push({ path: ["cards", index], text: `is ${shown(card)} for the second time; each card is listed once` });
+      }
     });
     if (placed && !cards.includes(own)) {
       found.push({ path: ["cards"], text: `does not list this card, must contain ${shown(own)} (its chassis and slot)` });

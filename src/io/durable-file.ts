@@ -3,7 +3,19 @@
  * the old one's place, and the directory is on the disk before anybody is told. A reader sees the old file or the new
  * one, never a part.
  */
-import { closeSync, constants, fchownSync, fstatSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 
@@ -49,7 +61,13 @@ export function syncDirectory(directory: string): void {
   }
 }
 
-export type OpenedFile = { readonly isFile: boolean; readonly mode: number; readonly uid: number; readonly gid: number; readonly text: string | undefined };
+export type OpenedFile = {
+  readonly isFile: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly text: string | undefined;
+};
 
 /**
  * What a small file is and holds, both from one opened handle so that they belong together. It never waits, not on a

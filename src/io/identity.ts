@@ -27,14 +27,20 @@ export function cardUid(stateDirectory: string): Uint8Array | Refusal {
   if (text.length === 2 * uidBytes && /^[0-9a-f]*$/.test(text)) {
     return Uint8Array.from(text.match(/../g) as string[], (digits) => Number.parseInt(digits, 16));
   }
-  return refusal("corrupt", `${path} does not hold ${2 * uidBytes} hexadecimal digits; restore it, or remove it to give the card a new identity: rm ${path}`);
+  return refusal(
+    "corrupt",
+    `${path} does not hold ${2 * uidBytes} hexadecimal digits; restore it, or remove it to give the card a new identity: rm ${path}`,
+  );
 }
 
 /**
  * The incarnation of this start, on the disk before it is returned: above the last one stored, at least `atLeast`,
  * and at least the seconds since 1970 at `wallClockMs`.
  */
-export function nextIncarnation(stateDirectory: string, options: { readonly atLeast: number; readonly wallClockMs: number }): number | Refusal {
+export function nextIncarnation(
+  stateDirectory: string,
+  options: { readonly atLeast: number; readonly wallClockMs: number },
+): number | Refusal {
   const path = join(stateDirectory, "incarnation");
   const text = readState(stateDirectory, path);
   if (isRefusal(text)) return text;
@@ -47,7 +53,10 @@ export function nextIncarnation(stateDirectory: string, options: { readonly atLe
   const seconds = Math.min(incarnationMax, Math.max(0, Math.floor(options.wallClockMs / 1_000)));
   const incarnation = Math.max(text === undefined ? 0 : Number(text) + 1, seconds, options.atLeast);
   if (incarnation > incarnationMax) {
-    return refusal("exhausted", `${path} holds the last incarnation there is, ${incarnationMax}; stop all cards of the system, then remove this file on each: rm ${path}`);
+    return refusal(
+      "exhausted",
+      `${path} holds the last incarnation there is, ${incarnationMax}; stop all cards of the system, then remove this file on each: rm ${path}`,
+    );
   }
   return writeState(path, String(incarnation)) ?? incarnation;
 }
@@ -58,7 +67,10 @@ function readState(stateDirectory: string, path: string): string | undefined | R
     const made = mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
     if (made !== undefined) syncDirectory(dirname(made));
   } catch (error) {
-    return refusal("io", `the state directory ${stateDirectory} cannot be made: ${directoryErrorText(error)}; give another one with the key "state"`);
+    return refusal(
+      "io",
+      `the state directory ${stateDirectory} cannot be made: ${directoryErrorText(error)}; give another one with the key "state"`,
+    );
   }
   try {
     const { isFile, text } = readSmallFile(path, fileBytesMax);

@@ -113,7 +113,9 @@ class JsonReader {
     for (;;) {
       this.#skip();
       const keyAt = this.#at;
-      if (this.#text[keyAt] !== '"') throw this.#unexpected(members.length === 0 ? 'a key in double quotes or "}"' : "a key in double quotes");
+      if (this.#text[keyAt] !== '"') {
+        throw this.#unexpected(members.length === 0 ? 'a key in double quotes or "}"' : "a key in double quotes");
+      }
       const key = this.#string();
       if (keys.has(key)) throw new Unexpected(keyAt, `the key ${JSON.stringify(key)} is given twice; keep one`);
       keys.add(key);
@@ -203,11 +205,15 @@ class JsonReader {
   #unexpected(expected: string): Unexpected {
     const letter = this.#text[this.#at];
     const two = this.#text.slice(this.#at, this.#at + 2);
-    if (two === "//" || two === "/*" || letter === "#") return new Unexpected(this.#at, `a comment, which JSON has not; expected ${expected}`);
+    if (two === "//" || two === "/*" || letter === "#") {
+      return new Unexpected(this.#at, `a comment, which JSON has not; expected ${expected}`);
+    }
     if (letter === "'") return new Unexpected(this.#at, `a single quote; JSON has double quotes only, expected ${expected}`);
     if (letter === undefined) return new Unexpected(this.#at, `the end of the file; expected ${expected}`);
     const word = this.#take(bareWord, false);
-    const found = word === "" ? JSON.stringify(String.fromCodePoint(this.#text.codePointAt(this.#at) as number)) : JSON.stringify(word.slice(0, 40));
+    const found = word === ""
+      ? JSON.stringify(String.fromCodePoint(this.#text.codePointAt(this.#at) as number))
+      : JSON.stringify(word.slice(0, 40));
     return new Unexpected(this.#at, `${found}; expected ${expected}`);
   }
 }

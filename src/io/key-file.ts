@@ -52,7 +52,10 @@ export function generateKeyFile(path: string, options: { readonly force: boolean
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === "EEXIST") {
-      return refusal("exists", `${path} is there already; to change the key of a running system use \`cardinal key stage ${path}\`, to replace it all the same add --force`);
+      return refusal(
+        "exists",
+        `${path} is there already; to change the key of a running system use \`cardinal key stage ${path}\`, to replace it all the same add --force`,
+      );
     }
     if (code === "ENOENT") return refusal("missing", `${path} cannot be made: there is no directory ${dirname(path)}`);
     return refusal("io", `${path} cannot be written: ${systemErrorText(error)}`);
@@ -64,7 +67,10 @@ export function stageKey(path: string, now: Date): SystemKeys | Refusal {
   return change(path, ([first, second]) => {
     if (second === undefined) return [first, newKey("staged", now)];
     const next = second.role === "staged" ? "promote" : "retire";
-    return refusal("order", `${path} holds two keys already (${first.id} signs, ${second.id} is ${second.role}); the next step is \`cardinal key ${next} ${path}\``);
+    return refusal(
+      "order",
+      `${path} holds two keys already (${first.id} signs, ${second.id} is ${second.role}); the next step is \`cardinal key ${next} ${path}\``,
+    );
   });
 }
 
@@ -72,7 +78,9 @@ export function stageKey(path: string, now: Date): SystemKeys | Refusal {
 export function promoteKey(path: string): SystemKeys | Refusal {
   return change(path, ([first, second]) => {
     if (second?.role === "staged") return [{ ...second, role: "signing" }, { ...first, role: "retiring" }];
-    if (second === undefined) return refusal("order", `${path} holds one key only, which signs already; add a new one first: \`cardinal key stage ${path}\``);
+    if (second === undefined) {
+      return refusal("order", `${path} holds one key only, which signs already; add a new one first: \`cardinal key stage ${path}\``);
+    }
     return refusal("order", `${path} has its new key ${first.id} signing already; the next step is \`cardinal key retire ${path}\``);
   });
 }
@@ -82,7 +90,10 @@ export function retireKey(path: string): SystemKeys | Refusal {
   return change(path, ([first, second]) => {
     if (second?.role === "retiring") return [first];
     if (second === undefined) return refusal("order", `${path} holds one key only, ${first.id}; there is none to retire`);
-    return refusal("order", `${path} still signs with the old key ${first.id}; make the new one sign first: \`cardinal key promote ${path}\``);
+    return refusal(
+      "order",
+      `${path} still signs with the old key ${first.id}; make the new one sign first: \`cardinal key promote ${path}\``,
+    );
   });
 }
 
@@ -108,17 +119,26 @@ function openKeyFile(path: string): Opened | Refusal {
     file = readSmallFile(path, fileBytesMax);
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") {
-      return refusal("missing", `${path} is not there; copy the system's key file to it, or make the first one with \`cardinal key generate ${path}\``);
+      return refusal(
+        "missing",
+        `${path} is not there; copy the system's key file to it, or make the first one with \`cardinal key generate ${path}\``,
+      );
     }
     return refusal("io", `${path} cannot be read: ${systemErrorText(error)}`);
   }
   const mode = file.mode.toString(8).padStart(4, "0");
   if (!file.isFile) return refusal("unsafe", `${path} is not a regular file; the key must be in one`);
   if (file.uid !== 0 && file.uid !== ownUid()) {
-    return refusal("unsafe", `${path} belongs to user ${file.uid} (mode ${mode}), must belong to root or to user ${ownUid()}, who runs this: chown ${ownUid()} ${path} && chmod 600 ${path}`);
+    return refusal(
+      "unsafe",
+      `${path} belongs to user ${file.uid} (mode ${mode}), must belong to root or to user ${ownUid()}, who runs this: chown ${ownUid()} ${path} && chmod 600 ${path}`,
+    );
   }
   if ((file.mode & 0o077) !== 0) {
-    return refusal("unsafe", `${path} has mode ${mode} (owner ${file.uid}): others than its owner may use it; make it safe with: chmod 600 ${path}`);
+    return refusal(
+      "unsafe",
+      `${path} has mode ${mode} (owner ${file.uid}): others than its owner may use it; make it safe with: chmod 600 ${path}`,
+    );
   }
   const keys = file.text === undefined ? `it is larger than ${fileBytesMax} bytes` : keysOf(file.text);
   if (typeof keys === "string") {
@@ -157,7 +177,9 @@ function keysOf(text: string): SystemKeys | string {
   for (const [index, key] of keys.entries()) {
     const place = `key ${index + 1}`;
     const { id, made, role, secret } = (key ?? {}) as Record<string, unknown>;
-    if (typeof secret !== "string" || !/^[0-9a-f]+$/.test(secret) || secret.length !== 2 * keyBytes) return `${place} has no secret of ${2 * keyBytes} hexadecimal digits`;
+    if (typeof secret !== "string" || !/^[0-9a-f]+$/.test(secret) || secret.length !== 2 * keyBytes) {
+      return `${place} has no secret of ${2 * keyBytes} hexadecimal digits`;
+    }
     const bytes = Uint8Array.from(secret.match(/../g) as string[], (digits) => Number.parseInt(digits, 16));
     if (id !== idOf(bytes)) return `${place} has an id that is not its secret's, so one of them is damaged`;
     if (typeof made !== "string" || Number.isNaN(Date.parse(made))) return `${place} has no date in "made"`;

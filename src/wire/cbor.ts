@@ -1,81 +1,38 @@
 /**
- * CBOR (RFC 8949) as the wire uses it: integers of at most 53 bits, byte strings, text, arrays, true, false and null,
- * in the deterministic encoding of section 4.2.1 (shortest arguments, definite lengths). The decoder accepts exactly
- * that and nothing more: no tags, maps, floats or indefinite lengths, so a value has one form on the wire, a body of
+ * CBOR (RFC 8949) as the wire uses it: integers from -2^31 to 2^53 - 1, byte strings, text, arrays, true, false and null,
+ * in the deterministic encoding of section 4.2.1 (shortest arguments, definite lengths). cbor-x writes it. The decoder
+ * accepts exactly that and nothing more: no tags, maps, floats or indefinite lengths, so a value has one form on the wire, a body of
  * bytes builds no more than a body of values, and no general decoder with its extensions stands behind the door.
  */
+import { Encoder } from "cbor-x/encode";
 import { assert } from "../base/assert.ts";
 
-/** What the wire can carry. Numbers are integers of at most 53 bits. */
+/** What the wire can carry. Numbers are integers from `integerMin` to 2^53 - 1. */
 export type Cbor = number | string | boolean | null | Uint8Array | readonly Cbor[];
 
 /** Arrays inside arrays that the decoder follows; the envelope with an advert's echoes uses three. */
 export const nestingMax = 8;
 
+const encoder = new Encoder({ useRecords: false, mapsAsObjects: false, tagUint8Array: false, variableMapSize: true, structuredClone: false });
+
+/** The numbers that the encoder writes as integers; beyond them it takes a BigInt for one, and a number for a float. */
+const plainIntegerMax = 0xffffffff;
+const integerMin = -0x80000000;
+
 /** The CBOR bytes of a value, in a buffer of their own. */
 export function encodeCbor(value: Cbor): Uint8Array {
-  const writer = new Writer();
-  writer.item(value);
-  return writer.written();
+  return new Uint8Array(encoder.encode(widened(value)));
 }
 
-const toUtf8 = new TextEncoder();
-
-class Writer {
-  #bytes = new Uint8Array(128);
-  #at = 0;
-
-  written(): Uint8Array {
-    return this.#bytes.slice(0, this.#at);
+function widened(value: Cbor): unknown {
+  if (typeof value === "number") {
+    assert(Number.isSafeInteger(value) && value >= integerMin, `the wire carries integers from -2^31 to 2^53 - 1, not ${value}`);
+    return value > plainIntegerMax ? BigInt(value) : value;
   }
-
-  item(value: Cbor): void {
-    if (typeof value === "number") {
-      assert(Number.isSafeInteger(value), `the wire carries integers of 53 bits, not ${value}`);
-      if (value >= 0) this.#head(0, value);
-      else this.#head(1, -1 - value);
-    } else if (typeof value === "string") {
-      this.#string(3, toUtf8.encode(value));
-    } else if (value instanceof Uint8Array) {
-      this.#string(2, value);
-    } else if (Array.isArray(value)) {
-      this.#head(4, value.length);
-      for (const item of value as readonly Cbor[]) this.item(item);
-    } else {
-      assert(typeof value === "boolean" || value === null, `the wire does not carry a ${typeof value}`);
-      this.#head(7, value === null ? 22 : value ? 21 : 20);
-    }
-  }
-
-  /** An item's first bytes: its major type and its argument in the shortest form. */
-  #head(major: number, argument: number): void {
-    this.#reserve(9);
-    if (argument < 24) {
-      this.#bytes[this.#at++] = (major << 5) | argument;
-      return;
-    }
-    const power = argument < 0x100 ? 0 : argument < 0x10000 ? 1 : argument < 0x100000000 ? 2 : 3;
-    this.#bytes[this.#at++] = (major << 5) | (24 + power);
-    const size = 1 << power;
-    for (let index = size - 1, rest = argument; index >= 0; index--, rest = Math.floor(rest / 256)) {
-      this.#bytes[this.#at + index] = rest & 0xff;
-    }
-    this.#at += size;
-  }
-
-  #string(major: number, bytes: Uint8Array): void {
-    this.#head(major, bytes.length);
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
-  }
-
-  #reserve(length: number): void {
-    if (this.#at + length <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.#at + length, 2 * this.#bytes.length));
-    larger.set(this.#bytes);
-    this.#bytes = larger;
-  }
+  if (Array.isArray(value)) return (value as readonly Cbor[]).map(widened);
+  const isCarried = typeof value === "string" || typeof value === "boolean" || value === null || value instanceof Uint8Array;
+  assert(isCarried, `the wire does not carry a ${typeof value}`);
+  return value;
 }
 
 /** The value of CBOR bytes, byte strings in buffers of their own, or `undefined` when they are not exactly one item. */
@@ -109,7 +66,7 @@ class Reader {
       case 0:
         return argument;
       case 1:
-        return argument < Number.MAX_SAFE_INTEGER ? -1 - argument : undefined;
+        return -1 - argument >= integerMin ? -1 - argument : undefined;
       case 2:
         return this.#bytesOf(argument);
       case 3:

@@ -46,7 +46,7 @@ test("GET /v1/health is 200 while the card runs and 503 while it leaves", async 
 test("GET /v1/openapi.json gives the document, GET / the page", async () => {
   const document = await app.request("/v1/openapi.json");
   assert.match(document.headers.get("content-type") ?? "", /^application\/json/);
-  assert.equal(await document.json(), openApiDocument());
+  assert.equal(await document.json(), await openApiDocument());
   const page = await app.request("/");
   assert.match(page.headers.get("content-type") ?? "", /^text\/html; charset=utf-8/i);
   assert.is(page.headers.get("content-security-policy"), statusPagePolicy);

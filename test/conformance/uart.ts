@@ -105,9 +105,9 @@ async function errorOf(promise: Promise<unknown>): Promise<Error & { disconnect?
 
 type Place = { readonly world: UartWorld; readonly line: FarEnd; readonly port: UartPort };
 
-async function openLine(world: UartWorld, baudRate = 115_200): Promise<Place> {
+async function openLine(world: UartWorld, lock: boolean): Promise<Place> {
   const line = await world.makeLine();
-  return { world, line, port: await world.drivers.uart.open({ path: line.path, baudRate }) };
+  return { world, line, port: await world.drivers.uart.open({ path: line.path, baudRate: 115_200, lock }) };
 }
 
 /** Waits until a promise is settled, in the world's time. */
@@ -122,7 +122,10 @@ async function settled<Result>(world: World, promise: Promise<Result>): Promise<
 export function uartConformance(test: Tester, name: string, make: () => Promise<UartWorld>, skips: Skips): void {
   const suite = new Suite(test, `uart, ${name}`, make, skips);
   const property = (title: string, run: (place: Place) => Promise<void>) =>
-    suite.property(title, async (world) => run(await openLine(world)));
+    suite.property(title, async (world) => run(await openLine(world, true)));
+  // What makes the marks of a line error opens the tty as well.
+  const sharedProperty = (title: string, run: (place: Place) => Promise<void>) =>
+    suite.property(title, async (world) => run(await openLine(world, false)));
 
   property("HA-2: every byte passes both ways, in order", async ({ world, line, port }) => {
     const reader = new Reader(port);
@@ -213,7 +216,7 @@ export function uartConformance(test: Tester, name: string, make: () => Promise<
     assert.equal(reader.bytes, [9]);
   });
 
-  property("a BREAK is told and counted, and is no byte", async ({ world, line, port }) => {
+  sharedProperty("a BREAK is told and counted, and is no byte", async ({ world, line, port }) => {
     let told = 0;
     port.onBreak(() => told++);
     const reader = new Reader(port);
@@ -227,7 +230,7 @@ export function uartConformance(test: Tester, name: string, make: () => Promise<
     assert.equal([port.counters().breaks, port.counters().receivedBytes], [2, 1]);
   });
 
-  property("BREAKs are told also while nobody reads", async ({ world, line, port }) => {
+  sharedProperty("BREAKs are told also while nobody reads", async ({ world, line, port }) => {
     let told = 0;
     port.onBreak(() => told++);
     await line.writeAll(world, Uint8Array.of(5));
@@ -236,7 +239,7 @@ export function uartConformance(test: Tester, name: string, make: () => Promise<
     assert.is(port.counters().breaks, 3);
   });
 
-  property("a damaged byte is counted and not delivered", async ({ world, line, port }) => {
+  sharedProperty("a damaged byte is counted and not delivered", async ({ world, line, port }) => {
     const reader = new Reader(port);
     await line.writeAll(world, Uint8Array.of(1));
     await world.until("the first byte", () => reader.bytes.length === 1);

@@ -68,9 +68,11 @@ test("a closed tty has its former settings and is nobody's", async () => {
   try {
     command("stty", "-F", pty.path, "cs8", "9600", "echo", "icanon", "-parmrk");
     const before = command("stty", "-F", pty.path, "--save");
-    const uart = await drivers.uart.open({ path: pty.path, baudRate: 115_200 });
+    const shared = await drivers.uart.open({ path: pty.path, baudRate: 115_200, lock: false });
     assert.is.not(command("stty", "-F", pty.path, "--save"), before);
-    await uart.close();
+    await shared.close();
+    assert.is(command("stty", "-F", pty.path, "--save"), before);
+    await (await drivers.uart.open({ path: pty.path, baudRate: 115_200 })).close();
     assert.is(command("stty", "-F", pty.path, "--save"), before);
     assert.match(command("setpriv", "--bounding-set=-sys_admin", "stty", "-F", pty.path), "9600");
   } finally {

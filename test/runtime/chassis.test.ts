@@ -47,7 +47,7 @@ test("exec and host run commands in the namespaces, and pass on what comes of th
     const line = await run(node, [program, "exec", "1", "--name", chassis.name, "--", "sh", "-c", "kill -TERM $$"]);
     assert.is(line.code, 128 + 15);
     for (const slot of [1, 2]) {
-      const request = `exec 3<>/dev/tcp/10.77.1.${slot}/8421; printf 'GET /v1/status HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
+      const request = `exec 3<>/dev/tcp/10.77.1.${slot}/8421; printf 'GET /v1/status HTTP/1.0\\r\\nHost: card\\r\\n\\r\\n' >&3; cat <&3`;
       assert.match((await chassis.host(["bash", "-c", request])).stdout, `"slot":${slot}`);
     }
     await refused(/no slot 3/, Promise.resolve().then(() => chassis.exec(3, ["true"])));

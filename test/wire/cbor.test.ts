@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { type Cbor, decodeCbor, encodeCbor, nestingMax } from "../../src/wire/cbor.ts";
 import { sequence } from "./arbitrary.ts";
 
-const integer = fc.oneof(sequence, sequence.map((value) => value === 0 ? 0 : -value));
+const integer = fc.oneof(sequence, fc.integer({ min: -(2 ** 31), max: -1 }));
 const value: fc.Memo<Cbor> = fc.memo((depth) =>
   depth <= 1
     ? fc.oneof(integer, fc.boolean(), fc.constant(null), fc.uint8Array({ maxLength: 300 }), fc.string({ unit: "binary", maxLength: 300 }))
@@ -36,10 +36,6 @@ const vectors: [Cbor, string][] = [
   [-100, "3863"],
   [-1000, "3903e7"],
   [-2147483648, "3a7fffffff"],
-  [-2147483649, "3a80000000"],
-  [-4294967296, "3affffffff"],
-  [-4294967297, "3b0000000100000000"],
-  [-9007199254740991, "3b001ffffffffffffe"],
   [false, "f4"],
   [true, "f5"],
   [null, "f6"],
@@ -158,6 +154,7 @@ test("what is not in deterministic form, or not of our few kinds, is refused", (
     ["f93c00", "a float"],
     ["fa3f800000", "a float"],
     ["fb3ff0000000000000", "a float"],
+    ["3a80000000", "a number below the least"],
   ];
   for (const [hex, what] of refused) {
     const bytes = Uint8Array.fromHex(hex);
@@ -174,7 +171,7 @@ test("nesting ends at its bound", () => {
 });
 
 test("what the wire does not carry is a broken invariant of the encoder", () => {
-  for (const wrong of [1.5, NaN, Infinity, 2 ** 53, -(2 ** 53), undefined, {}, 1n, () => 0]) {
+  for (const wrong of [1.5, NaN, Infinity, 2 ** 53, -(2 ** 31) - 1, undefined, {}, 1n, () => 0]) {
     assert.throws(() => encodeCbor(wrong as Cbor), /broken invariant/);
     assert.throws(() => encodeCbor([wrong as Cbor]), /broken invariant/);
   }

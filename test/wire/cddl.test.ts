@@ -107,7 +107,7 @@ test("each rule of the specification has its counterpart in the code", () => {
     absent: () => {},
     failed: () => {},
     "mux-power": () => assert.equal(bounds("mux-power", "powered"), [0, 0xff]),
-    extension: () => assert.is(cddl.choices("extension")[0]?.[0], -Number.MAX_SAFE_INTEGER),
+    extension: () => assert.is(cddl.choices("extension")[0]?.[0], -(2 ** 31)),
   };
   assert.equal([...cddl.rules].sort(), Object.keys(counterparts).sort());
   for (const check of Object.values(counterparts)) check();

@@ -105,7 +105,7 @@ function screenOf({ terminal, wallClock }: CommandContext, page: string): string
   const lines = page.trimEnd().split("\n").flatMap((line) => (line.includes("\u001b") ? [line] : wrapLong(line, terminal.columns)));
   const room = Math.max(3, terminal.rows - 2);
   const hidden = lines.length - room;
-  const seen = hidden > 0 ? [...lines.slice(0, room - 1), `... ${hidden + 1} more lines; a taller window shows them`] : lines;
+  const seen = hidden > 0 ? [...lines.slice(0, room - 1), `... ${hidden + 1} more lines`] : lines;
   const foot = `${wallClock().toISOString().slice(11, 19)} UTC, Ctrl-C ends`;
   return home + [...seen, foot].map((line) => line + clearLineEnd).join("\n") + clearBelow;
 }

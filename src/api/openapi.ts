@@ -1,0 +1,117 @@
+/**
+ * The OpenAPI 3.1 document of the card's HTTP interface. `app.ts` loads this file when the document is asked for, and
+ * not before: the schemas and what makes a document of them are some 6 MiB that a card does not need to answer.
+ */
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { exampleStatus } from "./example.ts";
+import { problem, problemType } from "./problem.ts";
+import { healthSchema, problemSchema, statusSchema } from "./schema.ts";
+
+const problems = {
+  406: {
+    description: "The request accepts none of the media types that the path has.",
+    content: {
+      [problemType]: {
+        schema: problemSchema,
+        example: problem(406, "/v1/status is only there as application/json", { instance: "/v1/status", available: ["application/json"] }),
+      },
+    },
+  },
+  default: {
+    description: "Any other error.",
+    content: {
+      [problemType]: {
+        schema: problemSchema,
+        example: problem(500, "the card failed to answer; its log says why", { instance: "/v1/status" }),
+      },
+    },
+  },
+} as const;
+
+const statusRoute = createRoute({
+  method: "get",
+  path: "/v1/status",
+  operationId: "getStatus",
+  summary: "The whole card",
+  description: "This card's identity, links, peers with their health on each link, alarms, counters and process.",
+  responses: {
+    200: {
+      description: "The card as it sees itself and its peers now.",
+      content: { "application/json": { schema: statusSchema, example: exampleStatus } },
+    },
+    ...problems,
+  },
+});
+
+const healthRoute = createRoute({
+  method: "get",
+  path: "/v1/health",
+  operationId: "getHealth",
+  summary: "Whether the card runs",
+  description: "For load balancers and monitors: the status code says it all.",
+  responses: {
+    200: {
+      description: "The card runs.",
+      content: { "application/json": { schema: healthSchema, example: { card: 3, state: "running" } } },
+    },
+    503: {
+      description: "The card was told to stop and is leaving.",
+      content: { "application/json": { schema: healthSchema, example: { card: 3, state: "leaving" } } },
+    },
+    ...problems,
+  },
+});
+
+const documentRoute = createRoute({
+  method: "get",
+  path: "/v1/openapi.json",
+  operationId: "getOpenApi",
+  summary: "This document",
+  responses: {
+    200: {
+      description: "The OpenAPI 3.1 description of this interface.",
+      content: { "application/json": { schema: z.looseObject({ openapi: z.string() }) } },
+    },
+    ...problems,
+  },
+});
+
+const pageRoute = createRoute({
+  method: "get",
+  path: "/",
+  operationId: "getStatusPage",
+  summary: "The status page",
+  description: "A page for people that shows `/v1/status` and keeps it fresh.",
+  responses: {
+    200: { description: "The page.", content: { "text/html": { schema: z.string() } } },
+    ...problems,
+  },
+});
+
+const routes = [statusRoute, healthRoute, documentRoute, pageRoute];
+/** The document, as a program of `version` serves it. */
+export function openApiDocument(version: string): unknown {
+  const described = new OpenAPIHono();
+  for (const route of routes) {
+    described.openAPIRegistry.registerPath(route);
+    described.openAPIRegistry.registerPath(headOf(route));
+  }
+  return described.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Cardinal card",
+      version,
+      description: "One controller card of a storage chassis. Read-only; errors are problems after RFC 9457.",
+      license: { name: "Apache-2.0" },
+    },
+    servers: [{ url: "/", description: "The card that serves this document." }],
+  });
+}
+
+/** HEAD answers as GET does, without the content. */
+function headOf(route: (typeof routes)[number]) {
+  const responses = Object.fromEntries(
+    Object.entries(route.responses).map(([status, { description }]) => [status, { description }]),
+  );
+  return { ...route, method: "head" as const, operationId: route.operationId.replace(/^get/, "head"), responses };
+}

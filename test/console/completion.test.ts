@@ -1,0 +1,57 @@
+import * as assert from "uvu/assert";
+import { test } from "uvu";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { completionScript, shells } from "../../src/console/completion.ts";
+import { commands, run } from "./program.ts";
+
+/** What a real bash offers at the end of `line`, in a directory with a card.json and a system.key. */
+async function offered(line: string): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), "cardinal-completion-"));
+  try {
+    for (const name of ["card.json", "system.key"]) writeFileSync(join(directory, name), "");
+    writeFileSync(join(directory, "script"), completionScript("bash", commands));
+    const words = line.split(" ").map((word) => `'${word}'`).join(" ");
+    const script =
+      `cd "$1"; source ./script; rm script; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _cardinal; echo "\${COMPREPLY[*]}"`;
+    const { stdout, stderr } = await run(["bash", "--norc", "-c", script, "bash", directory]);
+    assert.is(stderr, "");
+    return stdout.trim().split(" ").sort().join(" ");
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const cases: readonly (readonly [string, string])[] = [
+  ["cardinal ", "completion config help key openapi run status version"],
+  ["cardinal st", "status"],
+  ["cardinal --json st", "status"],
+  ["cardinal --", "--help --json --version"],
+  ["cardinal key ", "generate promote retire show stage"],
+  ["cardinal key s", "show stage"],
+  ["cardinal help ", "completion config help key openapi run status version"],
+  ["cardinal status --", "--help --json --url --watch"],
+  ["cardinal run --", "--config --help"],
+  ["cardinal run --config ", "card.json system.key"],
+  ["cardinal run -c c", "card.json"],
+  ["cardinal status --url ", ""],
+  ["cardinal status --url key --w", "--watch"],
+  ["cardinal key show ", "card.json system.key"],
+  ["cardinal key generate s --f", "--force"],
+  ["cardinal completion ", "bash fish zsh"],
+];
+
+for (const [line, expected] of cases) test(`bash: ${line}`, async () => assert.is(await offered(line), expected));
+
+test("the scripts of all shells name every command and option", () => {
+  for (const shell of shells) {
+    const script = completionScript(shell, commands);
+    for (const { words, options } of commands) {
+      for (const word of words) assert.ok(script.includes(word), `${shell}: ${word}`);
+      for (const option of Object.keys(options)) assert.match(script, new RegExp(`(--|-l )${option}\\b`), `${shell}: --${option}`);
+    }
+  }
+});
+
+test.run();
