@@ -3,17 +3,18 @@
  * SIGINT leave in good order; SIGHUP reads again what a running card can take over.
  */
 import { randomBytes } from "node:crypto";
-import { writeSync } from "node:fs";
 import process from "node:process";
 import { nativeDrivers } from "../drivers/native.ts";
 import { hex } from "../src/base/hex.ts";
 import { Card } from "../src/io/card.ts";
 import { type CardConfig, isMistakes, readCardConfig, reloadedConfig, restartLines } from "../src/io/config.ts";
-import { nextIncarnation, readUid } from "../src/io/identity.ts";
-import { readKeyFile, secretsOf } from "../src/io/key-file.ts";
+import { cardUid, nextIncarnation } from "../src/io/identity.ts";
+import { readKeyFile } from "../src/io/key-file.ts";
 import { createLogger, type Logger } from "../src/io/log.ts";
+import { lineOutput } from "../src/io/log-output.ts";
 import type { Drivers, Watchdog } from "../src/io/ports.ts";
 import { isRefusal, type Refusal } from "../src/io/refusal.ts";
+import { lockState } from "../src/io/state-lock.ts";
 import type { Identity } from "../src/node/settings.ts";
 import type { CardStatus } from "../src/node/status.ts";
 import { softwareVersion } from "../src/version.ts";
@@ -41,29 +42,37 @@ export async function runCard(configFile: string, say: (line: string) => void): 
     say(keyring.message);
     return exitConfiguration;
   }
-  const identity = readIdentity(config);
-  if (isRefusal(identity)) {
-    say(identity.message);
+  const lock = lockState(config.stateDirectory);
+  if (isRefusal(lock)) {
+    say(lock.message);
     return exitFailed;
   }
   try {
+    // An incarnation is used up by reading it, so only by the card whose directory it is.
+    const identity = readIdentity(config);
+    if (isRefusal(identity)) {
+      say(identity.message);
+      return exitFailed;
+    }
     const running = new RunningCard(config, identity, keyring);
     return await running.untilLeft();
   } catch (error) {
     say((error as Error).message);
     return exitFailed;
+  } finally {
+    lock.release();
   }
 }
 
 function readKeyring(config: CardConfig): Keyring | Refusal {
-  const file = readKeyFile(config.keyFile);
-  return isRefusal(file) ? file : new Keyring(secretsOf(file));
+  const keys = readKeyFile(config.keyFile);
+  return isRefusal(keys) ? keys : new Keyring(keys.map(({ secret }) => secret));
 }
 
 function readIdentity(config: CardConfig): Identity | Refusal {
-  const uid = readUid(config.stateDirectory);
+  const uid = cardUid(config.stateDirectory);
   if (isRefusal(uid)) return uid;
-  const incarnation = nextIncarnation(config.stateDirectory);
+  const incarnation = nextIncarnation(config.stateDirectory, { atLeast: 0, wallClockMs: Date.now() });
   if (isRefusal(incarnation)) return incarnation;
   const nonce = new DataView(Uint8Array.from(randomBytes(4)).buffer).getUint32(0);
   const { systemNumber: system, card, name } = config;
@@ -87,7 +96,7 @@ class RunningCard {
     this.#logger = createLogger({
       card: config.card,
       level: config.log.level,
-      write: (line) => writeSync(2, line),
+      write: lineOutput(2),
       wallClock: Date.now,
     });
     this.#drivers = nativeDrivers(config.stateDirectory);
@@ -103,7 +112,7 @@ class RunningCard {
       device: config.device,
       log: this.#logger.log,
       nextIncarnation: (above) => {
-        const incarnation = nextIncarnation(config.stateDirectory, { atLeast: above + 1 });
+        const incarnation = nextIncarnation(config.stateDirectory, { atLeast: above + 1, wallClockMs: Date.now() });
         if (isRefusal(incarnation)) throw new Error(incarnation.message);
         return incarnation;
       },
@@ -121,18 +130,21 @@ class RunningCard {
 
   /** Serves until a signal says that the card is to leave. */
   async untilLeft(): Promise<number> {
-    const server = await this.#serve();
-    const onHup = () => this.#reload();
-    process.on("SIGHUP", onHup);
-    const signal = await new Promise<string>((resolve) => {
-      for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
+    process.on("SIGHUP", () => this.#reload());
+    // Listened to until the end, before anything is waited for: an early signal is not to end the card without a goodbye, nor a second one.
+    const asked = new Promise<string>((resolve) => {
+      for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => resolve(name));
     });
-    this.#logger.log("info", "leaving", { signal });
-    await this.#card.leave("stop");
-    await server?.close();
-    clearInterval(this.#feeding);
+    const server = await this.#serve();
+    this.#logger.log("info", "leaving", { signal: await asked });
+    try {
+      await this.#card.leave("stop");
+      await server?.close();
+    } finally {
+      // A card that cannot even leave is not to keep its watchdog quiet.
+      clearInterval(this.#feeding);
+    }
     this.#watchdog?.close({ disarm: true });
-    process.off("SIGHUP", onHup);
     this.#logger.log("info", "left", {});
     return exitLeft;
   }

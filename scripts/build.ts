@@ -27,6 +27,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join, relative } from "node:path";
+import type { Plugin } from "esbuild";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -66,6 +67,22 @@ function isUpToDate(versionText: string): boolean {
   return digest === digestOf(inputs, versionText);
 }
 
+/**
+ * Node's larger modules are loaded when the code that asks for them runs, not at the start: a bundle's imports all
+ * stand at its top, and a command like `status` would wait for the server's modules.
+ */
+const lateBuiltins: Plugin = {
+  name: "late-builtins",
+  setup(build) {
+    build.onResolve({ filter: /^(node:)?(http2?|crypto|net)$/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path: path.replace(/^(?!node:)/, "node:"), namespace: "builtin" } : undefined);
+    build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+      loader: "js",
+    }));
+  },
+};
+
 /** Bundles the program to `bundle` and returns the sources of this repository that it is made of. */
 async function bundleTo(bundle: string, versionText: string): Promise<string[]> {
   const { build } = await import("esbuild");
@@ -81,6 +98,7 @@ async function bundleTo(bundle: string, versionText: string): Promise<string[]> 
     minifySyntax: true,
     logLevel: "silent",
     tsconfigRaw: {},
+    plugins: [lateBuiltins],
     define: { "globalThis.__CARDINAL_VERSION__": JSON.stringify(versionText) },
     // Packages in CommonJS ask for Node's own modules by a `require` that an ESM main does not have.
     banner: {
@@ -94,7 +112,7 @@ async function bundleTo(bundle: string, versionText: string): Promise<string[]> 
       `${native} got into the bundle, which can hold no native code but ${addon}; of cbor-x, import cbor-x/encode and cbor-x/decode`,
     );
   }
-  return inputs.filter((path) => !path.startsWith("node_modules/"));
+  return inputs.filter((path) => !path.startsWith("node_modules/") && !path.startsWith("builtin:"));
 }
 
 /**

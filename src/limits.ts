@@ -60,8 +60,8 @@ export const advertPeriodMs = 1_000;
 export const advertSteadyMs = 5_000;
 /** Adverts sent early because a peer's incarnation was new, for each such incarnation and link. */
 export const promptAdverts = 3;
-/** An advert on the serial wire: what every card says, and what each echo adds. */
-export const serialAdvertBytes = 112;
+/** An advert on the serial wire at its longest: what every card says, and what each echo adds. */
+export const serialAdvertBytes = 132;
 export const serialEchoBytes = 8;
 /** Frames of a second card in the same slot, with growing sequence over at least this long, that prove a duplicate; and how long without one until it is gone. */
 export const duplicateFrames = 5;

@@ -60,7 +60,7 @@ export class Card {
     const { drivers } = options;
     this.#ether = new EtherLink(drivers.ether, options.interface, {
       onFrame: (payload) => this.#onFrame("ether", payload),
-      onUp: () => this.#onPort({ kind: "portUp", link: "ether" }),
+      onUp: (mtu) => this.#onPort({ kind: "portUp", link: "ether", frameBytesMax: mtu }),
       onDown: (reason) => this.#onPort({ kind: "portDown", link: "ether", reason }),
     });
     this.#serial = new SerialLink(drivers.uart, options.device, options.settings.baud, {

@@ -7,7 +7,8 @@ import type { EtherDriver, EtherEvent, EtherPort, Mac } from "./ports.ts";
 
 export type EtherLinkEvents = {
   readonly onFrame: (frame: Uint8Array) => void;
-  readonly onUp: () => void;
+  /** `mtu` in bytes, of the interface. */
+  readonly onUp: (mtu: number) => void;
   readonly onDown: (reason: string) => void;
 };
 
@@ -77,7 +78,7 @@ export class EtherLink {
         for (const frame of event.frames) this.#events.onFrame(frame.payload);
         return;
       case "carrier":
-        return event.up ? this.#events.onUp() : this.#events.onDown(`${this.#interface} has no carrier`);
+        return event.up ? this.#events.onUp(this.#port.mtu) : this.#events.onDown(`${this.#interface} has no carrier`);
       case "failed":
         void this.#port.close();
         this.#port = undefined;

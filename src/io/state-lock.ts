@@ -23,7 +23,9 @@ export function lockState(stateDirectory: string): StateLock | Refusal {
     return refusal("io", `the state directory ${stateDirectory} cannot be made: ${text}; give another one with the key "state"`);
   }
   const self = holderOf(process.pid);
-  if (self === undefined) return refusal("io", `the state directory ${stateDirectory} cannot be locked: /proc does not show this process; mount it`);
+  if (self === undefined) {
+    return refusal("io", `the state directory ${stateDirectory} cannot be locked: /proc does not show this process; mount it`);
+  }
   const own = join(stateDirectory, nameOf(self));
   const release = () => rmSync(own, { force: true });
   try {
@@ -31,10 +33,16 @@ export function lockState(stateDirectory: string): StateLock | Refusal {
     const other = liveHolder(stateDirectory, self);
     if (other === undefined) return { release };
     release();
-    return refusal("exists", `${stateDirectory} is in use by the card that runs as process ${other.pid}; stop that one first, or give this one a "state" of its own`);
+    return refusal(
+      "exists",
+      `${stateDirectory} is in use by the card that runs as process ${other.pid}; stop that one first, or give this one a "state" of its own`,
+    );
   } catch (error) {
     release();
-    return refusal("io", `${stateDirectory} cannot be written: ${systemErrorText(error)}; the state directory must be writable and have space`);
+    return refusal(
+      "io",
+      `${stateDirectory} cannot be written: ${systemErrorText(error)}; the state directory must be writable and have space`,
+    );
   }
 }
 

@@ -8,8 +8,8 @@ export type Input =
   | { readonly kind: "heard"; readonly link: LinkKind; readonly frame: Frame }
   /** Bytes came in that are not a frame for us. */
   | { readonly kind: "malformed"; readonly link: LinkKind; readonly reason: MalformedReason }
-  /** Our own port works: carrier on Ethernet, the tty open. */
-  | { readonly kind: "portUp"; readonly link: LinkKind }
+  /** Our own port works: carrier on Ethernet, the tty open. `frameBytesMax` where it carries less than the link's largest frame. */
+  | { readonly kind: "portUp"; readonly link: LinkKind; readonly frameBytesMax?: number }
   /** Our own port does not: no carrier, the tty gone or refused. */
   | { readonly kind: "portDown"; readonly link: LinkKind; readonly reason: string }
   /** The node's deadline is reached. */

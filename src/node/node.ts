@@ -32,6 +32,8 @@ type OwnLink = {
   up: boolean;
   reason: string;
   sequence: number;
+  /** The largest frame that our port carries. */
+  frameBytesMax: number;
   messages: number;
   accepted: number;
   readonly dropped: Record<string, number>;
@@ -41,9 +43,9 @@ type OwnLink = {
 /** A run of growing numbers that were all taken before. */
 type Replays = { readonly since: number; lastAt: number; frames: number; sequence: number };
 
-function ownLink(): OwnLink {
+function ownLink(link: LinkKind): OwnLink {
   const reasons = [...malformedReasons, ...droppedReasons].map((reason) => [reason, 0]);
-  return { up: false, reason: "not opened yet", sequence: 0, messages: 0, accepted: 0, dropped: Object.fromEntries(reasons), reassembly: new Reassembly() };
+  return { up: false, reason: "not opened yet", sequence: 0, frameBytesMax: frameBytesMax[link], messages: 0, accepted: 0, dropped: Object.fromEntries(reasons), reassembly: new Reassembly() };
 }
 
 export class Node implements Service<Input, Effect> {
@@ -51,7 +53,7 @@ export class Node implements Service<Input, Effect> {
   readonly #startedAt: number;
   #settings: NodeSettings;
   #state: "running" | "leaving" = "running";
-  readonly #links: Record<LinkKind, OwnLink> = { ether: ownLink(), serial: ownLink() };
+  readonly #links: Record<LinkKind, OwnLink> = { ether: ownLink("ether"), serial: ownLink("serial") };
   readonly #admission = new Admission();
   readonly #heartbeat: Heartbeat;
   readonly #discovery: Discovery;
@@ -99,6 +101,7 @@ export class Node implements Service<Input, Effect> {
         this.#drop(input.link, input.reason);
         break;
       case "portUp":
+        this.#links[input.link].frameBytesMax = Math.min(frameBytesMax[input.link], input.frameBytesMax ?? Infinity);
         this.#onPort(now, input.link, true, "", effects);
         break;
       case "portDown":
@@ -416,11 +419,11 @@ export class Node implements Service<Input, Effect> {
 
   #send(link: LinkKind, to: Address, message: Message, effects: Effect[]): void {
     const own = this.#links[link];
-    if (frameFits(link, message)) {
+    if (frameFits(link, message, own.frameBytesMax)) {
       effects.push({ kind: "send", link, to, sequence: own.sequence++, message });
       return;
     }
-    for (const fragment of fragmentsOf(message, frameBytesMax[link], own.messages++)) {
+    for (const fragment of fragmentsOf(message, own.frameBytesMax, own.messages++)) {
       effects.push({ kind: "send", link, to, sequence: own.sequence++, message: fragment });
     }
   }

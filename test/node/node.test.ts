@@ -179,6 +179,19 @@ test("the alarm of an old incarnation is over when nobody says so any more", () 
   assert.not.ok(alarms(table, a).includes("old-incarnation"));
 });
 
+test("a port that carries less than a full frame gets its adverts in pieces, and they are joined", () => {
+  const table = new Table();
+  const a = table.sit(identity(one), []);
+  const b = table.sit(identity(two), []);
+  for (const seat of [a, b]) {
+    table.feed(seat, { kind: "portUp", link: "ether", frameBytesMax: 90 });
+    table.feed(seat, { kind: "portUp", link: "serial" });
+  }
+  table.run(1_500);
+  assert.ok(a.effects.some((effect) => effect.kind === "send" && effect.message.kind === "fragment"));
+  assert.is(peerOf(table, a, two).verified, true);
+});
+
 test("the echo of our own frames is counted and is no second card", () => {
   const table = new Table();
   const a = table.sit(identity(one));
