@@ -7,7 +7,7 @@
 import { performance } from "node:perf_hooks";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import type { ProfileName } from "../../src/sim/profiles.ts";
+import type { ProfileName } from "../../src/node/profiles.ts";
 import { placeCards } from "../../src/sim/swarm.ts";
 import { World } from "../../src/sim/world.ts";
 

@@ -12,12 +12,11 @@ import { cardAt, cardCountMax, type CardId, chassisCountMax, type LinkKind, link
 import { nearest } from "../base/nearest.ts";
 import { nameBytesMax } from "../limits.ts";
 import type { LogLevel } from "../node/effect.ts";
+import { type Beats, patienceOf, type ProfileName, profileNames, profiles } from "../node/profiles.ts";
 import type { LinkPatience, NodeSettings } from "../node/settings.ts";
 import { readSmallFile } from "./durable-file.ts";
 import { isJsonMistake, type JsonPath, parseJson } from "./json-text.ts";
 import { systemErrorCode, systemErrorText } from "./refusal.ts";
-
-export type Profile = "default" | "fast";
 
 /** A card's configuration with every default filled in, every path absolute and every relation proven. */
 export type CardConfig = {
@@ -34,7 +33,7 @@ export type CardConfig = {
   readonly keyFile: string;
   readonly interface: string;
   readonly device: string;
-  readonly profile: Profile;
+  readonly profile: ProfileName;
   readonly node: NodeSettings;
   /** Where HTTP is served, or `false` for nowhere. */
   readonly http: { readonly address: string; readonly port: number } | false;
@@ -54,19 +53,6 @@ export type Mistake = {
 const configBytesMax = 256 * 1024;
 const heartbeatPeriodMsMax = 10_000;
 const beatsMax = 1_000;
-
-type Beats = { readonly periodMs: number; readonly silentBeats: number; readonly downBeats: number };
-
-const profiles: Readonly<Record<Profile, Readonly<Record<LinkKind, Beats>>>> = {
-  default: {
-    ether: { periodMs: 100, silentBeats: 3, downBeats: 5 },
-    serial: { periodMs: 200, silentBeats: 3, downBeats: 5 },
-  },
-  fast: {
-    ether: { periodMs: 10, silentBeats: 3, downBeats: 5 },
-    serial: { periodMs: 50, silentBeats: 3, downBeats: 5 },
-  },
-};
 
 /** The shortest heartbeat period that can be asked for; on serial the line's budget can lengthen what is asked for. */
 const heartbeatPeriodMsMin: Readonly<Record<LinkKind, number>> = { ether: 5, serial: 10 };
@@ -154,7 +140,7 @@ const cardFile = told(
       'an object, such as {"device": "/dev/ttyS1", "baud": 115200}',
       "The private link, to the serial multiplexor.",
     ),
-    profile: oneOf(["default", "fast"], "How often heartbeats are sent: default 100 ms Ethernet and 200 ms serial, fast 10 ms and 50 ms.")
+    profile: oneOf(profileNames, "How often heartbeats are sent: default 100 ms Ethernet and 200 ms serial, fast 10 ms and 50 ms.")
       .default("default"),
     heartbeat: told(
       z.strictObject({ ether: beats("ether"), serial: beats("serial") }),
@@ -275,7 +261,7 @@ function wrongRelations(root: unknown, wrong: readonly Wrong[]): Wrong[] {
   if (!isObject(root)) return found;
 
   if (isRight(["profile"])) {
-    const profile = given<Profile>(["profile"], "default");
+    const profile = given<ProfileName>(["profile"], "default");
     for (const link of linkKinds) {
       const base = ["heartbeat", link];
       if (!isRight(base)) continue;
@@ -319,9 +305,7 @@ function configOf(file: CardFile, path: string): CardConfig {
   const directory = dirname(path);
   const { chassis, slot } = file;
   const patience = (link: LinkKind): LinkPatience => {
-    const figures = { ...profiles[file.profile][link], ...file.heartbeat?.[link] } as Beats;
-    const { periodMs, silentBeats, downBeats } = figures;
-    return { periodMs, silentAfterMs: periodMs * silentBeats, downAfterMs: periodMs * downBeats };
+    return patienceOf({ ...profiles[file.profile][link], ...file.heartbeat?.[link] } as Beats);
   };
   const card = cardAt(chassis, slot);
   const expected = file.cards?.map((text) => cardAt(Number(text[0]), Number(text[2]))) ?? [card];

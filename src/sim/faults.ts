@@ -4,7 +4,7 @@
  */
 import { chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
 import type { LineDirection } from "./multiplexor.ts";
-import { type ProfileName, profileNames } from "./profiles.ts";
+import { type ProfileName, profileNames } from "../node/profiles.ts";
 import type { SimCard, WakeOrder } from "./sim-card.ts";
 import { forgeries, type TwinIncarnation, type World } from "./world.ts";
 

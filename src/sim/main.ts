@@ -13,7 +13,7 @@ import { cardCountMax, chassisCountMax, slotCountMax } from "../base/ids.ts";
 import type { Violation } from "./checkers.ts";
 import { verbs } from "./faults.ts";
 import { hashOfHashes } from "./history.ts";
-import { type ProfileName, profileNames } from "./profiles.ts";
+import { type ProfileName, profileNames } from "../node/profiles.ts";
 import { parseScenario, runScenario } from "./scenario.ts";
 import { liveSeed, type SeedOptions, type SeedResult } from "./swarm.ts";
 

@@ -12,7 +12,7 @@
 import type { Effect } from "../node/effect.ts";
 import { settleMs, type Violation } from "./checkers.ts";
 import { carryOutLine } from "./faults.ts";
-import { type ProfileName, profileNames } from "./profiles.ts";
+import { type ProfileName, profileNames } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
 import { placeCards } from "./swarm.ts";
 import { World } from "./world.ts";

@@ -8,7 +8,7 @@ import { cardAt, type CardId, chassisCountMax, chassisOf, slotCountMax } from ".
 import { Prng } from "../base/prng.ts";
 import { settleMs, type Violation } from "./checkers.ts";
 import { carryOutLine } from "./faults.ts";
-import type { ProfileName } from "./profiles.ts";
+import type { ProfileName } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
 import { World } from "./world.ts";
 

@@ -30,7 +30,7 @@ import { EventQueue } from "./event-queue.ts";
 import { History } from "./history.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { Noise, type NoiseRates } from "./noise.ts";
-import { type ProfileName, profiles } from "./profiles.ts";
+import { patienceOf, type ProfileName, profiles } from "../node/profiles.ts";
 import { Reader } from "./reader.ts";
 import { keepWaiting, type Run, SimCard, type Stall, type StartProgram, type WakeOrder } from "./sim-card.ts";
 import { type Port, Switch } from "./switch.ts";
@@ -189,7 +189,7 @@ export class World {
   }
 
   reload(card: SimCard, profile: ProfileName): void {
-    card.settings = { ...card.settings, ...profiles[profile] };
+    card.settings = { ...card.settings, ...patiences(profile) };
     const { run } = card;
     if (run !== undefined && run.stall === undefined) this.#step(card, run, { kind: "reloaded", settings: card.settings });
   }
@@ -358,7 +358,7 @@ export class World {
   #plug(id: CardId, slot: number | undefined, incarnation: number, isTwin: boolean): SimCard {
     const index = this.#cards.length;
     const { profile, cards, baud } = this.options;
-    const settings: NodeSettings = { ...profiles[typeof profile === "string" ? profile : profile(id)], baud, expected: cards };
+    const settings: NodeSettings = { ...patiences(typeof profile === "string" ? profile : profile(id)), baud, expected: cards };
     const card = new SimCard({
       index,
       id,
@@ -607,4 +607,9 @@ export class World {
     const item = new SerialDecoder().push(bytes)[0];
     return item instanceof Uint8Array ? item : undefined;
   }
+}
+
+function patiences(profile: ProfileName): Pick<NodeSettings, "ether" | "serial"> {
+  const { ether, serial } = profiles[profile];
+  return { ether: patienceOf(ether), serial: patienceOf(serial) };
 }
