@@ -74,8 +74,10 @@ function isUpToDate(versionText: string): boolean {
 const lateBuiltins: Plugin = {
   name: "late-builtins",
   setup(build) {
-    build.onResolve({ filter: /^(node:)?(http2?|crypto|net)$/ }, ({ path, kind }) =>
-      kind === "import-statement" ? { path: path.replace(/^(?!node:)/, "node:"), namespace: "builtin" } : undefined);
+    build.onResolve(
+      { filter: /^(node:)?(http2?|crypto|net)$/ },
+      ({ path, kind }) => kind === "import-statement" ? { path: path.replace(/^(?!node:)/, "node:"), namespace: "builtin" } : undefined,
+    );
     build.onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
       loader: "js",

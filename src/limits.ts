@@ -81,9 +81,15 @@ export const receiveQueueMax = 1_024;
 /** Log lines of one event in a second, after which they are counted and summed up. */
 export const logPerSecondMax = 20;
 
-assert(serialHeartbeatBytesMax <= serialAdvertBytesMax && serialAdvertBytesMax <= serialFrameBytesMax, "serial frames hold heartbeats and adverts");
+assert(
+  serialHeartbeatBytesMax <= serialAdvertBytesMax && serialAdvertBytesMax <= serialFrameBytesMax,
+  "serial frames hold heartbeats and adverts",
+);
 assert(serialHeartbeatLoadMax + serialAdvertLoadMax <= 0.6, "the serial line keeps room for what is urgent");
-assert(fragmentCountMax * (serialFrameBytesMax - fragmentOverheadBytesMax) >= messageBytesMax, "the largest message fits in serial fragments");
+assert(
+  fragmentCountMax * (serialFrameBytesMax - fragmentOverheadBytesMax) >= messageBytesMax,
+  "the largest message fits in serial fragments",
+);
 assert(reassemblyPerSenderMax <= reassemblyMax, "one sender cannot fill the reassembly");
 assert(reassemblyMax * messageBytesMax <= 4 * 1024 * 1024, "reassembly stays under 4 MiB for a link");
 assert(replayWindow <= 64, "the replay window is kept in two 32-bit words");

@@ -8,7 +8,10 @@ export type ProcessRef = { readonly pid: number; readonly start: number };
 type Stat = { readonly state: string; readonly group: number; readonly start: number };
 
 function statOf(pid: number): Stat | undefined {
-  const text = read(`/proc/${pid}/stat`);
+  return parseStat(read(`/proc/${pid}/stat`));
+}
+
+function parseStat(text: string | undefined): Stat | undefined {
   if (text === undefined) return undefined;
   // The name in brackets may itself hold blanks and brackets.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -27,9 +30,10 @@ export function isAlive(ref: ProcessRef): boolean {
   return (stat.state !== "Z" && stat.state !== "X") || entries(`/proc/${ref.pid}/task`).length > 1;
 }
 
-/** "running" or "stalled", as the kernel has it. */
+/** Whether a signal has stopped every thread of a process; its threads notice one after the other. */
 export function isStopped(pid: number): boolean {
-  return statOf(pid)?.state === "T";
+  const threads = entries(`/proc/${pid}/task`);
+  return threads.length > 0 && threads.every((thread) => parseStat(read(`/proc/${pid}/task/${thread}/stat`))?.state === "T");
 }
 
 /** Signals a process if it is still the one that is meant. */

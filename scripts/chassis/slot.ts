@@ -17,6 +17,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, rmSync, symlinkSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LineDirection } from "../../src/sim/multiplexor.ts";
 import type { Bus } from "./bus.ts";
 import { runScript } from "./command.ts";
@@ -194,16 +195,16 @@ export class Slot {
     });
   }
 
-  /** Stops every thread of the program for a while. Done at once. */
+  /** Stops every thread of the program for a while. Done when they have stopped. */
   stall(ms: number): Promise<void> {
-    return this.#inTurn(() => {
+    return this.#inTurn(async () => {
       const { pid } = this;
       if (pid === undefined) throw new Refused("state", `card ${this.#name} does not run (${this.state}): there is nothing to stall`);
       process.kill(-pid, "SIGSTOP");
       clearTimeout(this.#stallTimer);
       this.#stallTimer = setTimeout(() => this.#unstall(), ms);
+      for (let tries = 0; tries < 100 && this.pid === pid && !isStopped(pid); tries++) await sleep(1);
       this.#options.log("stalled", { card: this.#name, ms });
-      return Promise.resolve();
     });
   }
 
@@ -348,7 +349,7 @@ export class Slot {
   #unstall(): void {
     clearTimeout(this.#stallTimer);
     const { pid } = this;
-    if (pid !== undefined && isStopped(pid)) process.kill(-pid, "SIGCONT");
+    if (pid !== undefined) process.kill(-pid, "SIGCONT");
   }
 
   async #end(ended: string): Promise<void> {

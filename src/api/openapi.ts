@@ -1,6 +1,6 @@
 /**
- * The OpenAPI 3.1 document of the card's HTTP interface. `app.ts` loads this file when the document is asked for, and
- * not before: the schemas and what makes a document of them are some 6 MiB that a card does not need to answer.
+ * The OpenAPI 3.1 document of the card's HTTP interface. `app.ts` loads this file when the document is asked for: a
+ * card answers without its schemas, and a program that only prints the document needs no card.
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { exampleStatus } from "./example.ts";

@@ -234,7 +234,13 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
 
   /** One incarnation has one nonce and one hardware: two of them are two cards. */
   #reportTwoIdentities(now: number, card: CardId, incarnation: number, one: Advert, other: Advert, outputs: DiscoveryOutput[]): void {
-    this.#reportTwin(now, card, incarnation, `two identities of incarnation ${incarnation}: ${hex(one.uid)} and ${hex(other.uid)}`, outputs);
+    this.#reportTwin(
+      now,
+      card,
+      incarnation,
+      `two identities of incarnation ${incarnation}: ${hex(one.uid)} and ${hex(other.uid)}`,
+      outputs,
+    );
   }
 
   #reportTwin(now: number, card: CardId, incarnation: number, evidence: string, outputs: DiscoveryOutput[]): void {
@@ -297,7 +303,8 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
   /** Everybody is verified and, by what was heard last, has verified us: no advert is waited for. */
   #isSteady(): boolean {
     const candidates = [...this.#candidates.values()];
-    return candidates.length > 0 && candidates.every(({ verified, heard }) => verified && linkKinds.every((link) => heard[link]?.echoes !== false));
+    return candidates.length > 0 &&
+      candidates.every(({ verified, heard }) => verified && linkKinds.every((link) => heard[link]?.echoes !== false));
   }
 
   #sendLldp(now: number, outputs: DiscoveryOutput[]): void {

@@ -331,7 +331,13 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
       periodMs: 0,
     });
     const shared = chassisOf(card) === chassisOf(this.#card);
-    const peer: Peer = { card, links: shared ? { ether: link(), serial: link() } : { ether: link() }, health: "absent", left: false, powerOffAt: undefined };
+    const peer: Peer = {
+      card,
+      links: shared ? { ether: link(), serial: link() } : { ether: link() },
+      health: "absent",
+      left: false,
+      powerOffAt: undefined,
+    };
     this.#peers.set(card, peer);
     this.#budgetSerial();
     this.#judgeSoon(listened);

@@ -36,6 +36,10 @@ export class Alarms {
 
   /** Oldest first. */
   list(now: number): Alarm[] {
-    return [...this.#raised.values()].sort((a, b) => a.at - b.at).map(({ code, text, at }) => ({ code, text, forMs: Math.round(now - at) }));
+    return [...this.#raised.values()].sort((a, b) => a.at - b.at).map(({ code, text, at }) => ({
+      code,
+      text,
+      forMs: Math.round(now - at),
+    }));
   }
 }

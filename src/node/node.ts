@@ -45,7 +45,16 @@ type Replays = { readonly since: number; lastAt: number; frames: number; sequenc
 
 function ownLink(link: LinkKind): OwnLink {
   const reasons = [...malformedReasons, ...droppedReasons].map((reason) => [reason, 0]);
-  return { up: false, reason: "not opened yet", sequence: 0, frameBytesMax: frameBytesMax[link], messages: 0, accepted: 0, dropped: Object.fromEntries(reasons), reassembly: new Reassembly() };
+  return {
+    up: false,
+    reason: "not opened yet",
+    sequence: 0,
+    frameBytesMax: frameBytesMax[link],
+    messages: 0,
+    accepted: 0,
+    dropped: Object.fromEntries(reasons),
+    reassembly: new Reassembly(),
+  };
 }
 
 export class Node implements Service<Input, Effect> {
@@ -272,7 +281,13 @@ export class Node implements Service<Input, Effect> {
   #onStale(now: number, card: CardId, incarnation: number, effects: Effect[]): void {
     if (card !== this.#identity.card || incarnation < this.#identity.incarnation) return;
     this.#forgetStaleAt = now + duplicateGoneMs;
-    this.#alarms.raise(now, "old-incarnation", "", `this slot was heard with incarnation ${incarnation}, ours is ${this.#identity.incarnation}`, effects);
+    this.#alarms.raise(
+      now,
+      "old-incarnation",
+      "",
+      `this slot was heard with incarnation ${incarnation}, ours is ${this.#identity.incarnation}`,
+      effects,
+    );
     // With another card in our slot a race of incarnations would help nobody: the operator has to take one out.
     if (!this.#discovery.hasTwin(card)) effects.push({ kind: "reincarnate", above: incarnation });
   }
@@ -282,7 +297,12 @@ export class Node implements Service<Input, Effect> {
     own.reason = reason;
     if (own.up === up) return;
     own.up = up;
-    effects.push({ kind: "log", level: up ? "info" : "warn", event: up ? "port up" : "port down", fields: up ? { link } : { link, reason } });
+    effects.push({
+      kind: "log",
+      level: up ? "info" : "warn",
+      event: up ? "port up" : "port down",
+      fields: up ? { link } : { link, reason },
+    });
     if (up) this.#alarms.clear(now, "port-down", link, effects);
     else this.#alarms.raise(now, "port-down", link, `our own ${link} port is down: ${reason}`, effects);
     if (link === "serial") {
@@ -323,7 +343,13 @@ export class Node implements Service<Input, Effect> {
     for (const link of linkKinds) if (now >= this.#links[link].reassembly.deadline()) this.#links[link].reassembly.expire(now);
     if (now >= this.#watchMultiplexorAt) {
       this.#watchMultiplexorAt = Infinity;
-      this.#alarms.raise(now, "multiplexor-unheard", "", "the serial multiplexor is not heard: no fencing over its reset lines, no power sense", effects);
+      this.#alarms.raise(
+        now,
+        "multiplexor-unheard",
+        "",
+        "the serial multiplexor is not heard: no fencing over its reset lines, no power sense",
+        effects,
+      );
     }
     if (now >= this.#forgetStaleAt) {
       this.#forgetStaleAt = Infinity;
@@ -347,8 +373,9 @@ export class Node implements Service<Input, Effect> {
         case "linkHealth": {
           const { card, link, was, health, reason } = output;
           const about = `${card} ${link}`;
-          if (health === "oneWay") this.#alarms.raise(now, "link-one-way", about, `card ${card} is heard on ${link} and does not hear us`, effects);
-          else this.#alarms.clear(now, "link-one-way", about, effects);
+          if (health === "oneWay") {
+            this.#alarms.raise(now, "link-one-way", about, `card ${card} is heard on ${link} and does not hear us`, effects);
+          } else this.#alarms.clear(now, "link-one-way", about, effects);
           if (health === "down") this.#alarms.raise(now, "link-down", about, `card ${card} on ${link}: ${reason}`, effects);
           else if (health === "up") this.#alarms.clear(now, "link-down", about, effects);
           const level = health === "silent" || health === "down" || health === "oneWay" ? "warn" : "info";
@@ -360,7 +387,7 @@ export class Node implements Service<Input, Effect> {
           if (was === "absent") this.#alarms.clear(now, "card-absent", `${card}`, effects);
           if (health === "down") this.#alarms.raise(now, "card-down", `${card}`, `card ${card} is down: ${reason}`, effects);
           else this.#alarms.clear(now, "card-down", `${card}`, effects);
-          if (health === "left") for (const link of linkKinds) this.#alarms.clear(now, "link-down", `${card} ${link}`, effects);
+          if (health === "left") { for (const link of linkKinds) this.#alarms.clear(now, "link-down", `${card} ${link}`, effects); }
           const level = health === "suspect" || health === "down" || was === "healthy" && health === "degraded" ? "warn" : "info";
           effects.push({ kind: "log", level, event: "card health", fields: { peer: card, was, health, reason } });
           break;
@@ -373,7 +400,13 @@ export class Node implements Service<Input, Effect> {
           effects.push({ kind: "log", level: "debug", event: "late tick", fields: { ms: Math.round(output.ms) } });
           break;
         case "powerSenseWrong":
-          this.#alarms.raise(now, "power-sense-wrong", `${output.card}`, `slot ${slotOf(output.card)} is said to have no power and speaks`, effects);
+          this.#alarms.raise(
+            now,
+            "power-sense-wrong",
+            `${output.card}`,
+            `slot ${slotOf(output.card)} is said to have no power and speaks`,
+            effects,
+          );
           break;
         default:
           unreachable(output);
@@ -406,7 +439,13 @@ export class Node implements Service<Input, Effect> {
           effects.push({ kind: "log", level: "info", event: "verified", fields: { peer: output.card, name: output.name } });
           break;
         case "duplicate":
-          this.#alarms.raise(now, "duplicate-identity", `${output.card}`, `two cards claim to be card ${output.card}: ${output.evidence}`, effects);
+          this.#alarms.raise(
+            now,
+            "duplicate-identity",
+            `${output.card}`,
+            `two cards claim to be card ${output.card}: ${output.evidence}`,
+            effects,
+          );
           break;
         case "duplicateGone":
           this.#alarms.clear(now, "duplicate-identity", `${output.card}`, effects);
@@ -462,7 +501,9 @@ export class Node implements Service<Input, Effect> {
       candidate: candidate !== undefined,
       verified,
       ...(verified ? {} : { unverifiedBecause: because }),
-      ...(candidate === undefined ? {} : { name: candidate.advert.name, uid: hex(candidate.advert.uid), software: candidate.advert.software }),
+      ...(candidate === undefined
+        ? {}
+        : { name: candidate.advert.name, uid: hex(candidate.advert.uid), software: candidate.advert.software }),
       ...(incarnation === undefined ? {} : { incarnation }),
       links: Object.fromEntries(linkKinds.flatMap((link) => {
         const status = this.#peerLinkStatus(now, card, link);

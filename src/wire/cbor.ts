@@ -13,7 +13,13 @@ export type Cbor = number | string | boolean | null | Uint8Array | readonly Cbor
 /** Arrays inside arrays that the decoder follows; the envelope with an advert's echoes uses three. */
 export const nestingMax = 8;
 
-const encoder = new Encoder({ useRecords: false, mapsAsObjects: false, tagUint8Array: false, variableMapSize: true, structuredClone: false });
+const encoder = new Encoder({
+  useRecords: false,
+  mapsAsObjects: false,
+  tagUint8Array: false,
+  variableMapSize: true,
+  structuredClone: false,
+});
 
 /** The numbers that the encoder writes as integers; beyond them it takes a BigInt for one, and a number for a float. */
 const plainIntegerMax = 0xffffffff;

@@ -29,7 +29,9 @@ test("a frame that overtook others is taken once, one behind the window never", 
 });
 
 test("property: against a set of all accepted numbers, nothing is taken twice and nothing fresh within the window is lost", () => {
-  const steps = fc.array(fc.oneof(fc.integer({ min: -80, max: 80 }), fc.constant(1), fc.integer({ min: -70, max: 200 })), { maxLength: 300 });
+  const steps = fc.array(fc.oneof(fc.integer({ min: -80, max: 80 }), fc.constant(1), fc.integer({ min: -70, max: 200 })), {
+    maxLength: 300,
+  });
   fc.assert(fc.property(steps, fc.constantFrom(0, 2 ** 32 - 50, 2 ** 52), (moves, start) => {
     const admission = new Admission();
     const taken = new Set<number>();

@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type CardId, cardAt, type LinkKind } from "../../src/base/ids.ts";
+import { cardAt, type CardId, type LinkKind } from "../../src/base/ids.ts";
 import { Discovery, type DiscoveryOutput } from "../../src/cluster/discovery.ts";
 import { serialAdvertPeriodMs } from "../../src/cluster/serial-budget.ts";
 import { advertPeriodMs, duplicateGoneMs, promptAdverts } from "../../src/limits.ts";

@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { cardSetHas, cardSetOf } from "../../src/base/card-set.ts";
-import { type CardId, cardAt, type LinkKind } from "../../src/base/ids.ts";
+import { cardAt, type CardId, type LinkKind } from "../../src/base/ids.ts";
 import { Heartbeat, type HeartbeatInput, type HeartbeatOutput, type HeartbeatSettings } from "../../src/cluster/heartbeat.ts";
 import { serialHeartbeatFloorMs } from "../../src/cluster/serial-budget.ts";
 import type { Heartbeat as Beat } from "../../src/wire/message.ts";
@@ -33,8 +33,9 @@ class Bench {
     const outputs = this.service.step(this.now, input);
     for (const output of outputs) {
       if (output.kind === "beat") this.beats.push({ at: this.now, link: output.link, message: output.message });
-      else if (output.kind === "linkHealth") this.told.push(`${this.now} card ${output.card} ${output.link} ${output.was} -> ${output.health}`);
-      else if (output.kind === "cardHealth") this.told.push(`${this.now} card ${output.card} ${output.was} -> ${output.health}`);
+      else if (output.kind === "linkHealth") {
+        this.told.push(`${this.now} card ${output.card} ${output.link} ${output.was} -> ${output.health}`);
+      } else if (output.kind === "cardHealth") this.told.push(`${this.now} card ${output.card} ${output.was} -> ${output.health}`);
       else if (output.kind === "late") this.told.push(`${this.now} late ${output.ms}`);
       else this.told.push(`${this.now} ${output.kind} ${output.card}`);
     }
@@ -58,7 +59,13 @@ class Bench {
 
   beat(link: LinkKind, ticks: { ether: boolean; serial: boolean }, from: CardId = peer): void {
     const set = (on: boolean) => cardSetOf(from, on ? [me] : []);
-    const beat: Beat = { kind: "heartbeat", etherPort: true, serialPort: true, etherTicks: set(ticks.ether), serialTicks: set(ticks.serial) };
+    const beat: Beat = {
+      kind: "heartbeat",
+      etherPort: true,
+      serialPort: true,
+      etherTicks: set(ticks.ether),
+      serialTicks: set(ticks.serial),
+    };
     this.say({ kind: "heard", link, from, beat });
   }
 
@@ -83,7 +90,19 @@ class Bench {
 test("HA-2: beats on both links on their periods, none on a port that is down", () => {
   const bench = new Bench();
   bench.run(1_000);
-  assert.equal(bench.beats.filter((beat) => beat.link === "ether").map((beat) => beat.at), [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]);
+  assert.equal(bench.beats.filter((beat) => beat.link === "ether").map((beat) => beat.at), [
+    0,
+    100,
+    200,
+    300,
+    400,
+    500,
+    600,
+    700,
+    800,
+    900,
+    1000,
+  ]);
   assert.equal(bench.beats.filter((beat) => beat.link === "serial").map((beat) => beat.at), [0, 200, 400, 600, 800, 1000]);
   bench.say({ kind: "port", link: "ether", up: false });
   bench.beats.length = 0;
@@ -126,7 +145,10 @@ test("a peer that comes back passes through recovering on each link", () => {
   bench.run(2_000);
   bench.forget();
   bench.healthy(200);
-  assert.equal(bench.told.filter((line) => line.includes("ether")), ["3100 card 2 ether down -> recovering", "3200 card 2 ether recovering -> up"]);
+  assert.equal(bench.told.filter((line) => line.includes("ether")), [
+    "3100 card 2 ether down -> recovering",
+    "3200 card 2 ether recovering -> up",
+  ]);
   assert.is(bench.links(), "up up healthy");
 });
 

@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type CardId, cardAt, everybody, type LinkKind, multiplexor } from "../../src/base/ids.ts";
+import { cardAt, type CardId, everybody, type LinkKind, multiplexor } from "../../src/base/ids.ts";
 import { multiplexorUnheardMs } from "../../src/limits.ts";
 import type { Effect } from "../../src/node/effect.ts";
 import type { Input } from "../../src/node/input.ts";
@@ -141,7 +141,9 @@ test("two cards in one slot: both are heard, reported everywhere, and neither is
   table.run(1_000);
   const clone = table.sit(identity(two, { incarnation: 101, nonce: 2 }));
   table.run(4_000);
-  for (const seat of [a, first, clone]) assert.ok(alarms(table, seat).includes("duplicate-identity"), `alarm at incarnation ${seat.identity.incarnation}`);
+  for (const seat of [a, first, clone]) {
+    assert.ok(alarms(table, seat).includes("duplicate-identity"), `alarm at incarnation ${seat.identity.incarnation}`);
+  }
   for (const seat of [first, clone]) assert.not.ok(seat.effects.some((effect) => effect.kind === "reincarnate"));
 });
 

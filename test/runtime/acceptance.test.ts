@@ -18,9 +18,10 @@ function peer(status: CardStatus | undefined, card: number): PeerStatus | undefi
 function allVerified({ cards }: ChassisStatus): boolean {
   return cards.every(({ status }) => {
     const others = status?.peers ?? [];
-    return others.length === cards.length - 1 && others.every(({ verified, health, links }) =>
-      verified && health === "healthy" && links.ether?.health === "up" && links.serial?.health === "up"
-    );
+    return others.length === cards.length - 1 &&
+      others.every(({ verified, health, links }) =>
+        verified && health === "healthy" && links.ether?.health === "up" && links.serial?.health === "up"
+      );
   });
 }
 
@@ -30,7 +31,12 @@ async function waverers(chassis: Chassis, cards: readonly number[], about: numbe
   for (const card of cards) {
     for (const line of (await chassis.log(card, 5_000)).slice(from.get(card))) {
       if (!line.startsWith("{")) continue;
-      const { event, card: _own, health, ...rest } = JSON.parse(line) as { event: string; card: number; health?: CardHealth; peer?: number };
+      const { event, card: _own, health, ...rest } = JSON.parse(line) as {
+        event: string;
+        card: number;
+        health?: CardHealth;
+        peer?: number;
+      };
       const suspected = health === "suspect" || health === "down" || health === "degraded";
       if (event === "card health" && suspected && rest.peer !== about) lines.push(line);
     }
@@ -56,7 +62,11 @@ test("HA-1, HA-2: eight cards; one pulled, one line cut, one stalled: each seen 
 
     const before = await logLengths(chassis, others);
     await chassis.pull(3);
-    await chassis.waitFor("card 3 is down on all others", ({ cards }) => others.every((card) => peer(cards[card - 1]?.status, 3)?.health === "down"), 3_000);
+    await chassis.waitFor(
+      "card 3 is down on all others",
+      ({ cards }) => others.every((card) => peer(cards[card - 1]?.status, 3)?.health === "down"),
+      3_000,
+    );
     assert.equal(await waverers(chassis, others, 3, before), []);
     await chassis.insert(3);
     await chassis.waitFor("eight verified cards again", allVerified, 20_000);
@@ -77,7 +87,12 @@ test("HA-1, HA-2: eight cards; one pulled, one line cut, one stalled: each seen 
 
     const atStall = await logLengths(chassis, [4]);
     await chassis.stall(4, 3_000);
-    await chassis.waitFor("card 4 is silent to the others", ({ cards }) => [1, 2].every((card) => peer(cards[card - 1]?.status, 4)?.health === "down"), 3_500, 50);
+    await chassis.waitFor(
+      "card 4 is silent to the others",
+      ({ cards }) => [1, 2].every((card) => peer(cards[card - 1]?.status, 4)?.health === "down"),
+      3_500,
+      50,
+    );
     const woken = await chassis.waitFor("card 4 is back", allVerified, 20_000);
     assert.equal(await waverers(chassis, [4], 0, atStall), [], "nobody is buried by card 4 when it wakes");
     assert.ok((woken.cards[3]?.status?.lateTicks.worstMs ?? 0) > 2_000, "it knows that it was late");
@@ -93,7 +108,10 @@ test("a frame of another system or with another key changes nothing but a counte
     const forged = await chassis.host([node, program, "eth0", "20"]);
     assert.is(forged.code, 0, forged.stderr);
     const after = (await chassis.cardStatus(1)) as CardStatus;
-    assert.ok((after.links.ether.dropped.tag ?? 0) - (before.links.ether.dropped.tag ?? 0) >= 20, JSON.stringify(after.links.ether.dropped));
+    assert.ok(
+      (after.links.ether.dropped.tag ?? 0) - (before.links.ether.dropped.tag ?? 0) >= 20,
+      JSON.stringify(after.links.ether.dropped),
+    );
     assert.is(after.peers[0]?.health, "healthy");
     assert.is(after.peers.length, 1);
 
@@ -110,7 +128,9 @@ test("a frame of another system or with another key changes nothing but a counte
       child.on("close", () => resolve(text));
     });
     const types = new Map<string, number>();
-    for (const line of seen.trim().split("\n")) types.set(line.split("\t")[0] as string, (types.get(line.split("\t")[0] as string) ?? 0) + 1);
+    for (const line of seen.trim().split("\n")) {
+      types.set(line.split("\t")[0] as string, (types.get(line.split("\t")[0] as string) ?? 0) + 1);
+    }
     assert.ok((types.get("0x88b5") ?? 0) > 50, JSON.stringify([...types]));
     const allowed = new Set(["0x88b5", "0x88cc", "0x0800", "0x0806", "0x86dd"]);
     assert.equal([...types.keys()].filter((type) => !allowed.has(type)), []);
