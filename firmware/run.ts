@@ -155,7 +155,7 @@ class RunningCard {
     // Loaded only by a card that serves: half of the program's memory is HTTP's.
     const [{ createApp }, { serve }] = await Promise.all([import("../src/api/app.ts"), import("../src/api/serve.ts")]);
     try {
-      const server = await serve(createApp({ status: () => this.#status() }), http.address, http.port);
+      const server = await serve(createApp({ status: () => this.#status(), log: this.#logger.log }), http.address, http.port);
       this.#logger.log("info", "http", { address: http.address, port: http.port });
       return server;
     } catch (error) {

@@ -43,7 +43,7 @@ export type OwnLinkStatus = {
   readonly reason?: string;
   readonly sent: number;
   readonly accepted: number;
-  /** Frames dropped, by reason: the malformed ones, and `replayed`, `oldIncarnation`, `ownIdentity`, `notForUs`. */
+  /** Frames dropped, by reason: the malformed ones, and `replayed`, `oldIncarnation`, `ownIdentity`, `fragments`. */
   readonly dropped: Readonly<Record<string, number>>;
   readonly heartbeatPeriodMs: number;
   /** Serial only: whether the multiplexor has been heard lately. */
