@@ -106,10 +106,6 @@ export class Card {
   }
 
   #onPort(input: PortInput): void {
-    // The node tells changes, and begins with ports that are not open: that one is not there at all is told here.
-    if (input.kind === "portDown" && this.#ports[input.link] === undefined) {
-      this.#options.log("warn", "port down", { link: input.link, reason: input.reason });
-    }
     this.#ports[input.link] = input;
     this.#step(input);
   }

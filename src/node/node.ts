@@ -29,7 +29,8 @@ const droppedReasons = ["replayed", "oldIncarnation", "ownIdentity", "fragments"
 
 /** Our side of one link. */
 type OwnLink = {
-  up: boolean;
+  /** Not known before the port has said so for the first time. */
+  up: boolean | undefined;
   reason: string;
   sequence: number;
   /** The largest frame that our port carries. */
@@ -46,7 +47,7 @@ type Replays = { readonly since: number; lastAt: number; frames: number; sequenc
 function ownLink(link: LinkKind): OwnLink {
   const reasons = [...malformedReasons, ...droppedReasons].map((reason) => [reason, 0]);
   return {
-    up: false,
+    up: undefined,
     reason: "not opened yet",
     sequence: 0,
     frameBytesMax: frameBytesMax[link],

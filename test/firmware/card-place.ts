@@ -32,7 +32,11 @@ export const fromSources: readonly string[] = runCommand(fileURLToPath(new URL("
 export type LogLine = { readonly level: string; readonly event: string; readonly [field: string]: unknown };
 
 /** Waits until something is there; fails, saying what, when that takes too long. */
-export async function until<Found>(what: string, find: () => Found | undefined | false | Promise<Found | undefined | false>, withinMs = 15_000): Promise<Found> {
+export async function until<Found>(
+  what: string,
+  find: () => Found | undefined | false | Promise<Found | undefined | false>,
+  withinMs = 15_000,
+): Promise<Found> {
   const end = performance.now() + withinMs;
   for (;;) {
     const found = await find();
@@ -52,7 +56,11 @@ export class CardProcess {
   #exit: Exit | undefined;
 
   constructor(command: readonly string[], cwd: string) {
-    const child = spawn(command[0] as string, command.slice(1), { cwd, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+    const child = spawn(command[0] as string, command.slice(1), {
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1" },
+    });
     child.stdout.setEncoding("utf8").on("data", (text: string) => this.#stdout += text);
     child.stderr.setEncoding("utf8").on("data", (text: string) => this.#stderr += text);
     this.exited = new Promise((resolve, reject) => {
@@ -86,6 +94,11 @@ export class CardProcess {
 
   signal(name: NodeJS.Signals): void {
     process.kill(this.pid, name);
+  }
+
+  /** Waits for an end that is to come by itself. */
+  async ended(): Promise<Exit> {
+    return await until("the card ends by itself", () => this.#exit);
   }
 
   /** Asks it to leave; gives its exit and how long that took. */
@@ -150,7 +163,7 @@ export class CardPlace {
     await makeVethPair("eth0", "switch0");
     this.#ends.push(() => this.startAs(["ip", "link", "delete", "eth0"]).exited.then(() => {}));
     const port = await nativeDrivers().ether.open({ interface: "switch0", etherTypes: [etherType], groups: [groupAddress] }, (event) => {
-      if (event.kind === "frames") for (const { payload } of event.frames) this.#onFrame("ether", payload);
+      if (event.kind === "frames") { for (const { payload } of event.frames) this.#onFrame("ether", payload); }
     });
     this.#ends.push(() => port.close());
   }

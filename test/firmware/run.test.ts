@@ -1,6 +1,17 @@
 // alone: because it measures heartbeats and how fast a card leaves
 // A card as a process: how it starts, what it does about what is missing, how it takes signals, and how it leaves.
-import { chmodSync, closeSync, constants, openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -29,7 +40,7 @@ function lastHeard(place: CardPlace): Record<LinkKind, string | undefined> {
 test("a configuration with mistakes is refused with all of them, and nothing is made", async () => {
   await withPlace(async (place) => {
     place.configure({ slot: 9, serial: { device: "ttyS1" }, profil: "fast" });
-    const { code, stdout, stderr } = await place.start().exited;
+    const { code, stdout, stderr } = await place.start().ended();
     assert.is(code, 78);
     assert.is(stdout, "");
     const lines = stderr.trimEnd().split("\n");
@@ -44,7 +55,7 @@ test("a configuration with mistakes is refused with all of them, and nothing is 
 test("a key that others may read is refused with the way out, and nothing is made", async () => {
   await withPlace(async (place) => {
     chmodSync(join(place.directory, "system.key"), 0o644);
-    const { code, stdout, stderr } = await place.start().exited;
+    const { code, stdout, stderr } = await place.start().ended();
     assert.is(code, 78);
     assert.is(stdout, "");
     assert.match(stderr, new RegExp(`^[^\n]*chmod 600 ${place.directory}/system\\.key[^\n]*\n$`));
@@ -63,7 +74,8 @@ test("CARD-3, HA-2: without interface, tty and HTTP port a card runs and says so
     await new Promise<void>((resolve) => occupant.listen(httpPort, "127.0.0.1", resolve));
     try {
       const card = place.start();
-      const portDown = (link: LinkKind) => card.logged(`port down of ${link}`, (line) => line.event === "port down" && line["link"] === link);
+      const portDown = (link: LinkKind) =>
+        card.logged(`port down of ${link}`, (line) => line.event === "port down" && line["link"] === link);
       assert.match(String((await portDown("ether"))["reason"]), "eth0");
       assert.match(String((await portDown("serial"))["reason"]), place.tty);
       assert.is((await card.logged("http failed", ({ event }) => event === "http failed"))["reason"], `127.0.0.1:${httpPort} is in use`);
@@ -107,8 +119,11 @@ test("CARD-3, HA-2: without interface, tty and HTTP port a card runs and says so
       assert.ok(leftAfterMs < 2_000, `it took ${leftAfterMs} ms to leave`);
       assert.is(stdout, "");
       assert.equal(card.lines.slice(-2).map(({ event, signal }) => [event, signal]), [["leaving", "SIGTERM"], ["left", undefined]]);
-      await until(`a goodbye on both links, not ${JSON.stringify(lastHeard(place))}`, () =>
-        lastHeard(place).ether === "bye" && lastHeard(place).serial === "bye", 1_000);
+      await until(
+        `a goodbye on both links, not ${JSON.stringify(lastHeard(place))}`,
+        () => lastHeard(place).ether === "bye" && lastHeard(place).serial === "bye",
+        1_000,
+      );
       assert.match(fed(), /^\.+V$/, "the watchdog is told to stop, once and at the end");
       assert.equal(readdirSync(join(place.directory, "state")).sort(), ["incarnation", "uid"]);
       for (const link of ["ether", "serial"] as const) {
@@ -129,11 +144,12 @@ test("one card at a time has a state directory; what a killed one left is taken 
     place.configure({ watchdog: { device: watchdog, timeoutS: 1 } });
     const first = place.start();
     const { incarnation } = await place.status();
-    const shown = () => readdirSync(state).sort().map((name) => [name, readFileSync(join(state, name), "utf8"), statSync(join(state, name)).mtimeMs]);
+    const shown = () =>
+      readdirSync(state).sort().map((name) => [name, readFileSync(join(state, name), "utf8"), statSync(join(state, name)).mtimeMs]);
     const before = shown();
     assert.equal(before.length, 3);
 
-    const second = await place.start().exited;
+    const second = await place.start().ended();
     assert.is(second.code, 1);
     assert.match(second.stderr, new RegExp(`^${state} is in use by the card that runs as process ${first.pid};[^\n]*\n$`));
     assert.equal(shown(), before, "the running card's files are as they were");

@@ -194,6 +194,15 @@ test("a port that carries less than a full frame gets its adverts in pieces, and
   assert.is(peerOf(table, a, two).verified, true);
 });
 
+test("a port that is not there from the start is an alarm until it is", () => {
+  const table = new Table();
+  const a = table.sit(identity(one), ["ether"]);
+  table.feed(a, { kind: "portDown", link: "serial", reason: "no such tty" });
+  assert.ok(alarms(table, a).includes("port-down"));
+  table.feed(a, { kind: "portUp", link: "serial" });
+  assert.not.ok(alarms(table, a).includes("port-down"));
+});
+
 test("the echo of our own frames is counted and is no second card", () => {
   const table = new Table();
   const a = table.sit(identity(one));

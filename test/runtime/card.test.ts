@@ -26,7 +26,9 @@ function confined(writable: readonly string[], readOnly: readonly string[] | "al
     mount -o remount,bind,ro "$mount" 2>/dev/null
   done`;
   const directories = readOnly === "all" ? ["/tmp", "/run", "/dev/shm", "."] : readOnly;
-  const tried = directories.filter((path) => !writable.includes(path)).map((path) => `if touch '${path}/.written' 2>/dev/null; then echo '${path} can be written' >&2; exit 91; fi`);
+  const tried = directories.filter((path) => !writable.includes(path)).map((path) =>
+    `if touch '${path}/.written' 2>/dev/null; then echo '${path} can be written' >&2; exit 91; fi`
+  );
   const works = writable.map((path) => `touch '${path}/.written' && rm '${path}/.written' || exit 92`);
   // A mount point is only seen under its new mount by who comes in by its path again.
   const script = [...keep, change, 'cd "$PWD"', ...tried, ...works, 'exec "$@"'].join("\n");
@@ -59,14 +61,14 @@ test("CARD-3: the binary alone in a directory, and the sources, start, load the 
         ended,
         until(`${name}: both ports are up`, async () => {
           const answer = await place.status();
-          return answer.links.ether.up && answer.links.serial.up && answer;
+          return answer.links.ether.port === "up" && answer.links.serial.port === "up" && answer;
         }),
       ]);
       assert.match(status.process.runtime, runtime, name);
       assert.is(status.process.pid, card.pid, name);
       assert.ok(status.incarnation > incarnation, `${name}: incarnation ${status.incarnation} after ${incarnation}`);
       incarnation = status.incarnation;
-      await Promise.race([ended, place.beats("ether", 2), place.beats("serial", 2)]);
+      await Promise.race([ended, Promise.all([place.beats("ether", 2), place.beats("serial", 2)])]);
       const { code, stderr } = await card.leave();
       assert.is(code, 0, `${name}: ${stderr}`);
       assert.equal(readdirSync(state).sort(), ["incarnation", "uid"], name);
