@@ -84,7 +84,7 @@ class RunningCard {
   readonly #logger: Logger;
   readonly #drivers: Drivers;
   readonly #card: Card;
-  readonly #isRealtime: boolean;
+  #isRealtime = false;
   readonly #startedAt = new Date();
   readonly #cpuAtStart = process.cpuUsage();
   readonly #clockAtStart = performance.now();
@@ -100,7 +100,6 @@ class RunningCard {
       wallClock: Date.now,
     });
     this.#drivers = nativeDrivers(config.stateDirectory);
-    this.#isRealtime = this.#enterRealtime();
     this.#openWatchdog();
     this.#card = new Card({
       drivers: this.#drivers,
@@ -124,7 +123,6 @@ class RunningCard {
       incarnation: identity.incarnation,
       uid: hex(identity.uid),
       profile: config.profile,
-      realtime: this.#isRealtime,
     });
   }
 
@@ -136,6 +134,12 @@ class RunningCard {
       for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => resolve(name));
     });
     const server = await this.#serve();
+    try {
+      this.#enterRealtime();
+    } catch (error) {
+      await this.#card.leave("stop");
+      throw error;
+    }
     this.#logger.log("info", "leaving", { signal: await asked });
     try {
       await this.#card.leave("stop");
@@ -165,17 +169,18 @@ class RunningCard {
     }
   }
 
-  #enterRealtime(): boolean {
+  /** Only once the start is over: what is loaded and compiled then is no work that others should wait for. */
+  #enterRealtime(): void {
     const { realtime } = this.#config;
-    if (realtime === false) return false;
+    if (realtime === false) return;
     try {
       this.#drivers.realtime.enter(realtime.priority);
       if (realtime.lockMemory) this.#drivers.realtime.lockMemory({ future: false });
-      return true;
+      this.#isRealtime = true;
+      this.#logger.log("info", "real-time", { priority: realtime.priority, lockMemory: realtime.lockMemory });
     } catch (error) {
       if (realtime.mode === "require") throw error;
       this.#logger.log("warn", "not real-time", { reason: (error as Error).message });
-      return false;
     }
   }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Threads that start while the list is read are found by reading it again; this many times at most. */
 #define PASSES_MAX 8
@@ -20,6 +21,15 @@ __attribute__((format(printf, 3, 4))) static int describe(char error[REALTIME_ER
   vsnprintf(error, REALTIME_ERROR_BYTES, format, arguments);
   va_end(arguments);
   return result;
+}
+
+/*
+ * The thread that runs the program's code stands one below all others of its process: the runtime's own threads and
+ * the drivers'. It may wait for one of them without giving up its processor (a collector's barrier does), and under
+ * SCHED_FIFO a thread of the same priority would never get that processor: on one core that is the end of both.
+ */
+static int priority_of(pid_t thread, int priority) {
+  return thread == gettid() ? priority - 1 : priority;
 }
 
 /* 1 when the thread was changed, 0 when it was right already or has ended, -errno. */
@@ -40,7 +50,7 @@ static int enter_all(int priority) {
   for (struct dirent *entry = readdir(tasks); entry != NULL && result >= 0; entry = readdir(tasks)) {
     int thread = atoi(entry->d_name);
     if (thread == 0) continue;
-    int changed = enter_thread(thread, priority);
+    int changed = enter_thread(thread, priority_of(thread, priority));
     result = changed < 0 ? changed : result + changed;
   }
   closedir(tasks);
@@ -48,7 +58,7 @@ static int enter_all(int priority) {
 }
 
 int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]) {
-  if (priority < 1 || priority > 99) return describe(error, -EINVAL, "realtime: priority is %u; it must be from 1 to 99", priority);
+  if (priority < 2 || priority > 99) return describe(error, -EINVAL, "realtime: priority is %u; it must be from 2 to 99", priority);
   int result = 1;
   for (int pass = 0; pass < PASSES_MAX && result > 0; pass++) result = enter_all((int)priority);
   if (result >= 0) return 0;

@@ -1,9 +1,10 @@
 /*
  * Scheduling and memory of this process, so that its beats are on time on a busy machine.
  *
- *   realtime_enter()        every thread under SCHED_FIFO. Child processes start normal (SCHED_RESET_ON_FORK); so
+ *   realtime_enter()        every thread under SCHED_FIFO with `priority`, 2 to 99, the calling one, which runs the
+ *                           program, one below: it may spin for the others, and must not keep them from running. Child processes start normal (SCHED_RESET_ON_FORK); so
  *                           would new threads, which is why worker_start() gives a driver's thread the scheduling
- *                           of the thread that starts it
+ *                           of the thread that starts it, one above
  *   realtime_lock_memory()  pages that are in memory stay there, and others once they have been touched; `future`
  *                           extends that to mappings made later. Pages that are never touched are not brought in:
  *                           most of a runtime's address space is of that kind

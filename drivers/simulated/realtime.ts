@@ -12,8 +12,8 @@ export class SimulatedRealtime implements RealtimeDriver {
   }
 
   enter(priority: number): void {
-    if (!Number.isInteger(priority) || priority < 1 || priority > 99) {
-      throw new Error(`realtime: priority is ${priority}; it must be from 1 to 99`);
+    if (!Number.isInteger(priority) || priority < 2 || priority > 99) {
+      throw new Error(`realtime: priority is ${priority}; it must be from 2 to 99`);
     }
     if (!this.#permitted) throw new Error(`realtime: SCHED_FIFO with priority ${priority} is not permitted: CAP_SYS_NICE is missing`);
     this.priority = priority;

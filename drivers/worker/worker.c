@@ -12,11 +12,12 @@
 /* Ample for the drivers, whose buffers are on the heap, and cheap when all memory is locked. */
 #define STACK_BYTES (256u * 1024u)
 
-/* A thread started under SCHED_RESET_ON_FORK begins normal, so it is raised to its starter's level by hand. */
+/* A thread started under SCHED_RESET_ON_FORK begins normal, so it is raised by hand: one above its starter, which may wait for it. */
 static void follow_scheduling(struct worker *worker) {
   struct sched_param parameter;
   int policy = sched_getscheduler(0);
   if (policy < 0 || (policy & SCHED_RESET_ON_FORK) == 0 || sched_getparam(0, &parameter) < 0) return;
+  parameter.sched_priority++;
   pthread_setschedparam(worker->thread, policy, &parameter);
 }
 

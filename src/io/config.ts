@@ -100,7 +100,7 @@ const httpObject = z.strictObject({
 
 const realtimeObject = z.strictObject({
   mode: oneOf(["auto", "require"], "auto: real-time where it is permitted; require: the card does not start without it.").default("auto"),
-  priority: whole(1, 99, "The SCHED_FIFO priority of the card's threads.").default(20),
+  priority: whole(2, 99, "The SCHED_FIFO priority of the card's threads.").default(20),
   lockMemory: told(z.boolean(), "true or false", "Whether the card's memory is kept from being paged out.").default(true),
 });
 

@@ -112,7 +112,7 @@ export interface WatchdogDriver {
 }
 
 export interface RealtimeDriver {
-  /** Puts every thread of this process under SCHED_FIFO with `priority` 1 to 99 (drivers' threads opened later follow). Throws an `Error` that says which permission is missing. */
+  /** Puts every thread of this process under SCHED_FIFO with `priority` 2 to 99, the calling one, which may spin for the others, one below (drivers' threads opened later follow). Throws an `Error` that says which permission is missing. */
   enter(priority: number): void;
   /** Locks the pages that the process has now and, with `future`, will have. Throws likewise. */
   lockMemory(options: { readonly future: boolean }): void;

@@ -7,13 +7,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { nativeDrivers } from "../../drivers/native.ts";
 
-/** The field "policy" (41st) of each thread, 1 for SCHED_FIFO, with its name. */
-function policies(): { name: string; policy: number }[] {
+/** The fields "rt_priority" (40th) and "policy" (41st, 1 for SCHED_FIFO) of each thread, with its name. */
+function policies(): { name: string; isMain: boolean; priority: number; policy: number }[] {
   return readdirSync("/proc/self/task").map((thread) => {
     const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
     const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
     // What follows the name begins with the third field.
-    return { name, policy: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[38]) };
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { name, isMain: thread === String(process.pid), priority: Number(fields[37]), policy: Number(fields[38]) };
   });
 }
 

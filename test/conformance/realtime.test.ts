@@ -13,7 +13,7 @@ import { realWaiting, virtualWaiting } from "./world.ts";
 
 type Outcome = {
   readonly error: string;
-  readonly threads: readonly { readonly name: string; readonly policy: number }[];
+  readonly threads: readonly { readonly name: string; readonly isMain: boolean; readonly priority: number; readonly policy: number }[];
   readonly childPolicy: number;
   readonly lockedKiB: number;
 };
@@ -82,6 +82,12 @@ whenEntering("realtime, native: every thread is under SCHED_FIFO, also a driver'
   assert.is(childPolicy, 0);
   assert.ok(threads.some(({ name }) => name === "cardinal-pty"), "the driver's thread is there");
   assert.equal(threads.filter(({ name, policy }) => policy !== fifo && !/^(V8|Deno|tokio)/.test(name)), []);
+});
+
+whenEntering("realtime, native: the thread that runs the program is one below all others, for which it may spin", () => {
+  const threads = attempt("enter", true).threads.filter(({ policy }) => policy === fifo);
+  assert.equal(threads.filter(({ isMain }) => isMain).map(({ priority }) => priority), [9]);
+  assert.equal(threads.filter(({ isMain, priority }) => !isMain && priority !== 10), []);
 });
 
 whenLocking("realtime, native: memory is locked", () => {
