@@ -14,6 +14,12 @@ export type BusOptions = {
   readonly onExit: (reason: string) => void;
 };
 
+/**
+ * Garbage is collected by the main thread alone. Otherwise it polls for what V8's worker threads have marked, without
+ * ever sleeping; under SCHED_FIFO they do not run before it sleeps, and two multiplexors hold two processors for good.
+ */
+const nodeOptions = ["--single-threaded"];
+
 /** How long the multiplexor may take to answer; its process only ever has short work. */
 const answerMs = 5_000;
 
@@ -33,7 +39,7 @@ export class Bus {
   private constructor(options: BusOptions, onReady: (ready: Ready) => void, onFailure: (error: Error) => void) {
     this.chassis = options.start.chassis;
     const log = openSync(options.logFile, "a", 0o600);
-    this.#process = spawn(node, [fileURLToPath(new URL("multiplexor.ts", import.meta.url))], {
+    this.#process = spawn(node, [...nodeOptions, fileURLToPath(new URL("multiplexor.ts", import.meta.url))], {
       stdio: ["ignore", log, log, "ipc"],
       detached: true,
       env: options.env,
