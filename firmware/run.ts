@@ -6,15 +6,18 @@ import { randomBytes } from "node:crypto";
 import process from "node:process";
 import { nativeDrivers } from "../drivers/native.ts";
 import { hex } from "../src/base/hex.ts";
+import { failingMs } from "../src/limits.ts";
+import { ApplicationServer } from "../src/io/application-server.ts";
 import { Card } from "../src/io/card.ts";
 import { type CardConfig, isMistakes, readCardConfig, reloadedConfig, restartLines } from "../src/io/config.ts";
-import { cardUid, nextIncarnation } from "../src/io/identity.ts";
+import { cardUid, nextIncarnation, reservedViews, reserveViews } from "../src/io/identity.ts";
 import { readKeyFile } from "../src/io/key-file.ts";
 import { createLogger, type Logger } from "../src/io/log.ts";
 import { lineOutput } from "../src/io/log-output.ts";
 import type { Drivers, Watchdog } from "../src/io/ports.ts";
 import { isRefusal, type Refusal } from "../src/io/refusal.ts";
 import { lockState } from "../src/io/state-lock.ts";
+import type { Witness } from "../src/io/witness.ts";
 import type { Identity } from "../src/node/settings.ts";
 import type { CardStatus } from "../src/node/status.ts";
 import { softwareVersion } from "../src/version.ts";
@@ -22,6 +25,8 @@ import { Keyring } from "../src/wire/auth.ts";
 
 const exitLeft = 0;
 const exitFailed = 1;
+/** The card is to be reset: start it again. */
+const exitReset = 75;
 const exitConfiguration = 78;
 
 /** Feeds of the watchdog within its time-out. */
@@ -76,7 +81,9 @@ function readIdentity(config: CardConfig): Identity | Refusal {
   if (isRefusal(incarnation)) return incarnation;
   const nonce = new DataView(Uint8Array.from(randomBytes(4)).buffer).getUint32(0);
   const { systemNumber: system, card, name } = config;
-  return { system, card, incarnation, uid, name, nonce, software: softwareVersion };
+  const reservedView = reservedViews(config.stateDirectory);
+  if (isRefusal(reservedView)) return reservedView;
+  return { system, card, incarnation, uid, name, nonce, software: softwareVersion, reservedView };
 }
 
 class RunningCard {
@@ -88,6 +95,8 @@ class RunningCard {
   readonly #startedAt = new Date();
   readonly #cpuAtStart = process.cpuUsage();
   readonly #clockAtStart = performance.now();
+  readonly #applications: ApplicationServer | undefined;
+  #witness: Witness | undefined;
   #watchdog: Watchdog | undefined;
   #feeding: ReturnType<typeof setInterval> | undefined;
 
@@ -115,7 +124,18 @@ class RunningCard {
         if (isRefusal(incarnation)) throw new Error(incarnation.message);
         return incarnation;
       },
+      reserveViews: (upTo) => {
+        const refused = reserveViews(config.stateDirectory, upTo);
+        if (refused !== undefined) throw new Error(refused.message);
+      },
+      applications: {
+        send: (client, event) => this.#applications?.send(client, event),
+        close: (client, reason) => this.#applications?.close(client, reason),
+      },
+      wantWitness: (wanted) => this.#witness?.want(wanted),
+      onReset: (reason) => this.#reset(reason),
     });
+    this.#applications = this.#applicationServer(identity);
     this.#logger.log("info", "started", {
       version: softwareVersion,
       system: config.system,
@@ -135,6 +155,8 @@ class RunningCard {
     });
     const server = await this.#serve();
     try {
+      await this.#openApplications();
+      await this.#openWitness();
       this.#enterRealtime();
     } catch (error) {
       await this.#card.leave("stop");
@@ -143,6 +165,8 @@ class RunningCard {
     this.#logger.log("info", "leaving", { signal: await asked });
     try {
       await this.#card.leave("stop");
+      await this.#applications?.end();
+      await this.#witness?.close();
       await server?.close();
     } finally {
       // A card that cannot even leave is not to keep its watchdog quiet.
@@ -151,6 +175,46 @@ class RunningCard {
     this.#watchdog?.close({ disarm: true });
     this.#logger.log("info", "left", {});
     return exitLeft;
+  }
+
+  #applicationServer({ card, software }: Identity): ApplicationServer | undefined {
+    const { applications } = this.#config;
+    if (applications === false) return undefined;
+    const { socket: path, mode, group } = applications;
+    return new ApplicationServer({
+      path,
+      mode,
+      ...(group === undefined ? {} : { group }),
+      card,
+      software,
+      log: this.#logger.log,
+      onRequest: (client, request) => this.#card.onApplication(client, request),
+      onGone: (client, reason) => this.#card.onApplicationGone(client, reason),
+    });
+  }
+
+  async #openApplications(): Promise<void> {
+    const refused = await this.#applications?.open();
+    // Applications are what the card is for: without their socket it is not to pass for a working one.
+    if (refused !== undefined) throw new Error(refused.message);
+  }
+
+  async #openWitness(): Promise<void> {
+    const { witness, card } = this.#config;
+    if (witness === undefined) return;
+    const { Witness } = await import("../src/io/witness.ts");
+    this.#witness = new Witness({ ...witness, card, onHeld: (held) => this.#card.onWitness(held), log: this.#logger.log });
+    if (this.#card.wantsWitness) this.#witness.want(true);
+  }
+
+  /**
+   * The hardware is to reset this card: nobody feeds its watchdog any more, and the multiplexor has been asked. What the
+   * others were told leaves first; a card whose hardware does nothing ends here, for its supervisor to start again.
+   */
+  #reset(reason: string): void {
+    clearInterval(this.#feeding);
+    this.#logger.log("error", "resets itself", { reason });
+    setTimeout(() => process.exit(exitReset), failingMs);
   }
 
   async #serve(): Promise<{ close(): Promise<void> } | undefined> {

@@ -40,9 +40,9 @@ const debianFor = {
   node: ["libatomic1", "libstdc++6"],
   addon: ["gcc", "libc6-dev", "make"],
   chassis: ["iproute2"],
-  test: ["lldpd", "tshark"],
+  test: ["etcd-server", "lldpd", "tshark"],
   check: ["clang", "libclang-rt-dev"],
-  bench: ["stress-ng"],
+  bench: ["stress-ng", "corosync", "libcpg-dev"],
 };
 
 class SetupError extends Error {}
@@ -195,8 +195,9 @@ function debianPackages(names) {
       if (process.getuid() !== 0) {
         throw new SetupError(`These Debian packages are missing, and only root can install them. Run:\n    sudo ${command}`);
       }
-      // Tests run lldpd in a namespace; the service must not start to announce this machine on its real network.
-      if (list.includes("lldpd") && existsSync("/run/systemd/system")) run("systemctl", ["mask", "lldpd.service"]);
+      // They run in namespaces of ours; their services must not start to speak on this machine's real network.
+      const services = existsSync("/run/systemd/system") ? list.filter((name) => name === "lldpd" || name === "corosync") : [];
+      for (const name of services) run("systemctl", ["mask", `${name}.service`]);
       if (!haveLists()) update();
       else if (!run("apt-get", ["check"])) run("dpkg", ["--configure", "-a"]);
       if (!install(list)) {

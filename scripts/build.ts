@@ -28,7 +28,7 @@ import {
 } from "node:fs";
 import { join, relative } from "node:path";
 import type { Plugin } from "esbuild";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const entry = "firmware/main.ts";
@@ -96,9 +96,45 @@ const englishOnly: Plugin = {
   },
 };
 
+/**
+ * The OpenAPI document is made here and goes in as text: its schemas and what reads them stay outside, 1 MiB less to
+ * hold for each card. What it is made of is added to `inputs`.
+ */
+const builtDocument = (versionText: string, inputs: Set<string>): Plugin => ({
+  name: "built-document",
+  setup({ esbuild, onLoad }) {
+    onLoad({ filter: /\/src\/api\/openapi\.ts$/ }, async ({ path }) => {
+      const { metafile } = await esbuild.build({
+        entryPoints: [path],
+        bundle: true,
+        platform: "node",
+        format: "esm",
+        packages: "external",
+        write: false,
+        metafile: true,
+        logLevel: "silent",
+        tsconfigRaw: {},
+      });
+      for (const input of Object.keys(metafile.inputs)) inputs.add(input);
+      const { openApiDocument } = await import(pathToFileURL(path).href) as typeof import("../src/api/openapi.ts");
+      const text = JSON.stringify(openApiDocument(versionText));
+      return {
+        contents: `const text = ${JSON.stringify(text)};
+export function openApiDocument(version) {
+  const document = JSON.parse(text);
+  document.info.version = version;
+  return document;
+}`,
+        loader: "js",
+      };
+    });
+  },
+});
+
 /** Bundles the program to `bundle` and returns the sources of this repository that it is made of. */
 async function bundleTo(bundle: string, versionText: string): Promise<string[]> {
   const { build } = await import("esbuild");
+  const documentInputs = new Set<string>();
   const result = await build({
     entryPoints: [entry],
     bundle: true,
@@ -111,7 +147,7 @@ async function bundleTo(bundle: string, versionText: string): Promise<string[]> 
     minifySyntax: true,
     logLevel: "silent",
     tsconfigRaw: {},
-    plugins: [lateBuiltins, englishOnly],
+    plugins: [lateBuiltins, englishOnly, builtDocument(versionText, documentInputs)],
     define: { "globalThis.__CARDINAL_VERSION__": JSON.stringify(versionText) },
     // Packages in CommonJS ask for Node's own modules by a `require` that an ESM main does not have.
     banner: {
@@ -125,7 +161,16 @@ async function bundleTo(bundle: string, versionText: string): Promise<string[]> 
       `${native} got into the bundle, which can hold no native code but ${addon}; of cbor-x, import cbor-x/encode and cbor-x/decode`,
     );
   }
-  return inputs.filter((path) => !path.startsWith("node_modules/") && !path.startsWith("builtin:"));
+  // A source with one letter beyond Latin-1 is held with two bytes for each letter of the whole program.
+  const foreign = readFileSync(bundle, "utf8").split("\n").find((line) => /[^\0-\x7f]/.test(line));
+  if (foreign !== undefined) {
+    const at = foreign.search(/[^\0-\x7f]/);
+    throw new Error(
+      `the bundle has a letter that is not ASCII, which doubles its memory; escape it: ${foreign.slice(Math.max(0, at - 40), at + 20)}`,
+    );
+  }
+  const all = new Set([...inputs, ...documentInputs]);
+  return [...all].filter((path) => !path.startsWith("node_modules/") && !path.startsWith("builtin:")).sort();
 }
 
 /**

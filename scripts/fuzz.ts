@@ -20,7 +20,7 @@ import { kindNumbers } from "../src/wire/body.ts";
 import { type Cbor, decodeCbor, encodeCbor } from "../src/wire/cbor.ts";
 import { decodeFrame, encodeFrame, type Frame, frameBytesMax, isMalformed } from "../src/wire/frame.ts";
 import { decodeLldp, encodeLldp } from "../src/wire/lldp.ts";
-import type { Fragment, Message } from "../src/wire/message.ts";
+import type { Entry, Fragment, Message } from "../src/wire/message.ts";
 import { fragmentsOf, Reassembly } from "../src/wire/reassembly.ts";
 import { encodeSerial, SerialDecoder } from "../src/wire/serial.ts";
 
@@ -63,13 +63,50 @@ function advertOf(echoCount: number): Message {
   };
 }
 
+const entries: readonly Entry[] = [
+  { type: "view", origin: 1 as CardId, id: 0, body: bytes(40) },
+  { type: "control", origin: 64 as CardId, id: 0, body: bytes(0) },
+  { type: "data", origin: 3 as CardId, id: 2 ** 40, body: bytes(24) },
+];
+const set = (byte: number) => Uint8Array.of(byte);
+
 const messages: readonly Message[] = [
-  { kind: "heartbeat", etherPort: true, serialPort: true, etherTicks: bytes(8), serialTicks: Uint8Array.of(3) },
-  { kind: "heartbeat", etherPort: false, serialPort: true, etherTicks: new Uint8Array(0), serialTicks: new Uint8Array(0) },
+  { kind: "heartbeat", etherPort: true, serialPort: true, etherTicks: bytes(8), serialTicks: Uint8Array.of(3), view: 0 },
+  { kind: "heartbeat", etherPort: false, serialPort: true, etherTicks: new Uint8Array(0), serialTicks: new Uint8Array(0), view: 1_000 },
   advertOf(0),
   advertOf(slotCountMax),
   { kind: "bye", reason: "maintenance" },
   { kind: "stale", card: 5 as CardId, incarnation: 70_000 },
+  { kind: "wantView", previous: 7, promised: 70_000 },
+  { kind: "proposeView", number: 9, members: set(7), incarnations: [1, 70_000, 0xffffffff], ether: set(3) },
+  { kind: "promiseView", number: 9, previous: 8, down: set(8) },
+  { kind: "refuseView", number: 9, promised: 10, missing: set(2) },
+  {
+    kind: "commitView",
+    number: 9,
+    members: set(7),
+    incarnations: [1, 70_000, 0xffffffff],
+    previous: [0, 8, 8],
+    ether: set(7),
+    down: set(8),
+    unknown: set(16),
+  },
+  { kind: "committedView", number: 9 },
+  { kind: "submit", view: 9, entries: entries.slice(2), floor: 1 },
+  { kind: "pass", view: 9, pass: 2 ** 33, first: 1_000, entries, committed: 999, delivered: 990 },
+  { kind: "commit", view: 9, committed: 1_000 },
+  { kind: "flush", view: 9, epoch: 8, held: 1_000, delivered: 999, deliveredEpoch: 7, whole: true, ready: false },
+  {
+    kind: "sync",
+    view: 9,
+    first: 998,
+    last: 1_000,
+    entries,
+    skip: false,
+    epochs: [{ view: 3, first: 1 }, { view: 8, first: 998 }],
+    marks: [{ card: 3 as CardId, incarnation: 70_000, id: 2 ** 40 }],
+  },
+  { kind: "failing", reason: "\u00e9 has gone" },
   { kind: "muxReset", id: 0xffffffff, slot: 8 },
   { kind: "muxReceipt", id: 24, slot: 1, outcome: "off" },
   { kind: "muxPower", powered: 0xff },

@@ -136,6 +136,8 @@ type Law = {
   readonly values: readonly string[] | typeof everything;
   /** The layers of which it may import types only. */
   readonly types?: readonly string[];
+  /** Single files of other layers whose values it may import. */
+  readonly files?: readonly string[];
   /** The packages it may import, where not every dependency. */
   readonly packages?: readonly RegExp[];
 };
@@ -147,15 +149,23 @@ const laws: Readonly<Record<string, Law>> = {
   service: { values: [], types: ["base"], packages: [] },
   version: { values: [], packages: [] },
   wire: { values: ["base", "limits"], packages: [/^cbor-x\/(encode|decode)$/, /^@noble\/hashes\//] },
-  cluster: { values: ground, types: ["wire"], packages: [] },
+  // What the cluster puts into the order has a form of its own; frames are none of its business.
+  cluster: { values: ground, types: ["wire"], files: ["src/wire/cbor.ts"], packages: [] },
   config: { values: ground, types: ["wire", "cluster"], packages: [/^drizzle-orm(\/|$)/] },
   failover: { values: ground, types: ["wire", "cluster", "config"], packages: [] },
   storage: { values: ground, types: ["wire", "cluster", "config", "failover"], packages: [] },
   node: { values: [...ground, "wire", ...services], packages: [] },
-  io: { values: [...ground, "node", "wire", "version"] },
+  io: { values: [...ground, "node", "wire", "version"], types: ["cluster"] },
+  // What an application loads: the protocol, and no more of a card than it takes to say what is in the way.
+  client: {
+    values: [...ground, "wire"],
+    types: ["cluster"],
+    files: ["src/io/application-wire.ts", "src/io/refusal.ts", "src/io/system-group.ts"],
+    packages: [],
+  },
   sim: { values: [...ground, "node", "wire"], types: services, packages: [] },
   api: { values: [...ground, "node", "ui", "version"] },
-  console: { values: [...ground, "node", "version"] },
+  console: { values: [...ground, "node", "client", "version"] },
   ui: { values: [...ground, "node", "version"] },
   drivers: { values: ["base", "limits"], types: ["io"] },
   firmware: { values: [...ground, "wire", "io", "api", "console", "ui", "drivers", "node", "version"] },
@@ -232,7 +242,7 @@ function checkLocalImport(
     }
     return;
   }
-  if (law.values === everything || law.values.includes(to)) return;
+  if (law.values === everything || law.values.includes(to) || law.files?.includes(target)) return;
   if (law.types?.includes(to)) {
     if (!typeOnly) report(`${from} may take only types from ${to}: import type ... from "${target}"`);
     return;

@@ -81,6 +81,98 @@ export const receiveQueueMax = 1_024;
 /** Log lines of one event in a second, after which they are counted and summed up. */
 export const logPerSecondMax = 20;
 
+/** The number of a view is an unsigned integer of 32 bits: at a view a second they last for 136 years. */
+export const viewNumberMax = 0xffffffff;
+/** View numbers that a card sets aside on disk at a time, so that no promise waits for a disk. */
+export const viewNumbersReserved = 1_024;
+/** A proposal of a view that is not answered by all is sent again after this, and given up for a new one after so many times. */
+export const viewResendMs = 20;
+export const viewResendsMax = 10;
+/** A promise binds a card to its proposer, and the others wait for a coordinator to propose, for this long. */
+export const viewMuteMs = 1_000;
+/** A card that does not answer proposals, and a pair that refuses them, are left out for this; then for twice as long each time up to the second. */
+export const viewSetbackMs = 200;
+export const viewSetbackMaxMs = 10_000;
+/** How often a card without a view asks for one. */
+export const wantViewMs = 100;
+/** Branches in the search for the largest set of cards that confirm each other; a system with few broken pairs takes some tens. */
+export const cliqueStepsMax = 10_000;
+/** Notifications of the membership that are kept for people. */
+export const viewHistoryMax = 16;
+
+/** A proposal on the ring is sent again after this, then after twice as long each time up to the second. */
+export const passResendMs = 10;
+export const passResendMaxMs = 200;
+/** From the last commit to an empty pass that gathers its acknowledgment, when nothing else is to be proposed. */
+export const passAckMs = 5;
+/** An initiator sends what was not ordered again after this. */
+export const submitResendMs = 50;
+/** What a card holds, said again until the view begins. */
+export const flushResendMs = 20;
+/** Entries, and the bytes of their bodies, that one pass takes. */
+export const passEntriesMax = 256;
+export const passBytesMax = 24 * 1024;
+/** The body of one entry. */
+export const entryBytesMax = 48 * 1024;
+/** An initiator's entries that are not ordered yet, and their bytes; the same for each initiator at the coordinator. */
+export const pendingEntriesMax = 4_096;
+export const pendingBytesMax = 4 * 1024 * 1024;
+/** Delivered entries that are kept for cards that were away, and their bytes. */
+export const retainedEntriesMax = 8_192;
+export const retainedBytesMax = 4 * 1024 * 1024;
+/** Epochs that are remembered, to find where two orders parted. */
+export const epochsMax = 64;
+
+/** Groups of the system, members of all of them, and the text in their names, UTF-8. */
+export const groupsMax = 64;
+export const groupMembersMax = 512;
+export const groupNameBytesMax = 32;
+export const memberNameBytesMax = 32;
+/** One message of an application. */
+export const applicationMessageBytesMax = 32 * 1024;
+/** Clients of a card's socket, the messages of one that are under way, and the bytes that wait for one that reads slowly. */
+export const applicationClientsMax = 64;
+export const applicationUnderWayMax = 512;
+export const applicationWaitingBytesMax = 4 * 1024 * 1024;
+/** What a request has besides a message's data, and one event at its largest: all members of all groups in a view, and each of them changed. */
+export const applicationOverheadBytesMax = 1_024;
+export const applicationEventBytesMax = 64 * 1024;
+/** Messages of one client, and their bytes, that our own client library has under way: it is never left unread, and several share what a card may have pending. */
+export const applicationWindowMax = 128;
+export const applicationWindowBytesMax = 256 * 1024;
+/** Text for people in an event, UTF-8; longer text is cut. */
+export const applicationTextBytesMax = 512;
+/** A connection to the local socket says which protocol it speaks within this; one that is cut off is told so and has this long to read it. */
+export const applicationHelloMs = 5_000;
+export const applicationClosingMs = 500;
+/** The path of a Unix socket: `sun_path` of Linux less its closing zero. */
+export const socketPathBytesMax = 107;
+/** The time in which a member may ask to be monitored. */
+export const monitorMsMin = 50;
+export const monitorMsMax = 600_000;
+/** Why a card resets itself, UTF-8: it fits a serial frame. */
+export const failingReasonBytesMax = 120;
+/** From telling the others to the end of a card that resets itself. */
+export const failingMs = 20;
+
+assert(
+  applicationMessageBytesMax < entryBytesMax && entryBytesMax < messageBytesMax,
+  "a message fits in an entry, and an entry in a frame's fragments",
+);
+assert(
+  passBytesMax + entryBytesMax < messageBytesMax + passBytesMax && passBytesMax < entryBytesMax,
+  "one large entry makes a pass of its own",
+);
+assert(
+  applicationMessageBytesMax + applicationOverheadBytesMax <= applicationEventBytesMax &&
+    2 * groupMembersMax * (memberNameBytesMax + 16) + applicationOverheadBytesMax <= applicationEventBytesMax,
+  "an event holds the largest message, and a view with all members and their changes",
+);
+assert(
+  2 * applicationWindowMax <= applicationUnderWayMax && applicationWindowBytesMax >= applicationMessageBytesMax,
+  "a client of ours is always read, and may send the largest message",
+);
+assert(retainedEntriesMax >= pendingEntriesMax, "what one card may have under way can be given to one that was away");
 assert(
   serialHeartbeatBytesMax <= serialAdvertBytesMax && serialAdvertBytesMax <= serialFrameBytesMax,
   "serial frames hold heartbeats and adverts",

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import type { CardStatus } from "../../src/node/status.ts";
 import type { LineDirection } from "../../src/sim/multiplexor.ts";
 import { type Outcome, run } from "./command.ts";
-import { giveOrder, type Order } from "./control.ts";
+import { type EtherFault, giveOrder, type Order } from "./control.ts";
 import type { DaemonReport } from "./daemon-main.ts";
 import { lastLines } from "./logs.ts";
 import { cardNamespace, hostNamespace, nameProblem, parsePlace, type Place, placeText } from "./names.ts";
@@ -27,6 +27,7 @@ import {
   makeStateRoot,
   ownUserNamespace,
   removeDirectory,
+  socketName,
   socketPath,
   stateRoot,
   tidyRoot,
@@ -156,6 +157,15 @@ export class Chassis {
     return parsePlace(String(slot), this.settings);
   }
 
+  /** Where applications find the card in a slot, whatever namespaces they are in themselves. */
+  socketOf(slot: number | string): string {
+    return this.#socketAt(this.place(slot));
+  }
+
+  #socketAt(place: Place): string {
+    return `${cardDirectory(this.directory, place)}/${socketName}`;
+  }
+
   async status(): Promise<ChassisStatus> {
     return await this.#order({ verb: "status", cards: true }) as ChassisStatus;
   }
@@ -193,12 +203,15 @@ export class Chassis {
   async stall(slot: number | string, ms: number): Promise<void> {
     await this.#order({ verb: "stall", place: this.place(slot), ms });
   }
-  /** "unplug" takes the carrier away; directions, as the card sees them, let frames vanish. */
-  async cutEther(slot: number | string, directions: readonly LineDirection[] | "unplug" = "unplug"): Promise<void> {
+  async cutEther(slot: number | string, directions: EtherFault = "unplug"): Promise<void> {
     await this.#order({ verb: "cutEther", place: this.place(slot), directions });
   }
   async cutSerial(slot: number | string, directions: readonly LineDirection[] = ["tx", "rx"]): Promise<void> {
     await this.#order({ verb: "cutSerial", place: this.place(slot), directions });
+  }
+  /** Parts some cards from all others on both links, all at once. Among themselves they have Ethernet alone. */
+  async part(slots: readonly (number | string)[]): Promise<void> {
+    await Promise.all(slots.flatMap((slot) => [this.cutEther(slot, "apart"), this.cutSerial(slot)]));
   }
   /** The multiplexor of an enclosure does nothing any more, until everything is healed. */
   async cutMux(chassis = 1): Promise<void> {
@@ -282,7 +295,11 @@ export class Chassis {
     const namespaceName = where === "host" ? hostNamespace(this.name) : cardNamespace(this.name, where);
     const args = ["netns", "exec", namespaceName, ...resolveCommand(command, from)];
     const cwd = where === "host" ? from : cardDirectory(this.directory, where);
-    const env = { ...process.env, PATH: `${buildDirectory}:${process.env["PATH"] ?? ""}` };
+    const env = {
+      ...process.env,
+      PATH: `${buildDirectory}:${process.env["PATH"] ?? ""}`,
+      ...(where === "host" ? {} : { CARDINAL_SOCKET: this.#socketAt(where) }),
+    };
     if (this.record.userNamespace === ownUserNamespace()) return { program: "ip", args, cwd, env };
     // The chassis is in a user namespace of the same user: in through its daemon.
     const inside = ["--target", String(this.record.daemon.pid), "--user", "--preserve-credentials", "--mount", "--net", `--wd=${cwd}`];

@@ -10,13 +10,16 @@ export type Order =
   | { readonly verb: "status"; readonly cards: boolean }
   | { readonly verb: "pull" | "crash" | "insert" | "reset" | "leave"; readonly place: Place }
   | { readonly verb: "stall"; readonly place: Place; readonly ms: number }
-  | { readonly verb: "cutEther"; readonly place: Place; readonly directions: readonly LineDirection[] | "unplug" }
+  | { readonly verb: "cutEther"; readonly place: Place; readonly directions: EtherFault }
   | { readonly verb: "cutSerial"; readonly place: Place; readonly directions: readonly LineDirection[] }
   | { readonly verb: "cutMux"; readonly chassis: number }
   | { readonly verb: "corrupt"; readonly place: Place; readonly rate: number }
   /** Without a place, everything. */
   | { readonly verb: "heal"; readonly place?: Place }
   | { readonly verb: "down" };
+
+/** `unplug` takes the carrier away; directions, as the card sees them, let frames vanish; `apart` leaves it the cards that are apart too. */
+export type EtherFault = readonly LineDirection[] | "unplug" | "apart";
 
 type Answer = { readonly value: unknown } | { readonly refused: { readonly code: RefusalCode; readonly message: string } };
 

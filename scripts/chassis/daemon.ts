@@ -16,7 +16,7 @@ import { boundLog, logEvent } from "./logs.ts";
 import type { Line } from "./multiplexor-messages.ts";
 import { cardNamespace, hostAddress, hostNamespace, interfaceName, type Place, placesOf, placeText } from "./names.ts";
 import { bridgeScript, cablingScript, cardOnScript, hostScript } from "./network.ts";
-import { cardDirectory, cardLog, claim, eventLog, multiplexorLog, removeDirectory, socketPath } from "./place.ts";
+import { cardDirectory, cardLog, claim, eventLog, multiplexorLog, removeDirectory, socketName, socketPath } from "./place.ts";
 import { ensureNamespaces } from "./private-run.ts";
 import { isAlive, listensOn, type ProcessRef, processRef } from "./processes.ts";
 import { Refused } from "./refusal.ts";
@@ -174,6 +174,7 @@ export class Daemon {
       profile: settings.profile,
       cards: placesOf(settings).map(placeText),
       http: { address: "0.0.0.0", port: httpPort },
+      applications: { socket: socketName },
       log: { level: "info" },
     };
     writeFileSync(`${own}/card.json`, JSON.stringify(config, undefined, 2) + "\n");
@@ -245,6 +246,8 @@ export class Daemon {
       case "cutEther": {
         const cut = order.directions === "unplug"
           ? { unplugged: true }
+          : order.directions === "apart"
+          ? { apart: true }
           : Object.fromEntries(order.directions.map((direction) => [direction, true]));
         return await this.#slotAt(order.place).cutEther(cut);
       }

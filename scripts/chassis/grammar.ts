@@ -76,13 +76,14 @@ export const verbs = {
     options: {
       tx: { text: "only what the card sends" },
       rx: { text: "only what the card receives" },
+      apart: { text: "cut ether: leave it the cards that are apart as well, and nobody else" },
       name,
     },
     notes: [
       "cut ether takes the carrier away, which the card sees. With --tx, --rx or both the carrier stays and frames vanish.",
       "cut mux takes a chassis's number instead of a slot, and only in a system of several.",
     ],
-    examples: ["cut serial 2", "cut ether 2 --tx", "cut mux"],
+    examples: ["cut serial 2", "cut ether 2 --tx", "cut ether 4 --apart", "cut mux"],
   },
   heal: {
     summary: "undo cuts and corruption, of one card, or of all cards and multiplexors",
@@ -107,6 +108,7 @@ export const verbs = {
     words: ["SLOT"],
     options: { name },
     command: true,
+    notes: ["CARDINAL_SOCKET names the card's socket for applications."],
     examples: ["exec 3 -- build/cardinal status", "exec 3 -- bash"],
   },
   host: {

@@ -77,6 +77,8 @@ export function isNamespaceOf(name: string, namespaceName: string): boolean {
 /** The interface of a card and of the hosts, in their own namespace. */
 export const interfaceName = "eth0";
 export const bridgeName = "bridge";
+/** The other half of the switch while a part of the cards is apart. */
+export const apartBridgeName = "apart";
 export const hostPortName = "host";
 
 /** The bridge's end of a card's cable; it is the only thing of a card in the bridge's namespace. */

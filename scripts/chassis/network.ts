@@ -7,6 +7,7 @@
  * MLD reports), no spanning tree, no snooping.
  */
 import {
+  apartBridgeName,
   bridgeName,
   bridgeNamespace,
   cardAddress,
@@ -56,8 +57,10 @@ export function bridgeScript(layout: Layout): Script {
     namespace: bridgeNamespace(layout.name),
     lines: [
       "link set lo up",
-      `link add ${bridgeName} type bridge stp_state 0 forward_delay 0 mcast_snooping 0 ${forwardLldp}`,
-      ...quietUp(bridgeName),
+      ...[bridgeName, apartBridgeName].flatMap((bridge) => [
+        `link add ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0 ${forwardLldp}`,
+        ...quietUp(bridge),
+      ]),
       ...ports.flatMap((port) => [`link set ${port} master ${bridgeName}`, ...quietUp(port)]),
     ],
   };
@@ -96,14 +99,20 @@ export function cardOffScript(name: string, place: Place): Script {
 
 /**
  * What is wrong with a card's cable. `unplugged` takes the carrier away, which the card sees. `tx` and `rx`, as
- * the card sees them, let frames vanish while the carrier stays.
+ * the card sees them, let frames vanish while the carrier stays. The cards that are `apart` reach each other, and
+ * nobody else reaches them.
  */
-export type EtherCut = { readonly unplugged: boolean; readonly tx: boolean; readonly rx: boolean };
+export type EtherCut = { readonly unplugged: boolean; readonly tx: boolean; readonly rx: boolean; readonly apart: boolean };
 
-export const noEtherCut: EtherCut = { unplugged: false, tx: false, rx: false };
+export const noEtherCut: EtherCut = { unplugged: false, tx: false, rx: false, apart: false };
 
 export function carrierScript(name: string, place: Place, cut: EtherCut): Script {
   return { namespace: bridgeNamespace(name), lines: [`link set ${portName(place)} ${cut.unplugged ? "down" : "up"}`] };
+}
+
+/** Plugs a card's cable into the half of the switch that it belongs to; its carrier stays. */
+export function halfScript(name: string, place: Place, cut: EtherCut): Script {
+  return { namespace: bridgeNamespace(name), lines: [`link set ${portName(place)} master ${cut.apart ? apartBridgeName : bridgeName}`] };
 }
 
 /**

@@ -73,6 +73,8 @@ export function socketPath(directory: string): string {
 export function cardDirectory(directory: string, place: Place): string {
   return `${directory}/cards/${place.chassis}-${place.slot}`;
 }
+/** The socket at which applications find their card, in its directory. */
+export const socketName = "applications";
 export function cardLog(directory: string, place: Place): string {
   return `${cardDirectory(directory, place)}/log`;
 }

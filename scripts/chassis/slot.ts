@@ -24,7 +24,7 @@ import { runScript } from "./command.ts";
 import { applyDrops } from "./drops.ts";
 import type { Line } from "./multiplexor-messages.ts";
 import { cardAddress, cardNamespace, type Place, placeText } from "./names.ts";
-import { cardOffScript, cardOnScript, carrierScript, type EtherCut, noEtherCut } from "./network.ts";
+import { cardOffScript, cardOnScript, carrierScript, type EtherCut, halfScript, noEtherCut } from "./network.ts";
 import { isStopped, kill, processesInside } from "./processes.ts";
 import { Refused } from "./refusal.ts";
 import type { ProgramState, SlotStatus } from "./status.ts";
@@ -116,7 +116,7 @@ export class Slot {
   #cuts(): string[] {
     const ether = this.#ether.unplugged
       ? ["ether"]
-      : (["tx", "rx"] as const).filter((way) => this.#ether[way]).map((way) => `ether ${way}`);
+      : (["tx", "rx", "apart"] as const).filter((way) => this.#ether[way]).map((way) => `ether ${way}`);
     const { tx, rx } = this.#serial;
     const serial = tx && rx ? ["serial"] : tx ? ["serial tx"] : rx ? ["serial rx"] : [];
     return [...ether, ...serial];
@@ -386,6 +386,7 @@ export class Slot {
     const { settings } = this.#options;
     const before = this.#ether;
     if (cut.unplugged !== before.unplugged) await runScript(carrierScript(settings.name, this.place, cut));
+    if (cut.apart !== before.apart) await runScript(halfScript(settings.name, this.place, cut));
     if (cut.tx !== before.tx || cut.rx !== before.rx) await applyDrops(settings.name, this.place, cut);
     this.#ether = cut;
   }

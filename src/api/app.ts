@@ -25,6 +25,8 @@ export const securityHeaders: Readonly<Record<string, string>> = {
 /** What there is, with the media type that each path has. */
 const mediaTypes = {
   "/v1/status": "application/json",
+  "/v1/members": "application/json",
+  "/v1/groups": "application/json",
   "/v1/health": "application/json",
   "/v1/openapi.json": "application/json",
   "/": "text/html",
@@ -56,6 +58,8 @@ export function createApp(source: StatusSource): Hono {
   }
 
   app.get("/v1/status", (context) => context.json(source.status()));
+  app.get("/v1/members", (context) => context.json(source.status().membership));
+  app.get("/v1/groups", (context) => context.json(source.status().groups));
   app.get("/v1/health", (context) => {
     const { card, state } = source.status();
     return context.json({ card, state }, state === "running" ? 200 : 503);

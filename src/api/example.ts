@@ -1,11 +1,74 @@
-/** A status as a card of three gives it, with one peer that lost its serial line: the example of the OpenAPI document. */
+/**
+ * A status as a card of four gives it, with one peer that lost its serial line and one that left: the examples of the
+ * OpenAPI document.
+ */
 import { cardAt } from "../base/ids.ts";
-import type { CardStatus } from "../node/status.ts";
+import type { CardStatus, GroupsStatus, MembershipStatus } from "../node/status.ts";
 
 const nothingDropped = { crc: 0, framing: 0, length: 0, tag: 0, cbor: 0, shape: 0, version: 0, system: 0, kind: 0 };
 
+const [first, second, third, fourth] = [cardAt(1, 1), cardAt(1, 2), cardAt(1, 3), cardAt(1, 4)];
+
+export const exampleMembership: MembershipStatus = {
+  state: "confirmed",
+  view: {
+    number: 128,
+    coordinator: first,
+    members: [
+      { card: first, incarnation: 1795247281, previous: 64, ether: true },
+      { card: second, incarnation: 1795247290, previous: 64, ether: true },
+      { card: third, incarnation: 1795250114, previous: 64, ether: true },
+    ],
+    absent: [{ card: fourth, state: "down", receipt: "left" }],
+  },
+  electorate: [first, second, third, fourth],
+  quorum: { held: true, text: "3 of 4 cards: more than half" },
+  ticks: [
+    { card: first, ether: [second, third], serial: [second] },
+    { card: second, ether: [first, third], serial: [first] },
+    { card: third, ether: [first, second], serial: [] },
+  ],
+  history: [
+    { state: "confirmed", view: 128, members: [first, second, third], reason: "card 4 left", agoMs: 7_201_480 },
+    { state: "tentative", reason: "card 4 left", agoMs: 7_201_502 },
+    { state: "confirmed", view: 64, members: [first, second, third, fourth], reason: "card 4 joined", agoMs: 93_701_220 },
+  ],
+};
+
+export const exampleGroups: GroupsStatus = {
+  state: "running",
+  epoch: 128,
+  coordinator: first,
+  held: 48_213,
+  committed: 48_213,
+  delivered: 48_213,
+  pending: 0,
+  counters: {
+    passes: 31_904,
+    passesResent: 2,
+    submitsResent: 1,
+    delivered: 48_213,
+    synced: 0,
+    caughtUp: 0,
+    skips: 0,
+    ignored: 0,
+    refused: 0,
+  },
+  groups: [
+    {
+      name: "exports",
+      view: 4,
+      messages: 48_190,
+      members: [
+        { card: first, number: 1, name: "exportd", critical: true, local: true },
+        { card: second, number: 1, name: "exportd", critical: true, local: false },
+      ],
+    },
+  ],
+};
+
 export const exampleStatus: CardStatus = {
-  card: cardAt(1, 1),
+  card: first,
   chassis: 1,
   slot: 1,
   name: "store-1-1",
@@ -33,7 +96,7 @@ export const exampleStatus: CardStatus = {
   },
   peers: [
     {
-      card: cardAt(1, 2),
+      card: second,
       chassis: 1,
       slot: 2,
       health: "healthy",
@@ -49,7 +112,7 @@ export const exampleStatus: CardStatus = {
       },
     },
     {
-      card: cardAt(1, 3),
+      card: third,
       chassis: 1,
       slot: 3,
       health: "degraded",
@@ -65,8 +128,27 @@ export const exampleStatus: CardStatus = {
         serial: { health: "down", reason: "silent for 1000 ms", silentForMs: 61_480, ticked: false, accepted: 259_982, dropped: 0 },
       },
     },
+    {
+      card: fourth,
+      chassis: 1,
+      slot: 4,
+      health: "left",
+      candidate: false,
+      verified: false,
+      unverifiedBecause: "it left",
+      name: "store-1-4",
+      uid: "b51d6e0fa2c87093",
+      software: "0.1.0+a42cae9",
+      incarnation: 1795247302,
+      links: {
+        ether: { health: "down", reason: "it said goodbye", silentForMs: 7_201_530, ticked: false, accepted: 870_114, dropped: 0 },
+        serial: { health: "down", reason: "it said goodbye", silentForMs: 7_201_502, ticked: false, accepted: 434_790, dropped: 0 },
+      },
+    },
   ],
   alarms: [{ code: "link-down", text: "serial to card 1/3 is down: silent for 1000 ms", forMs: 60_480 }],
+  membership: exampleMembership,
+  groups: exampleGroups,
   lateTicks: { count: 1, totalMs: 84, worstMs: 84 },
   system: "store",
   version: "0.1.0+a42cae9",

@@ -3,9 +3,9 @@
  * card answers without its schemas, and a program that only prints the document needs no card.
  */
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { exampleStatus } from "./example.ts";
+import { exampleGroups, exampleMembership, exampleStatus } from "./example.ts";
 import { problem, problemType } from "./problem.ts";
-import { healthSchema, problemSchema, statusSchema } from "./schema.ts";
+import { groupsSchema, healthSchema, membershipSchema, problemSchema, statusSchema } from "./schema.ts";
 
 const problems = {
   406: {
@@ -33,11 +33,41 @@ const statusRoute = createRoute({
   path: "/v1/status",
   operationId: "getStatus",
   summary: "The whole card",
-  description: "This card's identity, links, peers with their health on each link, alarms, counters and process.",
+  description: "This card's identity, links, peers with their health on each link, membership, groups, alarms, counters and process.",
   responses: {
     200: {
       description: "The card as it sees itself and its peers now.",
       content: { "application/json": { schema: statusSchema, example: exampleStatus } },
+    },
+    ...problems,
+  },
+});
+
+const membersRoute = createRoute({
+  method: "get",
+  path: "/v1/members",
+  operationId: "getMembers",
+  summary: "The view: which cards are in, which are out, and why",
+  description: "The same as `membership` in `/v1/status`.",
+  responses: {
+    200: {
+      description: "The membership as this card sees it now.",
+      content: { "application/json": { schema: membershipSchema, example: exampleMembership } },
+    },
+    ...problems,
+  },
+});
+
+const groupsRoute = createRoute({
+  method: "get",
+  path: "/v1/groups",
+  operationId: "getGroups",
+  summary: "The order of messages, and the groups of applications",
+  description: "The same as `groups` in `/v1/status`.",
+  responses: {
+    200: {
+      description: "The groups as this card knows them now.",
+      content: { "application/json": { schema: groupsSchema, example: exampleGroups } },
     },
     ...problems,
   },
@@ -88,7 +118,8 @@ const pageRoute = createRoute({
   },
 });
 
-const routes = [statusRoute, healthRoute, documentRoute, pageRoute];
+const routes = [statusRoute, membersRoute, groupsRoute, healthRoute, documentRoute, pageRoute];
+
 /** The document, as a program of `version` serves it. */
 export function openApiDocument(version: string): unknown {
   const described = new OpenAPIHono();

@@ -83,6 +83,84 @@ const alarm = z.object({
   forMs: wholeMs("How long the alarm has been raised"),
 }).meta({ id: "Alarm", description: "Something that an operator should look at." });
 
+const cards = (description: string) => z.array(cardId).readonly().meta({ description });
+const whether = (description: string) => z.boolean().meta({ description });
+
+const notification = z.enum(["tentative", "confirmed", "unconfirmed"]).meta({
+  id: "Notification",
+  description:
+    "`tentative`: a change is under way or there is no quorum, so nothing new is started; `confirmed`: every absent card is proven down; `unconfirmed`: some absent card is not, and what it serves stays where it is.",
+});
+const viewNumber = count("The view's number; equal numbers mean equal views on all cards.");
+
+const view = z.object({
+  number: viewNumber,
+  coordinator: cardId,
+  members: z.array(z.object({
+    card: cardId,
+    incarnation,
+    previous: count("The number of the view that this card was in before; 0 for a card that had just started."),
+    ether: whether("It exchanges ordered messages: it and the others that do confirm each other on Ethernet."),
+  })).readonly().meta({ description: "The cards that confirm each other, lowest first." }),
+  absent: z.array(z.object({
+    card: cardId,
+    state: z.enum(["down", "unknown"]).meta({ description: "`down`: proven by a receipt; `unknown`: it may still be running." }),
+    receipt: mayBeAbsent(z.string().meta({ description: "What proves that it is down." })),
+  })).readonly().meta({ description: "The cards of the electorate that are no members." }),
+}).meta({ id: "View", description: "The agreed list of live cards." });
+
+export const membershipSchema = z.object({
+  state: notification,
+  reason: mayBeAbsent(z.string().meta({ description: "Why it is tentative, in words." })),
+  view: mayBeAbsent(view),
+  electorate: cards("The cards that vote, lowest first."),
+  quorum: z.object({
+    held: whether("Whether the cards that confirm each other are a quorum."),
+    text: z.string().meta({ description: "The same in words, with the figures." }),
+  }).meta({ description: "Whether this card's side may go on." }),
+  ticks: z.array(z.object({
+    card: cardId,
+    ether: cards("Whom it hears on Ethernet."),
+    serial: cards("Whom it hears on serial."),
+  })).readonly().meta({ description: "Whom each card says that it hears, as it was last heard; this card's own row is first." }),
+  history: z.array(z.object({
+    state: notification,
+    view: mayBeAbsent(viewNumber),
+    members: mayBeAbsent(cards("The members of that view.")),
+    reason: z.string().meta({ description: "What led to it, in words." }),
+    agoMs: wholeMs("How long ago it was"),
+  })).readonly().meta({ description: "The last notifications, newest first." }),
+}).meta({ id: "Membership", description: "The view that this card is in, who is absent, and how it came to be." });
+
+const member = z.object({
+  card: cardId,
+  number: count("Counts the members of one incarnation of a card, from 1."),
+  name: z.string().meta({ description: "The name that the application gave itself." }),
+  critical: whether("Its failure resets its card."),
+  local: whether("It is registered on this card."),
+}).meta({ id: "Member", description: "An application instance that is a member of a group." });
+
+export const groupsSchema = z.object({
+  state: z.enum(["running", "flushing", "exchanging", "stopped"]).meta({
+    description:
+      "`flushing`: the members of a new view level what they hold; `exchanging`: subgroups exchange group data; `stopped`: this card takes no part, see the reason.",
+  }),
+  reason: mayBeAbsent(z.string().meta({ description: "Why it does not run, in words." })),
+  epoch: count("The number of the view whose order is being followed; 0 before the first."),
+  coordinator: mayBeAbsent(cardId),
+  held: count("The last sequence that this card holds."),
+  committed: count("The last sequence that this card knows to be committed."),
+  delivered: count("The last sequence that this card has delivered."),
+  pending: count("This card's own messages that are not committed yet."),
+  counters: counters("What the order has counted since the card's start."),
+  groups: z.array(z.object({
+    name: z.string().meta({ description: "The group's name." }),
+    view: count("The group view's number; it grows with each change of the members."),
+    messages: count("Messages delivered in this group."),
+    members: z.array(member).readonly().meta({ description: "By card, then number." }),
+  })).readonly().meta({ description: "The groups of the system, by name." }),
+}).meta({ id: "Groups", description: "The order of all messages as this card follows it, and the groups of applications." });
+
 const lateTicks = z.object({
   count: count("How often this card was late."),
   totalMs: wholeMs("All lateness together"),
@@ -131,6 +209,8 @@ export const statusSchema = z.object({
   }),
   peers: z.array(peer).readonly().meta({ description: "Every other card that was heard or that the configuration names, by number." }),
   alarms: z.array(alarm).readonly().meta({ description: "The alarms that are raised now, oldest first." }),
+  membership: membershipSchema,
+  groups: groupsSchema,
   lateTicks,
   system: z.string().meta({ description: "The name of the system that the card belongs to." }),
   version: z.string().meta({ description: "The version of this card's program." }),

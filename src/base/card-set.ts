@@ -1,4 +1,4 @@
-import { type CardId, chassisOf, slotOf } from "./ids.ts";
+import { cardAt, type CardId, chassisOf, slotOf } from "./ids.ts";
 
 /**
  * A set of cards as one byte a chassis, lowest slot in the lowest bit. Byte 0 is the chassis of the card that
@@ -24,4 +24,15 @@ export function cardSetOf(speaker: CardId, cards: Iterable<CardId>): CardSet {
 
 export function cardSetHas(speaker: CardId, set: CardSet, card: CardId): boolean {
   return (((set[byteIndex(speaker, card)] ?? 0) >> (slotOf(card) - 1)) & 1) === 1;
+}
+
+/** The cards of a set, lowest first. */
+export function cardsIn(speaker: CardId, set: CardSet): CardId[] {
+  const cards: CardId[] = [];
+  const start = chassisOf(speaker) - 1;
+  for (let chassis = 0; chassis < 8; chassis++) {
+    const byte = set[(chassis - start + 8) & 7] ?? 0;
+    for (let slot = 0; slot < 8; slot++) if (((byte >> slot) & 1) === 1) cards.push(cardAt(chassis + 1, slot + 1));
+  }
+  return cards;
 }

@@ -465,6 +465,8 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
         etherPort: this.#portUp.ether,
         serialPort: this.#portUp.serial,
         etherTicks: this.#ticks(listened, "ether", link === "serial"),
+        // The node knows it.
+        view: 0,
         serialTicks: this.#ticks(listened, "serial", true),
       },
     });

@@ -8,10 +8,14 @@ import type { Ending, ExitCode } from "./exit-code.ts";
 export interface Terminal {
   stdout(text: string): void;
   stderr(text: string): void;
+  /** Resolves when standard output has taken what was written, for who writes without an end; absent where it always has. */
+  drained?(): Promise<void>;
   readonly columns: number;
   readonly rows: number;
   /** Standard output is a terminal that a person looks at. */
   readonly isTty: boolean;
+  /** Standard error is one. */
+  readonly isErrorTty?: boolean;
   /** Colours are wanted and understood. */
   readonly color: boolean;
 }
@@ -27,6 +31,8 @@ export type CommandContext = {
   readonly wallClock: () => Date;
   /** Aborted by Ctrl-C or SIGTERM; from the first call on these no longer end the process by themselves. */
   readonly untilInterrupted: () => AbortSignal;
+  /** Standard input in pieces, as they come, until it or the signal ends. It rejects with what the system says. */
+  readonly input: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
 };
 
 export type Option = {

@@ -2,7 +2,10 @@
 import type { Command } from "./command.ts";
 import { completionCommand, helpCommand, openapiCommand, versionCommand } from "./commands/about.ts";
 import { configCommands } from "./commands/config.ts";
+import { groupCommands } from "./commands/group.ts";
+import { groupsCommand } from "./commands/groups.ts";
 import { keyCommands } from "./commands/key.ts";
+import { membersCommand } from "./commands/members.ts";
 import { runCommand } from "./commands/run.ts";
 import { statusCommand } from "./commands/status.ts";
 import type { Program } from "./program.ts";
@@ -12,6 +15,9 @@ export function consoleCommands(program: Program): readonly Command[] {
   return [
     runCommand(program),
     statusCommand,
+    membersCommand,
+    groupsCommand,
+    ...groupCommands,
     ...configCommands(program),
     ...keyCommands(program),
     openapiCommand(program),

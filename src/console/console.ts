@@ -5,7 +5,7 @@ import { parseArguments } from "./arguments.ts";
 import type { Command, CommandContext, CommandValues } from "./command.ts";
 import { type ExitCode, exitCodes } from "./exit-code.ts";
 import { commandOf, generalOptions, helpOf, unknownCommand, usageOf, wordsAfter } from "./help.ts";
-import { processInterruption, processTerminal } from "./terminal.ts";
+import { processInput, processInterruption, processTerminal } from "./terminal.ts";
 
 /** What a command line runs in; what is not given is the process's own. */
 export type ConsoleOptions = Partial<Omit<CommandContext, "json" | "commands">> & Pick<CommandContext, "version">;
@@ -21,6 +21,7 @@ export async function runConsole(words: readonly string[], commands: readonly Co
     version: options.version,
     wallClock: options.wallClock ?? (() => new Date()),
     untilInterrupted: options.untilInterrupted ?? processInterruption(),
+    input: options.input ?? processInput,
     commands,
     json: false,
   };

@@ -79,7 +79,14 @@ function overviewOf(commands: readonly Command[], width: number, paint: Paint): 
     [paint("heading", "Options of every command"), ...optionLines(generalOptions, width, paint)],
     [
       paint("heading", "Environment"),
-      ...pairs([["CARDINAL_URL", "the address of the card that status asks"], ["NO_COLOR", "when set: no colours"]], width, paint),
+      ...pairs(
+        [["CARDINAL_URL", "the address of the card that status, members and groups ask"], [
+          "CARDINAL_SOCKET",
+          "the socket that group join, send and tail use",
+        ], ["NO_COLOR", "when set: no colours"]],
+        width,
+        paint,
+      ),
     ],
     exitLines(Object.keys(exitCodes) as Ending[], width, paint),
     note("`cardinal help COMMAND` explains a command and shows examples.", width, 0),

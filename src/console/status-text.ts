@@ -1,7 +1,9 @@
 /** A card's status as a page for people. Pure: `CardStatus` in, text out. */
 import { type LinkKind, linkKinds } from "../base/ids.ts";
 import type { CardHealth, CardStatus, LinkHealth, OwnLinkStatus, PeerStatus } from "../node/status.ts";
-import { type Cell, durationText, note, type Paint, paintOf, pairs, printable, table, type Tone } from "./text-layout.ts";
+import { isMembershipStatus, notificationTones, viewText } from "./members-text.ts";
+import { fits, type Shape } from "./shape.ts";
+import { type Cell, countsText, durationText, note, type Paint, paintOf, pairs, printable, table, type Tone } from "./text-layout.ts";
 
 const linkNames: Readonly<Record<LinkKind, string>> = { ether: "Ethernet", serial: "serial" };
 
@@ -44,6 +46,7 @@ function headOf(status: CardStatus, width: number, paint: Paint): string[] {
   const load = `${Math.round(program.residentBytes / 1_048_576)} MiB, ${percent(program.cpuShare)} of a core${
     program.realtime ? ", real-time" : ""
   }`;
+  const view = viewOf(status);
   const late = `${lateTicks.count}, ${durationText(lateTicks.totalMs)} in all, the worst ${durationText(lateTicks.worstMs)}`;
   return [
     paint("heading", name),
@@ -51,6 +54,7 @@ function headOf(status: CardStatus, width: number, paint: Paint): string[] {
       [
         ["Card", place],
         ["State", `${status.state}, ${alarms}`],
+        ...(view === undefined ? [] : [view]),
         ["Running for", `${durationText(status.uptimeMs)}, since ${instantText(program.startedAt)}`],
         ["Version", `${printable(status.version)} on ${printable(program.runtime)}, process ${program.pid}`],
         ["Load", load],
@@ -62,6 +66,12 @@ function headOf(status: CardStatus, width: number, paint: Paint): string[] {
       paint,
     ),
   ];
+}
+
+/** Cards of earlier versions know no views. */
+function viewOf(status: CardStatus): readonly ["View", string, Tone] | undefined {
+  const membership: unknown = status.membership;
+  return isMembershipStatus(membership) ? ["View", viewText(membership), notificationTones[membership.state]] : undefined;
 }
 
 function linksOf(status: CardStatus, width: number, paint: Paint): string[] {
@@ -107,12 +117,6 @@ function linkNotes(link: LinkKind, own: OwnLinkStatus, counters: Readonly<Record
   );
   if (faults !== "") notes.push(`${name}: the driver counts ${faults}`);
   return notes;
-}
-
-/** "tag 2, old incarnation 1": what was counted, without the zeros. */
-function countsText(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts).filter(([, count]) => count > 0)
-    .map(([name, count]) => `${printable(name).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)} ${count}`).join(", ");
 }
 
 function cardsOf(status: CardStatus, width: number, paint: Paint): string[] {
@@ -191,8 +195,6 @@ function instantText(iso: string): string {
   return printable(iso).replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
 }
 
-type Shape = { readonly [Key in string]: "number" | "string" | "boolean" | readonly [Shape] | Shape };
-
 const ownLink: Shape = { port: "string", sent: "number", accepted: "number", dropped: {}, heartbeatPeriodMs: "number" };
 
 /** What the page cannot do without. The whole shape is in the HTTP schema; it is not loaded for a line of text. */
@@ -222,16 +224,4 @@ const shape: Shape = {
 /** Whether a card of whatever version said enough for the page. */
 export function isCardStatus(value: unknown): value is CardStatus {
   return fits(value, shape);
-}
-
-function fits(value: unknown, shape: Shape): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.entries(shape).every(([key, expected]) => {
-    const member = (value as Record<string, unknown>)[key];
-    if (expected === "number") return typeof member === "number";
-    if (expected === "string") return typeof member === "string";
-    if (expected === "boolean") return typeof member === "boolean";
-    if (Array.isArray(expected)) return Array.isArray(member) && member.every((item) => fits(item, expected[0] as Shape));
-    return fits(member, expected as Shape);
-  });
 }

@@ -1,4 +1,4 @@
-/** The process's own terminal, and its interruption. */
+/** The process's own terminal, its input, and its interruption. */
 import process from "node:process";
 import type { Terminal } from "./command.ts";
 
@@ -26,6 +26,7 @@ export function processTerminal(): Terminal {
   return {
     stdout: (text) => write(stdout, text),
     stderr: (text) => write(stderr, text),
+    drained: () => stdout.writableNeedDrain ? new Promise((resolve) => stdout.once("drain", resolve)) : Promise.resolve(),
     // Asked each time: a window changes its size.
     get columns() {
       return (isTty ? stdout.columns : undefined) || positive(env["COLUMNS"]) || 80;
@@ -34,12 +35,29 @@ export function processTerminal(): Terminal {
       return (isTty ? stdout.rows : undefined) || 24;
     },
     isTty,
+    isErrorTty: stderr.isTTY === true,
     color: isTty && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb",
   };
 }
 
 function positive(text: string | undefined): number | undefined {
   return text !== undefined && /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Standard input; read no faster than it is taken. Once the signal has ended it, it no longer keeps the process running. */
+export async function* processInput(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  const { stdin } = process;
+  const end = () => stdin.destroy();
+  signal.addEventListener("abort", end);
+  try {
+    if (signal.aborted) end();
+    else for await (const piece of stdin) yield piece as Uint8Array;
+  } catch (error) {
+    // A stream that is destroyed complains to who reads it.
+    if (!signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
 }
 
 /** A signal that Ctrl-C and SIGTERM abort. The second one ends the process, should the first be of no use. */

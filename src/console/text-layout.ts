@@ -114,15 +114,38 @@ function blocks(headings: readonly string[], rows: readonly (readonly Cell[])[],
 }
 
 /** Pairs of a label and a text, the texts under each other, wrapped; on a narrow terminal the text follows its label. */
-export function pairs(entries: readonly (readonly [string, string])[], width: number, paint: Paint): string[] {
+export function pairs(entries: readonly (readonly [label: string, text: string, tone?: Tone])[], width: number, paint: Paint): string[] {
   const labels = Math.max(...entries.map(([label]) => widthOf(label))) + gap;
   const aligned = width >= labels + 2 + 24;
-  return entries.flatMap(([label, text]) => {
+  return entries.flatMap(([label, text, tone = "plain"]) => {
     if (!aligned) return note(`${label}: ${text}`, width);
     return wrap(text, width - labels - 2).map((line, index) =>
-      `  ${index === 0 ? paint("faint", padded(label, labels)) : " ".repeat(labels)}${line}`
+      `  ${index === 0 ? paint("faint", padded(label, labels)) : " ".repeat(labels)}${paint(tone, line)}`
     );
   });
+}
+
+/** "tag 2, old incarnation 1": what was counted, without the zeros. */
+export function countsText(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts).filter(([, count]) => count > 0)
+    .map(([name, count]) => `${printable(name).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)} ${count}`).join(", ");
+}
+
+/** "cards 1, 3, 5-8", "card 2", "no card". */
+export function cardsText(cards: readonly number[]): string {
+  if (cards.length === 0) return "no card";
+  return `${cards.length === 1 ? "card" : "cards"} ${numbersText(cards)}`;
+}
+
+/** "1, 3, 5-8": ascending numbers, three or more in a row as a range. */
+export function numbersText(numbers: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const run = runs.at(-1);
+    if (run !== undefined && number === run[1] + 1) run[1] = number;
+    else runs.push([number, number]);
+  }
+  return runs.map(([from, to]) => from === to ? `${from}` : to === from + 1 ? `${from}, ${to}` : `${from}-${to}`).join(", ");
 }
 
 /** A duration in the two largest units that it has: "4.2 s", "12 min 3 s", "3 d 4 h". */

@@ -2,8 +2,10 @@
  * The edge of a card: it reads the clock, opens the links, feeds the node one input at a time and carries out what
  * the node orders, in order. All that it decides is how; what and when is the node's.
  */
+import { setImmediate } from "node:timers";
 import { unreachable } from "../base/assert.ts";
 import { chassisOf, type LinkKind, slotOf } from "../base/ids.ts";
+import type { ApplicationEvent, ApplicationRequest } from "../cluster/application.ts";
 import type { Effect, LogLevel } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
 import { Node } from "../node/node.ts";
@@ -28,6 +30,17 @@ export type CardOptions = {
   readonly log: Log;
   /** Makes and stores an incarnation above the one given; called when the node has learnt that ours is too old. */
   readonly nextIncarnation: (above: number) => number;
+  /** Writes down that view numbers up to this one may have been promised; back once it is durable. */
+  readonly reserveViews: (upTo: number) => void;
+  /** The clients of the local socket. */
+  readonly applications: {
+    send(client: number, event: ApplicationEvent): void;
+    close(client: number, reason: string): void;
+  };
+  /** Asks the witness for its lease, or gives it back; without one it is never called. */
+  readonly wantWitness: (wanted: boolean) => void;
+  /** The card is to be reset; the others have been told. Once this returns nothing more comes from the node. */
+  readonly onReset: (reason: string) => void;
 };
 
 type PortInput = Extract<Input, { readonly kind: "portUp" | "portDown" }>;
@@ -50,6 +63,7 @@ export class Card {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #armedAt = Infinity;
   #isClosed = false;
+  #wantsWitness = false;
 
   constructor(options: CardOptions) {
     this.#options = options;
@@ -74,6 +88,24 @@ export class Card {
 
   status(): NodeStatus {
     return this.#node.status(performance.now());
+  }
+
+  /** A client of the local socket asks for something. */
+  onApplication(client: number, request: ApplicationRequest): void {
+    this.#step({ kind: "application", client, request });
+  }
+
+  onApplicationGone(client: number, reason: string): void {
+    this.#step({ kind: "applicationGone", client, reason });
+  }
+
+  onWitness(held: boolean): void {
+    this.#step({ kind: "witness", held });
+  }
+
+  /** Whether the node has asked for the witness's lease. */
+  get wantsWitness(): boolean {
+    return this.#wantsWitness;
   }
 
   get mac(): Mac | undefined {
@@ -132,9 +164,29 @@ export class Card {
         return this.#options.log(effect.level as LogLevel, effect.event, effect.fields);
       case "reincarnate":
         return this.#reincarnate(effect.above);
+      case "application":
+        return this.#options.applications.send(effect.client, effect.event);
+      case "closeApplication":
+        return this.#options.applications.close(effect.client, effect.reason);
+      case "reserve":
+        return this.#reserve(effect.upTo);
+      case "witness":
+        this.#wantsWitness = effect.wanted;
+        return this.#options.wantWitness(effect.wanted);
+      case "resetCard":
+        return this.#options.onReset(effect.reason);
       default:
         return unreachable(effect);
     }
+  }
+
+  /** In a turn of its own: what has to be sent first is not to wait for a disk. */
+  #reserve(upTo: number): void {
+    setImmediate(() => {
+      this.#options.reserveViews(upTo);
+      this.#identity = { ...this.#identity, reservedView: upTo };
+      this.#step({ kind: "reserved", upTo });
+    });
   }
 
   #sendLldp(ttlS: number): void {

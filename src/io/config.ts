@@ -37,6 +37,10 @@ export type CardConfig = {
   readonly node: NodeSettings;
   /** Where HTTP is served, or `false` for nowhere. */
   readonly http: { readonly address: string; readonly port: number } | false;
+  /** The socket that applications come to, its permissions and its group; or `false` for none. */
+  readonly applications: { readonly socket: string; readonly mode: number; readonly group?: string } | false;
+  /** The etcd cluster that decides at exactly half; its key is the system's, its lease lasts for `ttlS`. */
+  readonly witness?: { readonly endpoints: readonly string[]; readonly key: string; readonly ttlS: number };
   /** `auto`: used when permitted, otherwise the card runs without and says so once; `require`: a card without it does not start. */
   readonly realtime: { readonly mode: "auto" | "require"; readonly priority: number; readonly lockMemory: boolean } | false;
   readonly watchdog: { readonly device: string; readonly timeoutS: number } | undefined;
@@ -53,6 +57,11 @@ export type Mistake = {
 const configBytesMax = 256 * 1024;
 const heartbeatPeriodMsMax = 10_000;
 const beatsMax = 1_000;
+/** What fits in the address of a Unix socket, its closing zero left out. */
+const socketBytesMax = 107;
+/** Etcd makes no lease shorter than this with its own defaults. */
+const witnessTtlSMin = 2;
+const witnessEndpointsMax = 9;
 
 /** The shortest heartbeat period that can be asked for; on serial the line's budget can lengthen what is asked for. */
 const heartbeatPeriodMsMin: Readonly<Record<LinkKind, number>> = { ether: 5, serial: 10 };
@@ -89,6 +98,8 @@ const beats = (link: LinkKind) =>
     `Overrides what the profile says for the ${link === "ether" ? "Ethernet" : "serial"} link.`,
   ).optional();
 
+const cardName = (description: string) => told(z.string().regex(/^[1-8]\/[1-8]$/), 'a chassis and a slot, such as "1/3"', description);
+
 const httpObject = z.strictObject({
   address: told(
     z.string().refine((text) => isIP(text) !== 0),
@@ -102,6 +113,27 @@ const realtimeObject = z.strictObject({
   mode: oneOf(["auto", "require"], "auto: real-time where it is permitted; require: the card does not start without it.").default("auto"),
   priority: whole(2, 99, "The SCHED_FIFO priority of the card's threads.").default(20),
   lockMemory: told(z.boolean(), "true or false", "Whether the card's memory is kept from being paged out.").default(true),
+});
+
+const applicationsObject = z.strictObject({
+  socket: told(
+    z.string().regex(/^[^\0]+$/),
+    'a path, such as "/run/cardinal.sock"',
+    "The socket's path, relative to this file; by default applications.sock in the state directory.",
+  )
+    .optional(),
+  mode: told(
+    z.string().regex(/^0?[0-7]{3}$/),
+    'an octal mode in quotes, such as "0660"',
+    "The socket's permissions: who may write to it may join groups.",
+  )
+    .default("0660"),
+  group: told(
+    z.string().regex(/^[A-Za-z_][\w.-]{0,31}$/),
+    'the name of a group, such as "cardinal"',
+    "The Unix group that the socket is given to; by default the card's own.",
+  )
+    .optional(),
 });
 
 const cardFile = told(
@@ -148,14 +180,50 @@ const cardFile = told(
       "Overrides of the profile.",
     ).optional(),
     cards: told(
-      z.array(told(z.string().regex(/^[1-8]\/[1-8]$/), 'a chassis and a slot, such as "1/3"', "chassis/slot")).min(1).max(cardCountMax),
+      z.array(cardName("chassis/slot")).min(1).max(cardCountMax),
       'a list of cards, such as ["1/1", "1/2", "1/3"]',
-      "The cards that should be there, this one included; the absence of one is reported.",
+      "The cards that should be there, this one included; the absence of one is reported. The same on all cards: more than half of them make a quorum.",
     ).optional(),
+    disabled: told(
+      z.array(cardName("chassis/slot")).max(cardCountMax),
+      'a list of cards, such as ["1/3"]',
+      "Cards of the list `cards` that do not count for the quorum and are not taken into views. The same on all cards.",
+    ).default([]),
+    tieBreak: cardName(
+      "The card whose side goes on when exactly half of the cards are left and there is no witness; by default the lowest. The same on all cards.",
+    ).optional(),
+    witness: told(
+      z.strictObject({
+        endpoints: told(
+          z.array(told(z.string().refine(isEndpoint), 'an address of etcd, such as "http://192.0.2.1:2379"', "An address of etcd.")).min(1)
+            .max(witnessEndpointsMax),
+          `a list of 1 to ${witnessEndpointsMax} addresses of etcd, such as ["http://192.0.2.1:2379"]`,
+          "The client addresses of the cluster's members, tried in turn.",
+        ),
+        key: told(
+          z.string().regex(printable).refine((text) => bytesOf(text) <= 128),
+          "1 to 128 bytes of printable text",
+          "The key that holds the lease, the same on all cards of the system; by default cardinal/<system>.",
+        ).optional(),
+        ttlS: whole(witnessTtlSMin, 60, "Seconds after which the lease of a card that has gone is free for another.").default(5),
+      }),
+      'an object, such as {"endpoints": ["http://192.0.2.1:2379"]}',
+      "An etcd cluster outside of the system (version 3.4 or later): when exactly half of the cards are left, the side that holds its lease goes on.",
+    ).optional(),
+    redundantLinks: told(
+      z.boolean(),
+      "true or false",
+      "Whether it is an alarm that a card of another chassis is connected by Ethernet alone: a serial bus ends at its chassis.",
+    ).default(true),
     http: told(
       z.union([z.literal(false), httpObject]),
       'false, or an object such as {"address": "127.0.0.1", "port": 8421}',
       "Where management requests are served; false for nowhere.",
+    ).prefault({}),
+    applications: told(
+      z.union([z.literal(false), applicationsObject]),
+      'false, or an object such as {"mode": "0660", "group": "cardinal"}',
+      "The socket at which applications on this card join groups and exchange messages; false for none.",
     ).prefault({}),
     realtime: told(
       z.union([z.literal(false), realtimeObject]),
@@ -210,7 +278,7 @@ export function checkCardConfig(text: string, file: string): CardConfig | Mistak
   }
   const parsed = cardFile.safeParse(json.value);
   const wrong = parsed.success ? [] : parsed.error.issues.flatMap((issue) => wrongsOf(issue, [], json.value));
-  wrong.push(...wrongRelations(json.value, wrong));
+  wrong.push(...wrongRelations(json.value, wrong, dirname(resolve(file))));
   if (parsed.success && wrong.length === 0) return configOf(parsed.data, resolve(file));
   return wrong.map(({ path, text }) => ({ path, text, place: json.placeOf(path) }))
     .sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column)
@@ -252,8 +320,8 @@ function wrongsOf(issue: z.core.$ZodIssue, above: JsonPath, root: unknown): Wron
   return [{ path, text: value === undefined ? `is missing, must be ${right}` : `is ${shown(value)}, must be ${right}` }];
 }
 
-/** Relations between values; each is only looked at when the values themselves are right. */
-function wrongRelations(root: unknown, wrong: readonly Wrong[]): Wrong[] {
+/** Relations between values; each is only looked at when the values themselves are right. Paths start at `directory`. */
+function wrongRelations(root: unknown, wrong: readonly Wrong[], directory: string): Wrong[] {
   const found: Wrong[] = [];
   const isRight = (path: JsonPath) =>
     !wrong.some((other) => path.every((part, index) => index >= other.path.length || other.path[index] === part));
@@ -280,14 +348,36 @@ function wrongRelations(root: unknown, wrong: readonly Wrong[]): Wrong[] {
   const placed = isRight(["chassis"]) && isRight(["slot"]) && valueAt(root, ["slot"]) !== undefined;
   const own = `${given(["chassis"], 1)}/${given(["slot"], 0)}`;
   const cards = given<string[] | undefined>(["cards"], undefined);
-  if (cards !== undefined && isRight(["cards"])) {
-    cards.forEach((card, index) => {
-      if (cards.indexOf(card) < index) {
-        found.push({ path: ["cards", index], text: `is ${shown(card)} for the second time; each card is listed once` });
-      }
+  const disabled = given<string[]>(["disabled"], []);
+  const lists = { cards: cards ?? [], disabled };
+  for (const key of ["cards", "disabled"] as const) {
+    if (!isRight([key])) continue;
+    lists[key].forEach((card, index, list) => {
+      if (list.indexOf(card) === index) return;
+      found.push({ path: [key, index], text: `is ${shown(card)} for the second time; each card is listed once` });
     });
-    if (placed && !cards.includes(own)) {
-      found.push({ path: ["cards"], text: `does not list this card, must contain ${shown(own)} (its chassis and slot)` });
+  }
+  if (cards !== undefined && isRight(["cards"]) && placed && !cards.includes(own)) {
+    found.push({ path: ["cards"], text: `does not list this card, must contain ${shown(own)} (its chassis and slot)` });
+  }
+  // Without a list the card is alone.
+  const all = cards ?? (placed ? [own] : undefined);
+  if (all !== undefined && isRight(["cards"])) {
+    const among = `must be one of the list cards${cards === undefined ? ", which is missing" : ""}`;
+    if (isRight(["disabled"])) {
+      disabled.forEach((card, index) => {
+        if (!all.includes(card)) found.push({ path: ["disabled", index], text: `is ${shown(card)}, ${among}` });
+      });
+      if (all.every((card) => disabled.includes(card))) {
+        found.push({ path: ["disabled"], text: "lists all cards, must leave at least one that votes" });
+      }
+    }
+    const tieBreak = given<string | undefined>(["tieBreak"], undefined);
+    if (tieBreak !== undefined && isRight(["tieBreak"])) {
+      if (!all.includes(tieBreak)) found.push({ path: ["tieBreak"], text: `is ${shown(tieBreak)}, ${among}` });
+      else if (isRight(["disabled"]) && disabled.includes(tieBreak)) {
+        found.push({ path: ["tieBreak"], text: `is ${shown(tieBreak)}, which is disabled; must be a card that votes` });
+      }
     }
   }
 
@@ -298,7 +388,30 @@ function wrongRelations(root: unknown, wrong: readonly Wrong[]): Wrong[] {
       found.push({ path: ["name"], text: `is missing, and ${shown(name)} is too long for it; must be ${rightAt(["name"])}` });
     }
   }
+
+  if (isRight(["applications"]) && isRight(["state"]) && valueAt(root, ["applications"]) !== false) {
+    const socket = given<string | undefined>(["applications", "socket"], undefined);
+    const path = socketOf(directory, resolve(directory, given(["state"], "state")), socket);
+    if (bytesOf(path) > socketBytesMax) {
+      const what = socket === undefined
+        ? `is missing, and the default ${JSON.stringify(path)}`
+        : `is ${JSON.stringify(socket)}, and ${JSON.stringify(path)}`;
+      const text = `${what} is too long for a socket, must be at most ${socketBytesMax} bytes, such as "/run/cardinal.sock"`;
+      found.push({ path: ["applications", "socket"], text });
+    }
+  }
   return found;
+}
+
+function socketOf(directory: string, stateDirectory: string, socket: string | undefined): string {
+  return socket === undefined ? resolve(stateDirectory, "applications.sock") : resolve(directory, socket);
+}
+
+/** A base that a path can be put behind: no query, no fragment, no password that a log would show. */
+function isEndpoint(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return false;
+  return url.hostname !== "" && url.username === "" && url.password === "" && !/[?#]/.test(text);
 }
 
 function configOf(file: CardFile, path: string): CardConfig {
@@ -308,7 +421,10 @@ function configOf(file: CardFile, path: string): CardConfig {
     return patienceOf({ ...profiles[file.profile][link], ...file.heartbeat?.[link] } as Beats);
   };
   const card = cardAt(chassis, slot);
-  const expected = file.cards?.map((text) => cardAt(Number(text[0]), Number(text[2]))) ?? [card];
+  const cardOf = (text: string): CardId => cardAt(Number(text[0]), Number(text[2]));
+  const cardsOf = (texts: readonly string[]): CardId[] => texts.map(cardOf).sort((a, b) => a - b);
+  const stateDirectory = resolve(directory, file.state);
+  const { applications, witness, tieBreak } = file;
   return {
     file: path,
     system: file.system,
@@ -317,13 +433,34 @@ function configOf(file: CardFile, path: string): CardConfig {
     slot,
     card,
     name: file.name ?? nameOf(file.system, chassis, slot),
-    stateDirectory: resolve(directory, file.state),
+    stateDirectory,
     keyFile: resolve(directory, file.key),
     interface: file.ether.interface,
     device: file.serial.device,
     profile: file.profile,
-    node: { ether: patience("ether"), serial: patience("serial"), baud: file.serial.baud, expected: expected.sort((a, b) => a - b) },
+    node: {
+      ether: patience("ether"),
+      serial: patience("serial"),
+      baud: file.serial.baud,
+      expected: file.cards === undefined ? [card] : cardsOf(file.cards),
+      disabled: cardsOf(file.disabled),
+      ...(tieBreak === undefined ? {} : { tieBreak: cardOf(tieBreak) }),
+      witness: witness !== undefined,
+      redundantLinks: file.redundantLinks,
+    },
     http: file.http,
+    applications: applications && {
+      socket: socketOf(directory, stateDirectory, applications.socket),
+      mode: Number.parseInt(applications.mode, 8),
+      ...(applications.group === undefined ? {} : { group: applications.group }),
+    },
+    ...(witness === undefined ? {} : {
+      witness: {
+        endpoints: witness.endpoints.map((endpoint) => new URL(endpoint).href.replace(/\/+$/, "")),
+        key: witness.key ?? `cardinal/${file.system}`,
+        ttlS: witness.ttlS,
+      },
+    }),
     realtime: file.realtime,
     watchdog: file.watchdog,
     log: file.log,
@@ -337,7 +474,7 @@ export function systemNumberOf(system: string): number {
 }
 
 /** The keys that a running card takes over when it reads its configuration again (SIGHUP). */
-export const reloadableKeys: readonly string[] = ["heartbeat", "profile", "cards", "log", "key"];
+export const reloadableKeys: readonly string[] = ["heartbeat", "profile", "cards", "disabled", "tieBreak", "log", "key"];
 
 /** The changes between two configurations that only a restart brings, one line each; empty when a reload is enough. */
 export function restartLines(running: CardConfig, read: CardConfig): string[] {
@@ -350,13 +487,17 @@ export function restartLines(running: CardConfig, read: CardConfig): string[] {
     "ether.interface": config.interface,
     "serial.device": config.device,
     "serial.baud": config.node.baud,
+    witness: config.witness,
+    redundantLinks: config.node.redundantLinks,
     http: config.http,
+    applications: config.applications && { ...config.applications, mode: config.applications.mode.toString(8).padStart(4, "0") },
     realtime: config.realtime,
     watchdog: config.watchdog,
   });
   const before = fixed(running);
+  const whole = (value: unknown): string => value === undefined ? "absent" : JSON.stringify(value);
   return Object.entries(fixed(read)).flatMap(([key, value]) => {
-    const [was, is] = [shown(before[key]), shown(value)];
+    const [was, is] = [whole(before[key]), whole(value)];
     return was === is ? [] : [`${key} is ${is} now, the card still runs with ${was}: restart it to take the change over`];
   });
 }
@@ -364,7 +505,8 @@ export function restartLines(running: CardConfig, read: CardConfig): string[] {
 /** `read`, with everything that a reload cannot change as it is in `running`. */
 export function reloadedConfig(running: CardConfig, read: CardConfig): CardConfig {
   const { profile, keyFile, log } = read;
-  return { ...running, profile, keyFile, log, node: { ...read.node, baud: running.node.baud, expected: read.node.expected } };
+  const { baud, witness, redundantLinks } = running.node;
+  return { ...running, profile, keyFile, log, node: { ...read.node, baud, witness, redundantLinks } };
 }
 
 /** The JSON schema (draft 2020-12) of `card.json`. */

@@ -1,6 +1,6 @@
 /**
- * Who this card is across restarts, in its state directory: `uid`, eight random bytes made once, and `incarnation`,
- * a number that grows with each start. The peers drop what comes with an older incarnation, so each is on the disk
+ * Who this card is across restarts, in its state directory: `uid`, eight random bytes made once, `incarnation`, a number
+ * that grows with each start, and `reserved-views`, the highest number of a view that it may have promised in any run. The peers drop what comes with an older incarnation, so each is on the disk
  * before it is used; one that comes from the clock alone would fall behind when the clock is set back, one from the
  * file alone when the directory is restored from a copy, so it is the largest of both. A file that cannot be
  * understood is never taken for a missing one.
@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { hex } from "../base/hex.ts";
-import { incarnationMax, uidBytes } from "../limits.ts";
+import { incarnationMax, uidBytes, viewNumberMax } from "../limits.ts";
 import { readSmallFile, syncDirectory, writeDurably } from "./durable-file.ts";
 import { isRefusal, type Refusal, refusal, systemErrorCode, systemErrorText } from "./refusal.ts";
 
@@ -59,6 +59,25 @@ export function nextIncarnation(
     );
   }
   return writeState(path, String(incarnation)) ?? incarnation;
+}
+
+/** View numbers up to this one may have been promised by earlier runs of this card; 0 for none. */
+export function reservedViews(stateDirectory: string): number | Refusal {
+  const path = join(stateDirectory, "reserved-views");
+  const text = readState(stateDirectory, path);
+  if (isRefusal(text)) return text;
+  if (text === undefined) return 0;
+  if (/^[0-9]{1,10}$/.test(text) && Number(text) <= viewNumberMax) return Number(text);
+  return refusal(
+    "corrupt",
+    `${path} does not hold a number from 0 to ${viewNumberMax}; write a number there that is above all views of the other cards ` +
+      `(cardinal members shows theirs): echo NUMBER > ${path}`,
+  );
+}
+
+/** Puts `upTo` on the disk: this run and those after it may have promised view numbers up to it. Nothing is promised above before it is there. */
+export function reserveViews(stateDirectory: string, upTo: number): Refusal | undefined {
+  return writeState(join(stateDirectory, "reserved-views"), String(upTo));
 }
 
 /** The text of a state file without its newline, `undefined` when there is none yet. Makes the directory. */

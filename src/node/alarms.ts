@@ -5,13 +5,17 @@ import type { Alarm } from "./status.ts";
 export type AlarmCode =
   | "card-absent"
   | "card-down"
+  | "card-unknown"
   | "duplicate-identity"
   | "link-down"
   | "link-one-way"
   | "multiplexor-unheard"
+  | "no-quorum"
   | "old-incarnation"
+  | "order-stopped"
   | "port-down"
-  | "power-sense-wrong";
+  | "power-sense-wrong"
+  | "single-link";
 
 type Raised = { readonly code: AlarmCode; readonly text: string; readonly at: number };
 

@@ -1,5 +1,6 @@
 /** What a card orders. Kinds are imperatives; the edge carries them out in the order given. */
 import type { Address, LinkKind } from "../base/ids.ts";
+import type { ApplicationEvent } from "../cluster/application.ts";
 import type { Message } from "../wire/message.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -11,5 +12,15 @@ export type Effect =
   /** Sends an LLDP frame that announces this card to switches and standard tools. `ttlS` 0 takes it back. */
   | { readonly kind: "sendLldp"; readonly ttlS: number }
   | { readonly kind: "log"; readonly level: LogLevel; readonly event: string; readonly fields: LogFields }
+  /** Gives an event to a client of the local socket. */
+  | { readonly kind: "application"; readonly client: number; readonly event: ApplicationEvent }
+  /** Cuts a client off. */
+  | { readonly kind: "closeApplication"; readonly client: number; readonly reason: string }
+  /** Writes down that view numbers up to this one may have been promised, and answers with `reserved`. */
+  | { readonly kind: "reserve"; readonly upTo: number }
+  /** Asks the witness for its lease, or gives it back. */
+  | { readonly kind: "witness"; readonly wanted: boolean }
+  /** Ends this card's program so that its hardware is reset: the reason has been told to the others (HA-7). */
+  | { readonly kind: "resetCard"; readonly reason: string }
   /** Starts over with an incarnation above the one given: the slot has been heard with a later one than ours. */
   | { readonly kind: "reincarnate"; readonly above: number };

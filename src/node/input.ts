@@ -1,5 +1,6 @@
 /** What a card learns. Kinds are facts: they have happened. */
 import type { LinkKind } from "../base/ids.ts";
+import type { ApplicationRequest } from "../cluster/application.ts";
 import type { Frame, MalformedReason } from "../wire/frame.ts";
 import type { NodeSettings } from "./settings.ts";
 
@@ -16,5 +17,13 @@ export type Input =
   | { readonly kind: "tick" }
   /** An operator or the system asks the card to leave in good order. */
   | { readonly kind: "leave"; readonly reason: "stop" | "restart" | "maintenance" | "upgrade" }
+  /** A client of the local socket asks for something. Clients are numbered by the edge, never twice in a run. */
+  | { readonly kind: "application"; readonly client: number; readonly request: ApplicationRequest }
+  /** A client's connection has ended, in words why. */
+  | { readonly kind: "applicationGone"; readonly client: number; readonly reason: string }
+  /** View numbers up to this one are reserved on disk: this card may promise them. */
+  | { readonly kind: "reserved"; readonly upTo: number }
+  /** The witness has given us its lease, or we no longer hold it. */
+  | { readonly kind: "witness"; readonly held: boolean }
   /** The settings were read again. */
   | { readonly kind: "reloaded"; readonly settings: NodeSettings };

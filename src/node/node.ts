@@ -3,12 +3,13 @@
  * services conclude climbs upward in layer order, and what is left for the world comes out as effects.
  *
  *     frame ─► admission ─► heartbeat (alive?) ─► discovery (who?) ─► alarms, log, status
+ *                               └─► membership (views) ─► delta (one order) ─► groups ◄─► applications
  *
  * It is a function of its list of (now, input): no clock, no randomness, no I/O. The simulator runs this very class.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import { hex } from "../base/hex.ts";
-import { type Address, type CardId, chassisOf, everybody, isCardId, type LinkKind, linkKinds, slotOf } from "../base/ids.ts";
+import { type Address, cardAt, type CardId, chassisOf, everybody, isCardId, type LinkKind, linkKinds, slotOf } from "../base/ids.ts";
 import { Admission } from "../cluster/admission.ts";
 import { Discovery, type DiscoveryOutput } from "../cluster/discovery.ts";
 import { Heartbeat, type HeartbeatOutput } from "../cluster/heartbeat.ts";
@@ -19,6 +20,7 @@ import type { Message } from "../wire/message.ts";
 import { fragmentsOf, frameFits, Reassembly } from "../wire/reassembly.ts";
 import { wireVersions } from "../wire/version.ts";
 import { Alarms } from "./alarms.ts";
+import { Core } from "./core.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
 import type { Identity, NodeSettings } from "./settings.ts";
@@ -68,6 +70,7 @@ export class Node implements Service<Input, Effect> {
   readonly #heartbeat: Heartbeat;
   readonly #discovery: Discovery;
   readonly #alarms = new Alarms();
+  readonly #core: Core;
   readonly #staleToldAt = new Map<CardId, number>();
   readonly #late = { count: 0, totalMs: 0, worstMs: 0 };
   #multiplexorHeardAt = -Infinity;
@@ -86,6 +89,12 @@ export class Node implements Service<Input, Effect> {
     this.#missAt = now + 10 * advertPeriodMs;
     this.#heartbeat = new Heartbeat(identity.card, settings);
     this.#discovery = new Discovery(identity.card, identity.nonce);
+    this.#core = new Core(identity, settings, now, {
+      alarms: this.#alarms,
+      send: (link, to, message, effects) => this.#send(link, to, message, effects),
+      fitsSerial: (message) => this.#links.serial.up === true && frameFits("serial", message, this.#links.serial.frameBytesMax),
+      onFailing: (at, effects) => this.#enterFailing(at, effects),
+    });
     this.#tellSerialLine(now, []);
   }
 
@@ -93,6 +102,7 @@ export class Node implements Service<Input, Effect> {
     return Math.min(
       this.#heartbeat.deadline(),
       this.#discovery.deadline(),
+      this.#core.deadline(),
       this.#watchMultiplexorAt,
       this.#missAt,
       this.#forgetStaleAt,
@@ -119,6 +129,18 @@ export class Node implements Service<Input, Effect> {
         break;
       case "leave":
         this.#onLeave(now, input.reason, effects);
+        break;
+      case "application":
+        this.#core.onApplication(now, input.client, input.request, effects);
+        break;
+      case "applicationGone":
+        this.#core.onApplicationGone(now, input.client, input.reason, effects);
+        break;
+      case "reserved":
+        this.#core.onFact(now, { kind: "reserved", upTo: input.upTo }, effects);
+        break;
+      case "witness":
+        this.#core.onFact(now, { kind: "witness", held: input.held }, effects);
         break;
       case "reloaded":
         this.#onReloaded(now, input.settings, effects);
@@ -150,8 +172,19 @@ export class Node implements Service<Input, Effect> {
       links: { ether: this.#ownLinkStatus("ether"), serial: this.#ownLinkStatus("serial", now) },
       peers: [...cards].sort((a, b) => a - b).map((peer) => this.#peerStatus(now, peer)),
       alarms: this.#alarms.list(now),
+      ...this.#core.status(now),
       lateTicks: { count: this.#late.count, totalMs: Math.round(this.#late.totalMs), worstMs: Math.round(this.#late.worstMs) },
     };
+  }
+
+  /** Where this card stands in the order: the epoch that it has entered, and the last sequence delivered. */
+  order(): { readonly epoch: number; readonly delivered: number } {
+    return this.#core.order();
+  }
+
+  /** The replicated state's digest and the last sequence that went into it; `undefined` while this card does not know it. */
+  digest(): { readonly sequence: number; readonly digest: string } | undefined {
+    return this.#core.digest();
   }
 
   #onFrame(now: number, link: LinkKind, frame: Frame, effects: Effect[]): void {
@@ -172,11 +205,13 @@ export class Node implements Service<Input, Effect> {
     if (verdict === "restarted") {
       this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "restarted", card: from }), effects);
       this.#settleDiscovery(now, this.#discovery.step(now, { kind: "restarted", card: from }), effects);
+      this.#core.onFact(now, { kind: "heard", card: from, incarnation: frame.incarnation }, effects);
     }
     const known = this.#heartbeat.healthOf(from) !== "absent";
     const beat = message.kind === "heartbeat" ? { beat: message } : {};
     this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "heard", link, from, ...beat }), effects);
     if (!known) this.#tellSerialLine(now, effects);
+    if (message.kind === "heartbeat") this.#core.onFact(now, { kind: "beat", link, from, beat: message }, effects);
     if (frame.to === everybody || frame.to === this.#identity.card) this.#onMessage(now, link, frame, message, effects);
   }
 
@@ -194,7 +229,28 @@ export class Node implements Service<Input, Effect> {
       }
       case "bye":
         effects.push({ kind: "log", level: "info", event: "bye", fields: { peer: from, reason: message.reason } });
+        // The receipt comes first: what the silence begins is to know it already.
+        this.#core.onReceipt(now, from, "left", effects);
         return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
+      case "failing":
+        effects.push({ kind: "log", level: "warn", event: "failing", fields: { peer: from, reason: message.reason } });
+        this.#core.onReceipt(now, from, "failing", effects);
+        return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
+      case "wantView":
+      case "proposeView":
+      case "promiseView":
+      case "refuseView":
+      case "commitView":
+      case "committedView":
+        return this.#core.onFact(now, { kind: "message", from, incarnation: frame.incarnation, message }, effects);
+      case "submit":
+      case "pass":
+      case "commit":
+      case "flush":
+      case "sync":
+        // Ordered messages are no matter for the serial line, whatever a broken card may send there.
+        if (link !== "ether") return this.#drop(link, "kind");
+        return this.#core.onOrder(now, from, message, effects);
       case "stale":
         return this.#onStale(now, message.card, message.incarnation, effects);
       case "fragment": {
@@ -218,7 +274,12 @@ export class Node implements Service<Input, Effect> {
     this.#multiplexorHeardAt = now;
     this.#watchMultiplexorAt = now + multiplexorUnheardMs;
     this.#alarms.clear(now, "multiplexor-unheard", "", effects);
+    if (message.kind === "muxReceipt" && (message.outcome === "reset" || message.outcome === "off")) {
+      const card = cardAt(chassisOf(this.#identity.card), message.slot);
+      this.#core.onReceipt(now, card, message.outcome === "off" ? "power" : "reset", effects);
+    }
     if (message.kind === "muxPower") {
+      this.#core.onPower(now, message.powered, effects);
       for (const card of this.#heartbeat.cards()) {
         if ((message.powered & (1 << (slotOf(card) - 1))) !== 0) this.#alarms.clear(now, "power-sense-wrong", `${card}`, effects);
       }
@@ -318,11 +379,13 @@ export class Node implements Service<Input, Effect> {
     if (this.#state === "leaving") return;
     for (const link of linkKinds) if (this.#links[link].up) this.#send(link, everybody, { kind: "bye", reason }, effects);
     this.#settleDiscovery(now, this.#discovery.step(now, { kind: "leave" }), effects);
+    this.#core.onFact(now, { kind: "leave" }, effects);
     this.#state = "leaving";
   }
 
   #onReloaded(now: number, settings: NodeSettings, effects: Effect[]): void {
     this.#settings = settings;
+    this.#core.onSettings(now, settings, effects);
     this.#missAt = now + 10 * advertPeriodMs;
     this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "settings", settings }), effects);
     this.#tellSerialLine(now, effects);
@@ -341,6 +404,7 @@ export class Node implements Service<Input, Effect> {
   #runTimers(now: number, effects: Effect[]): void {
     if (now >= this.#heartbeat.deadline()) this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "tick" }), effects);
     if (now >= this.#discovery.deadline()) this.#settleDiscovery(now, this.#discovery.step(now, { kind: "tick" }), effects);
+    this.#core.runTimers(now, effects);
     for (const link of linkKinds) if (now >= this.#links[link].reassembly.deadline()) this.#links[link].reassembly.expire(now);
     if (now >= this.#watchMultiplexorAt) {
       this.#watchMultiplexorAt = Infinity;
@@ -369,7 +433,9 @@ export class Node implements Service<Input, Effect> {
     for (const output of outputs) {
       switch (output.kind) {
         case "beat":
-          if (this.#state === "running") this.#send(output.link, everybody, output.message, effects);
+          if (this.#state !== "running") break;
+          this.#send(output.link, everybody, { ...output.message, view: this.#core.viewTick() }, effects);
+          this.#core.onFact(now, { kind: "ownBeat", link: output.link, beat: output.message }, effects);
           break;
         case "linkHealth": {
           const { card, link, was, health, reason } = output;
@@ -391,6 +457,7 @@ export class Node implements Service<Input, Effect> {
           if (health === "left") { for (const link of linkKinds) this.#alarms.clear(now, "link-down", `${card} ${link}`, effects); }
           const level = health === "suspect" || health === "down" || was === "healthy" && health === "degraded" ? "warn" : "info";
           effects.push({ kind: "log", level, event: "card health", fields: { peer: card, was, health, reason } });
+          this.#core.onFact(now, { kind: "cardHealth", card, health }, effects);
           break;
         }
         case "late":
@@ -399,6 +466,7 @@ export class Node implements Service<Input, Effect> {
           this.#late.worstMs = Math.max(this.#late.worstMs, output.ms);
           if (this.#watchMultiplexorAt !== Infinity) this.#watchMultiplexorAt += output.ms;
           effects.push({ kind: "log", level: "debug", event: "late tick", fields: { ms: Math.round(output.ms) } });
+          this.#core.onFact(now, { kind: "late", ms: output.ms }, effects);
           break;
         case "powerSenseWrong":
           this.#alarms.raise(
@@ -466,6 +534,12 @@ export class Node implements Service<Input, Effect> {
     for (const fragment of fragmentsOf(message, own.frameBytesMax, own.messages++)) {
       effects.push({ kind: "send", link, to, sequence: own.sequence++, message: fragment });
     }
+  }
+
+  /** This card is about to be reset: what it said last was why. */
+  #enterFailing(now: number, effects: Effect[]): void {
+    this.#settleDiscovery(now, this.#discovery.step(now, { kind: "leave" }), effects);
+    this.#state = "leaving";
   }
 
   #drop(link: LinkKind, reason: string): void {

@@ -15,6 +15,8 @@ export type Identity = {
   /** Drawn at each start, 32 bits. */
   readonly nonce: number;
   readonly software: string;
+  /** View numbers up to this one may have been promised by earlier runs of this card; 0 for none. */
+  readonly reservedView: number;
 };
 
 /** What a reload may change. */
@@ -25,4 +27,12 @@ export type NodeSettings = {
   readonly baud: number;
   /** The cards that the configuration names, this one included: their absence is reported. */
   readonly expected: readonly CardId[];
+  /** Of these, the ones that do not vote: not counted for the quorum, and not taken into views. */
+  readonly disabled: readonly CardId[];
+  /** Who decides at exactly half of the electorate: the lowest card of it unless another is named. */
+  readonly tieBreak?: CardId;
+  /** A witness outside of the system decides at exactly half instead. */
+  readonly witness: boolean;
+  /** The loss of a card's Ethernet or serial redundancy between chassis is an alarm. */
+  readonly redundantLinks: boolean;
 };

@@ -57,6 +57,69 @@ export type Alarm = {
   readonly forMs: number;
 };
 
+/** What the membership service says: `cardinal members`, `GET /v1/members`. */
+export type MembershipStatus = {
+  readonly state: "tentative" | "confirmed" | "unconfirmed";
+  /** Why it is tentative, in words; absent otherwise. */
+  readonly reason?: string;
+  /** The last view that this card took over; absent before the first. It holds unless the state is `tentative`. */
+  readonly view?: {
+    readonly number: number;
+    readonly coordinator: CardId;
+    readonly members: readonly {
+      readonly card: CardId;
+      readonly incarnation: number;
+      readonly previous: number;
+      readonly ether: boolean;
+    }[];
+    readonly absent: readonly { readonly card: CardId; readonly state: "down" | "unknown"; readonly receipt?: string }[];
+  };
+  /** The cards that vote, lowest first. */
+  readonly electorate: readonly CardId[];
+  /** In words, such as "3 of 5 cards: more than half" or "2 of 5 cards: no quorum". */
+  readonly quorum: { readonly held: boolean; readonly text: string };
+  /** The tick matrix: whom each card says that it hears on each link, as it was last heard. This card's own row is first. */
+  readonly ticks: readonly { readonly card: CardId; readonly ether: readonly CardId[]; readonly serial: readonly CardId[] }[];
+  /** The last notifications, newest first. */
+  readonly history: readonly {
+    readonly state: "tentative" | "confirmed" | "unconfirmed";
+    readonly view?: number;
+    readonly members?: readonly CardId[];
+    readonly reason: string;
+    readonly agoMs: number;
+  }[];
+};
+
+/** What the group service says: `cardinal groups`, `GET /v1/groups`. */
+export type GroupsStatus = {
+  /** `flushing` members of a new view level what they hold; `exchanging` subgroups exchange group data; `stopped` see `reason`. */
+  readonly state: "running" | "flushing" | "exchanging" | "stopped";
+  readonly reason?: string;
+  /** The number of the view whose order is being followed, 0 before the first. */
+  readonly epoch: number;
+  readonly coordinator?: CardId;
+  /** The last sequence that this card holds, knows to be committed, and has delivered. */
+  readonly held: number;
+  readonly committed: number;
+  readonly delivered: number;
+  /** Local messages that are not committed yet. */
+  readonly pending: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly groups: readonly {
+    readonly name: string;
+    readonly view: number;
+    readonly messages: number;
+    readonly members: readonly {
+      readonly card: CardId;
+      readonly number: number;
+      readonly name: string;
+      readonly critical: boolean;
+      /** Registered on this card. */
+      readonly local: boolean;
+    }[];
+  }[];
+};
+
 export type NodeStatus = {
   readonly card: CardId;
   readonly chassis: number;
@@ -71,6 +134,8 @@ export type NodeStatus = {
   readonly links: Readonly<Record<LinkKind, OwnLinkStatus>>;
   readonly peers: readonly PeerStatus[];
   readonly alarms: readonly Alarm[];
+  readonly membership: MembershipStatus;
+  readonly groups: GroupsStatus;
   /** Late ticks of this card, which count for nobody's death: how many, and how long in all. */
   readonly lateTicks: { readonly count: number; readonly totalMs: number; readonly worstMs: number };
 };

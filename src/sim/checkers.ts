@@ -8,6 +8,7 @@ import { type CardId, chassisOf, type LinkKind, linkKinds, slotOf } from "../bas
 import {
   advertPeriodMs,
   duplicateGoneMs,
+  passEntriesMax,
   serialAdvertBytesMax,
   serialAdvertLoadMax,
   serialBitsPerByte,
@@ -16,71 +17,30 @@ import {
   serialHeartbeatLoadMax,
   staleGapMs,
 } from "../limits.ts";
+import type { ApplicationEvent } from "../cluster/application.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
-import type { CardHealth, LinkHealth, NodeStatus, PeerStatus } from "../node/status.ts";
+import type { CardHealth, NodeStatus, PeerStatus } from "../node/status.ts";
 import type { Message } from "../wire/message.ts";
 import type { Run, SimCard } from "./sim-card.ts";
-import type { Freshness, SaidOfPeer } from "./witness.ts";
+import {
+  type Agreement,
+  type Change,
+  Checker,
+  type Report,
+  type Scene,
+  type Seen,
+  type Step,
+  type Unsettled,
+  type Violation,
+} from "./checker.ts";
+import { FailedReset, OnlyFailedExit, OnlyFailedReset } from "./application-checkers.ts";
+import type { Process } from "./applications.ts";
+import { EqualGroupViews, EqualInTheEnd, EqualState, OneExchange, OneOrder, OrderRecord, SentOnce } from "./order-checkers.ts";
+import { EqualViews, OneSide, OneView, Promised, ProvenAbsent, Quorum, ViewsGrow } from "./view-checkers.ts";
+import { Views } from "./views.ts";
+import type { SaidOfPeer } from "./witness.ts";
 import { sameBytes, type SenderWitness } from "./witness.ts";
-
-export type Violation = {
-  readonly checker: string;
-  readonly sentence: string;
-  readonly at: number;
-  readonly card: string;
-  readonly detail: string;
-};
-
-/** What the checkers need to know of the world. */
-export type Scene = {
-  readonly at: number;
-  readonly cards: readonly SimCard[];
-  readonly options: { readonly baud: number };
-  later(at: number, run: (at: number) => void): void;
-  statusOf(card: SimCard): NodeStatus | undefined;
-};
-
-/** A change in what a node says of a peer. `link` is missing when it is about the card. */
-export type Change =
-  | { readonly peer: PeerStatus; readonly link: LinkKind; readonly was: LinkHealth | undefined; readonly health: LinkHealth }
-  | { readonly peer: PeerStatus; readonly link?: undefined; readonly was: CardHealth | undefined; readonly health: CardHealth };
-
-/** One step of one card, as the checkers see it. */
-export type Step = {
-  readonly card: SimCard;
-  readonly run: Run;
-  readonly at: number;
-  readonly now: number;
-  readonly input: Input;
-  readonly seen: Seen;
-  readonly effects: readonly Effect[];
-  readonly status: NodeStatus;
-  readonly changes: readonly Change[];
-};
-
-/** What was known before a step. */
-export type Seen = {
-  readonly freshness?: Freshness;
-  /** Before a frame that must not be taken. */
-  readonly status?: NodeStatus;
-  /** The slots, lowest in the lowest bit, that a report of the multiplexor says have lost power; not zero. */
-  readonly lostPower?: number;
-};
-
-export abstract class Checker {
-  abstract readonly name: string;
-  /** The invariant, for people. */
-  abstract readonly sentence: string;
-  /** Gives what is wrong with a step that logged something, or after which the node should say something else. */
-  step?(step: Step): string | undefined;
-  end?(scene: Scene, card: SimCard, report: Report): void;
-  /** Gives what is wrong with what became of forged bytes. */
-  forged?(input: Input): string | undefined;
-  /** Gives what is wrong with a frame that a card puts on its serial line. */
-  serialSend?(scene: Scene, card: SimCard, at: number, message: Message, lineBytes: number): string | undefined;
-}
-export type Report = (card: SimCard, detail: string) => void;
 
 /** Rounding of a card's clock, and of what a status says in whole milliseconds. */
 const grainMs = 1.001;
@@ -195,14 +155,31 @@ export class ProvenIdentity extends Checker {
 
 export class BoundedStep extends Checker {
   readonly name = "bounded-step";
-  readonly sentence = "A step returns a bounded number of effects, and after it the next deadline lies ahead: nothing spins.";
+  readonly sentence =
+    "A step returns a bounded number of effects: a few messages for each peer, and for each entry of the order that it delivers a few events for each application; and after it the next deadline lies ahead: nothing spins.";
+  /** How far each run had delivered when it last had much to say. */
+  readonly #delivered = new WeakMap<Run, number>();
 
   /** Held against every step, so it takes no more than it needs. */
   every(run: Run, now: number, input: Input, effects: readonly Effect[]): string | undefined {
     if (!(run.deadline > now)) return `after ${input.kind} at ${now} the deadline is ${run.deadline}`;
     if (effects.length <= 16) return undefined;
-    const most = 16 + 8 * run.program.status(now).peers.length;
-    return effects.length <= most ? undefined : `${effects.length} effects of one ${input.kind}, more than ${most}`;
+    let events = 0;
+    let pieces = 0;
+    for (const effect of effects) {
+      if (effect.kind === "application" || effect.kind === "closeApplication") events++;
+      else if (effect.kind === "send" && effect.message.kind === "fragment" && effect.message.index > 0) pieces++;
+    }
+    const messages = effects.length - events - pieces;
+    const messagesMax = 16 + 8 * run.program.status(now).peers.length;
+    if (messages > messagesMax) return `${messages} effects of one ${input.kind}, more than ${messagesMax}`;
+    if (events === 0) return undefined;
+    const delivered = run.program.order?.().delivered ?? 0;
+    const advanced = Math.max(0, delivered - (this.#delivered.get(run) ?? 0));
+    this.#delivered.set(run, delivered);
+    // What came during an exchange of group data is told at its end.
+    const eventsMax = 2 * (advanced + passEntriesMax) * (run.clients + 1);
+    return events <= eventsMax ? undefined : `${events} events of one ${input.kind} that delivered ${advanced} entries, more than ${eventsMax}`;
   }
 }
 
@@ -253,7 +230,7 @@ export class CrashSeen extends Checker {
   readonly name = "crash-seen";
   readonly sentence = "A card that stopped is seen down by every running card that had heard it, within the patience of their links.";
 
-  override end(scene: Scene, stopped: SimCard, report: Report): void {
+  override end(scene: Scene, stopped: SimCard, _run: Run, report: Report): void {
     for (const observer of scene.cards) {
       const { run } = observer;
       if (run === undefined || observer.id === stopped.id || !run.witness.senders.has(stopped.id)) continue;
@@ -316,8 +293,7 @@ export class Settled extends Checker {
   readonly sentence =
     "Within a stated time after the last fault every two running cards that share a link have verified each other and see each other healthy.";
 
-  /** What is still wrong now. */
-  unsettled(scene: Scene): { readonly card: SimCard; readonly detail: string } | undefined {
+  override settled(scene: Scene): Unsettled | undefined {
     const running = scene.cards.filter((card) => card.run !== undefined && !card.run.leaving);
     for (const card of running) {
       const status = scene.statusOf(card);
@@ -329,9 +305,12 @@ export class Settled extends Checker {
         if (!peer.verified) return { card, detail: `has not verified card ${other.id}: ${peer.unverifiedBecause}` };
         if (peer.uid !== hex(other.uid)) return { card, detail: `takes card ${other.id} for ${peer.uid}` };
       }
-      const alarm = status?.alarms.find(({ code }) =>
-        running.length === scene.cards.filter((other) => !other.isTwin).length || code !== "card-down"
-      );
+      const areAllThere = running.length === scene.cards.filter((other) => !other.isTwin).length;
+      const alarm = status?.alarms.find(({ code }) => {
+        // What is true of the system as it is built, or as the operator wants it, stays an alarm.
+        if (code === "single-link" || (code === "no-quorum" && scene.options.disabled?.includes(card.id) === true)) return false;
+        return areAllThere || code !== "card-down";
+      });
       if (alarm !== undefined) return { card, detail: `has an alarm still: ${alarm.code}, ${alarm.text}` };
     }
     return undefined;
@@ -398,7 +377,8 @@ export class Checkers {
   readonly #boundedStep = new BoundedStep();
   readonly calmKept = new CalmKept();
   readonly changesLogged = new ChangesLogged();
-  readonly settled = new Settled();
+  readonly #views = new Views();
+  readonly #order = new OrderRecord(this.#views);
   readonly all: readonly Checker[] = [
     new DeadWithoutSilence(),
     new DownOnAllLinks(),
@@ -411,14 +391,34 @@ export class Checkers {
     new CrashSeen(),
     this.changesLogged,
     this.calmKept,
-    this.settled,
+    new Settled(),
+    new EqualViews(this.#views),
+    new ViewsGrow(this.#views),
+    new Promised(this.#views),
+    new Quorum(this.#views),
+    new ProvenAbsent(this.#views),
+    new OneSide(this.#views),
+    new OneView(this.#views),
+    new OneOrder(this.#order),
+    new SentOnce(this.#order),
+    new EqualGroupViews(this.#order),
+    new EqualState(this.#order),
+    new OneExchange(this.#order),
+    new EqualInTheEnd(this.#order),
+    new OnlyFailedReset(),
+    new FailedReset(),
+    new OnlyFailedExit(this.#order, this.#views),
   ];
   readonly #scene: Scene;
-  readonly #ofSteps: readonly Checker[];
+  #ofSteps: readonly Checker[] = this.all.filter((checker) => checker.step !== undefined);
+  #ofEvents: readonly Checker[] = this.all.filter((checker) => checker.event !== undefined);
+  readonly #ofSerial: readonly Checker[] = this.all.filter((checker) => checker.serialSend !== undefined);
+  #notFresh = 0;
+  /** Two cards of one identity have run in this world. */
+  #hadTwins = false;
 
   constructor(scene: Scene) {
     this.#scene = scene;
-    this.#ofSteps = this.all.filter((checker) => checker.step !== undefined);
   }
 
   /** What is to be known before a step; the witness learns what the step will take. */
@@ -427,7 +427,8 @@ export class Checkers {
     if (input.kind === "portUp" || input.kind === "portDown") witness.onPort(input);
     if (input.kind !== "heard") return nothingSeen;
     const freshness = witness.freshnessOf(input.link, input.frame);
-    if (freshness !== "fresh") return { freshness, status: run.program.status(now) };
+    // Saying everything twice is dear, so of the many that come in some worlds every few are held against it.
+    if (freshness !== "fresh") return this.#notFresh++ % notFreshStride === 0 ? { freshness, status: run.program.status(now) } : nothingSeen;
     const before = witness.powered ?? 0xff;
     witness.onFresh(input.link, input.frame, run.identity.nonce);
     const lostPower = before & ~(witness.powered ?? 0xff);
@@ -441,36 +442,56 @@ export class Checkers {
     if (seen.status === undefined && seen.lostPower === undefined && !hasLog(effects)) return;
     const status = run.program.status(now);
     const changes = changesOf(run, status);
-    const step: Step = { card, run, at, now, input, seen, effects, status, changes };
-    for (const checker of this.#ofSteps) {
-      const detail = checker.step?.(step);
-      if (detail !== undefined) this.report(checker, card, detail);
-    }
+    const view = this.#hadTwins ? undefined : this.#views.note(this.#scene, card, run, status);
+    const step: Step = { card, run, at, now, input, seen, effects, status, changes, view };
+    for (const checker of this.#ofSteps) this.#hold(checker, card, checker.step?.(step, this.#scene));
+    if (!this.#hadTwins) this.#order.epochOf(run);
     if (changes.length > 0) { for (const change of changes) remember(run, change); }
   }
 
   onSerialSend(card: SimCard, at: number, message: Message, lineBytes: number): void {
-    for (const checker of this.all) {
-      const detail = checker.serialSend?.(this.#scene, card, at, message, lineBytes);
-      if (detail !== undefined) this.report(checker, card, detail);
-    }
+    for (const checker of this.#ofSerial) this.#hold(checker, card, checker.serialSend?.(this.#scene, card, at, message, lineBytes));
+  }
+
+  onAgreement(card: SimCard, run: Run, message: Agreement): void {
+    for (const checker of this.#held()) this.#hold(checker, card, checker.agreement?.(card, run, message));
+  }
+
+  onApplication(process: Process, event: ApplicationEvent): void {
+    for (const checker of this.#ofEvents) this.#hold(checker, process.card, checker.event?.(this.#scene, process, event));
+  }
+
+  onMissing(process: Process): void {
+    for (const checker of this.#held()) checker.missing?.(this.#scene, process, (card, detail) => this.report(checker, card, detail));
+  }
+
+  onReset(card: SimCard, run: Run): void {
+    for (const checker of this.#held()) this.#hold(checker, card, checker.reset?.(this.#scene, card, run));
   }
 
   onForged(card: SimCard, input: Input): void {
-    for (const checker of this.all) {
-      const detail = checker.forged?.(input);
-      if (detail !== undefined) this.report(checker, card, detail);
-    }
+    for (const checker of this.all) this.#hold(checker, card, checker.forged?.(input));
   }
 
-  onEnd(card: SimCard): void {
-    for (const checker of this.all) checker.end?.(this.#scene, card, (observer, detail) => this.report(checker, observer, detail));
+  onBegin(card: SimCard): void {
+    if (!card.isTwin) return;
+    this.#hadTwins = true;
+    this.#ofSteps = this.#ofSteps.filter((checker) => !checker.needsSingles);
+    this.#ofEvents = this.#ofEvents.filter((checker) => !checker.needsSingles);
+  }
+
+  onEnd(card: SimCard, run: Run): void {
+    this.#views.forget(run);
+    this.#order.forget(run);
+    for (const checker of this.#held()) checker.end?.(this.#scene, card, run, (observer, detail) => this.report(checker, observer, detail));
   }
 
   /** Holds the whole world against what must be true once it has settled, and against every node's word. */
   checkSettled(): void {
-    const found = this.settled.unsettled(this.#scene);
-    if (found !== undefined) this.report(this.settled, found.card, found.detail);
+    for (const checker of this.#held()) {
+      const found = checker.settled?.(this.#scene);
+      if (found !== undefined) this.report(checker, found.card, found.detail);
+    }
     for (const card of this.#scene.cards) {
       const status = this.#scene.statusOf(card);
       if (card.run === undefined || status === undefined) continue;
@@ -482,12 +503,25 @@ export class Checkers {
   }
 
   report(checker: Checker, card: SimCard, detail: string): void {
+    // What a checker has set in motion before there were two of a card is not held against the world any more.
+    if (this.#hadTwins && checker.needsSingles) return;
     const { name, sentence } = checker;
     this.violations.push({ checker: name, sentence, at: this.#scene.at, card: card.label, detail });
+  }
+
+  /** The checkers that this world has not made void. */
+  #held(): readonly Checker[] {
+    return this.#hadTwins ? this.all.filter((checker) => !checker.needsSingles) : this.all;
+  }
+
+  #hold(checker: Checker, card: SimCard, detail: string | undefined): void {
+    if (detail !== undefined) this.report(checker, card, detail);
   }
 }
 
 const nothingSeen: Seen = {};
+/** Of frames that must not be taken, one in so many is looked at. */
+const notFreshStride = 4;
 const freshSeen: Seen = { freshness: "fresh" };
 
 function hasLog(effects: readonly Effect[]): boolean {

@@ -3,10 +3,38 @@
  * them. One table says how each is written and what it does.
  */
 import { chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
+import { applicationMessageBytesMax, monitorMsMax } from "../limits.ts";
+import type { MessageKind } from "../wire/message.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
 import type { SimCard, WakeOrder } from "./sim-card.ts";
 import { forgeries, type TwinIncarnation, type World } from "./world.ts";
+
+/** The messages that cards send each other to agree, which a fault may wait for. */
+export const agreeing = [
+  "wantView",
+  "proposeView",
+  "promiseView",
+  "refuseView",
+  "commitView",
+  "committedView",
+  "submit",
+  "pass",
+  "commit",
+  "flush",
+  "sync",
+] as const;
+const messageKinds: readonly MessageKind[] = [
+  ...agreeing,
+  "heartbeat",
+  "advert",
+  "bye",
+  "stale",
+  "fragment",
+  "failing",
+  "muxPower",
+  "muxReceipt",
+];
 
 /** One word of a line. */
 type Arg<Value> = {
@@ -60,6 +88,11 @@ const card: Arg<SimCard> = {
   shows: "CARD",
   read: (word, world) => world.cards.find((candidate) => !candidate.isTwin && String(candidate.id) === word),
 };
+const cardOrAll: Arg<SimCard | "all"> = {
+  shows: "CARD|all",
+  otherwise: "all",
+  read: (word, world) => word === "all" ? word : card.read(word, world),
+};
 const link: Arg<LinkKind> = oneOf(linkKinds);
 const number = (shows: string, min: number, max: number): Arg<number> => ({
   shows,
@@ -76,6 +109,13 @@ const reason: Arg<"stop" | "restart" | "maintenance" | "upgrade"> = oneOf(["stop
 const twin: Arg<TwinIncarnation> = oneOf(["lower", "same", "higher"], "higher");
 const incarnation: Arg<number> = { ...number("INCARNATION", 0, 0xffffffff), otherwise: -1 };
 const count: Arg<number> = { ...number("COUNT", 1, 10_000), otherwise: 1 };
+const group: Arg<string> = { shows: "GROUP", read: (word) => /^[a-z][a-z0-9-]{0,31}$/.test(word) ? word : undefined };
+const kind: Arg<MessageKind> = { shows: "MESSAGE", read: (word) => messageKinds.find((kind) => kind === word) };
+const way: Arg<"sends" | "hears"> = oneOf(["sends", "hears"]);
+const ends: Arg<"crash" | "pull"> = oneOf(["crash", "pull"], "crash");
+const criticality: Arg<"critical" | "plain"> = oneOf(["critical", "plain"], "plain");
+const sharing: Arg<"own" | "shared"> = oneOf(["own", "shared"], "own");
+const monitor: Arg<number> = { ...number("MONITOR_MS", 0, monitorMsMax), otherwise: 0 };
 
 export const verbs: Readonly<Record<string, Verb>> = {
   pull: verb("the card is taken out: no power, and its slot's sense says so", { card }, (world, { card }) => world.pull(card)),
@@ -154,6 +194,63 @@ export const verbs: Readonly<Record<string, Verb>> = {
     (world, { card, slot }) => world.orderReset(card, slot),
   ),
   reload: verb("the card reads its settings again", { card, profile }, (world, { card, profile }) => world.reload(card, profile)),
+  trap: verb(
+    "the card ends when it has sent, or is about to take, its next message of a kind, or a later one",
+    { card, way, kind, count, ends },
+    (world, { card, way, kind, count, ends }) => world.trap(card, way, kind, count, ends),
+  ),
+  drop: verb(
+    "the next Ethernet frames of a kind that the first card sends are lost on their way to the second, or to all",
+    { from: card, kind, count, to: cardOrAll },
+    (world, { from, kind, count, to }) => world.drop(from, kind, to === "all" ? undefined : to, count),
+  ),
+  join: verb(
+    "an application is installed on the card and joins a group, or starts again; shared ones are one process",
+    { card, group, criticality, monitor, sharing },
+    (world, { card, group, criticality, monitor, sharing }) =>
+      world.applications.join(card, group, {
+        critical: criticality === "critical",
+        monitorMs: monitor,
+        shared: sharing === "shared",
+        watches: false,
+      }),
+  ),
+  watch: verb(
+    "an application is installed on the card that receives what a group receives and is no member",
+    { card, group, sharing },
+    (world, { card, group, sharing }) =>
+      world.applications.join(card, group, { critical: false, monitorMs: 0, shared: sharing === "shared", watches: true }),
+  ),
+  send: verb(
+    "an application on the card sends one message with a text, or so many",
+    { card, group, what: { shows: "TEXT|COUNT", read: (word) => word } },
+    (world, { card, group, what }) => {
+      const times = /^\d+$/.test(what) ? Number(what) : 1;
+      const texts = times === 1 ? [what] : Array.from({ length: times }, (_, index) => `${index + 1}`);
+      world.applications.send(card, group, texts);
+    },
+  ),
+  chatter: verb(
+    "the card's application sends by itself from now on, with such a mean gap and size",
+    { card, group, gapMs: number("GAP_MS", 1, 1e6), bytes: { ...number("BYTES", 0, applicationMessageBytesMax / 2), otherwise: 16 } },
+    (world, { card, group, gapMs, bytes }) => world.applications.chatter(card, group, gapMs, bytes),
+  ),
+  quiet: verb(
+    "no application sends by itself any more, or they do again",
+    { state: oneOf(["on", "off"], "on") },
+    (world, { state }) => world.applications.setQuiet(state === "on"),
+  ),
+  kill: verb("the card's application in a group dies", { card, group }, (world, { card, group }) => world.applications.kill(card, group)),
+  hang: verb(
+    "the card's application in a group stands still: it sends and answers nothing",
+    { card, group, ms },
+    (world, { card, group, ms }) => world.applications.hang(card, group, ms),
+  ),
+  quit: verb(
+    "the card's application leaves its group in good order, and is installed no longer",
+    { card, group },
+    (world, { card, group }) => world.applications.quit(card, group),
+  ),
   heal: verb("all faults of links end and stalled cards wake up", {}, (world) => world.heal()),
   revive: verb("twins are taken out, and every card that has stopped starts", {}, (world) => world.revive()),
 };

@@ -15,7 +15,7 @@ export type WorldFact = { readonly fact: string };
 type Happened = Input | Effect | WorldFact;
 type Entry = { at: number; who: string; happened: Happened };
 
-const kindCodes: Record<Input["kind"] | Effect["kind"], number> = {
+const inputCodes: Record<Input["kind"], number> = {
   heard: 1,
   malformed: 2,
   portUp: 3,
@@ -23,10 +23,21 @@ const kindCodes: Record<Input["kind"] | Effect["kind"], number> = {
   tick: 5,
   leave: 6,
   reloaded: 7,
+  application: 8,
+  applicationGone: 9,
+  reserved: 10,
+  witness: 11,
+};
+const effectCodes: Record<Effect["kind"], number> = {
   send: 16,
   sendLldp: 17,
   log: 18,
   reincarnate: 19,
+  application: 20,
+  closeApplication: 21,
+  reserve: 22,
+  witness: 23,
+  resetCard: 24,
 };
 
 const double = new Float64Array(1);
@@ -46,7 +57,7 @@ export class History {
 
   input(at: number, who: string, index: number, input: Input): void {
     this.#mixInstant(at);
-    this.#mix(index * 32 + kindCodes[input.kind]);
+    this.#mix(index * 32 + inputCodes[input.kind]);
     switch (input.kind) {
       case "heard":
         this.#mix(input.frame.from * 2 + (input.link === "ether" ? 0 : 1));
@@ -63,6 +74,20 @@ export class History {
       case "leave":
         this.#mixText(input.reason);
         break;
+      case "application":
+        this.#mix(input.client);
+        this.#mixValue(input.request);
+        break;
+      case "applicationGone":
+        this.#mix(input.client);
+        this.#mixText(input.reason);
+        break;
+      case "reserved":
+        this.#mix(input.upTo);
+        break;
+      case "witness":
+        this.#mix(input.held ? 1 : 0);
+        break;
       case "reloaded":
       case "tick":
         break;
@@ -73,7 +98,7 @@ export class History {
   }
 
   effect(at: number, who: string, index: number, effect: Effect): void {
-    this.#mix(index * 32 + kindCodes[effect.kind]);
+    this.#mix(index * 32 + effectCodes[effect.kind]);
     switch (effect.kind) {
       case "send":
         this.#mix(effect.to * 2 + (effect.link === "ether" ? 0 : 1));
@@ -87,6 +112,23 @@ export class History {
         break;
       case "reincarnate":
         this.#mix(effect.above);
+        break;
+      case "application":
+        this.#mix(effect.client);
+        this.#mixValue(effect.event);
+        break;
+      case "closeApplication":
+        this.#mix(effect.client);
+        this.#mixText(effect.reason);
+        break;
+      case "reserve":
+        this.#mix(effect.upTo);
+        break;
+      case "witness":
+        this.#mix(effect.wanted ? 1 : 0);
+        break;
+      case "resetCard":
+        this.#mixText(effect.reason);
         break;
       default:
         unreachable(effect);
@@ -131,6 +173,21 @@ export class History {
     double[0] = at;
     this.#mix(words[0] as number);
     this.#mix(words[1] as number);
+  }
+
+  /** What an application is told or asks for: its fields in the order in which they were written, messages byte by byte. */
+  #mixValue(value: unknown): void {
+    if (value instanceof Uint8Array) {
+      this.#mix(value.length);
+      for (const byte of value) this.#mix(byte);
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, inner] of Object.entries(value)) {
+        this.#mixText(key);
+        this.#mixValue(inner);
+      }
+    } else if (typeof value === "number") {
+      this.#mixInstant(value);
+    } else this.#mixText(String(value));
   }
 
   #mixText(text: string): void {
@@ -180,6 +237,24 @@ function textOf(happened: Happened): string {
       return happened.kind;
     case "leave":
       return `leave ${happened.reason}`;
+    case "application":
+      return "request" in happened
+        ? `application ${happened.client} ${happened.request.kind}`
+        : `-> application ${happened.client} ${happened.event.kind}`;
+    case "applicationGone":
+      return `application ${happened.client} gone: ${happened.reason}`;
+    case "closeApplication":
+      return `-> close application ${happened.client}: ${happened.reason}`;
+    case "reserved":
+      return `reserved up to view ${happened.upTo}`;
+    case "reserve":
+      return `-> reserve up to view ${happened.upTo}`;
+    case "witness":
+      return "held" in happened
+        ? `witness ${happened.held ? "held" : "not held"}`
+        : `-> witness ${happened.wanted ? "wanted" : "not wanted"}`;
+    case "resetCard":
+      return `-> reset card: ${happened.reason}`;
     case "send":
       return `-> send ${happened.link} ${happened.message.kind} to ${happened.to} sequence ${happened.sequence}`;
     case "sendLldp":

@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { cardCountMax, chassisCountMax, slotCountMax } from "../base/ids.ts";
-import type { Violation } from "./checkers.ts";
+import type { Violation } from "./checker.ts";
 import { verbs } from "./faults.ts";
 import { hashOfHashes } from "./history.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";

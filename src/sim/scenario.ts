@@ -2,19 +2,26 @@
  * Scenario files: what is done to a world above a line `----`, and below it everything that the cards concluded.
  * A recording is made by running it; whoever changes one reads the difference.
  *
- *     cards 3              how the world is set up: cards, chassis, profile, baud, seed
+ *     cards 3              how the world is set up: cards, chassis, profile, baud, seed, disabled CARD, tiebreak CARD, witness
  *     settle               runs until all is quiet; what is concluded on the way is left out
  *     pull 3               any verb of faults.ts
  *     run 5000             lets 5 s pass
  *     show                 every running card's view of its peers, in one line each
+ *     show members         the node view that each of them holds
+ *     show groups          its place in the order, and the groups
+ *     show log 2 alpha     what the application on card 2 in group alpha was told
  *     ----
  */
 import type { Effect } from "../node/effect.ts";
-import { settleMs, type Violation } from "./checkers.ts";
+import type { Violation } from "./checker.ts";
+import { settleMs } from "./checkers.ts";
+import type { CardId } from "../base/ids.ts";
+import { nameOf, textOfEvent } from "./applications.ts";
 import { carryOutLine } from "./faults.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
-import { placeCards } from "./swarm.ts";
+import { placeCards, quietMs } from "./swarm.ts";
+import { textOf as textOfView } from "./views.ts";
 import { World } from "./world.ts";
 
 export type Scenario = { readonly verbs: readonly string[]; readonly recorded: string };
@@ -47,6 +54,7 @@ export function runScenario(
   options: { start?: StartProgram; trace?: (line: string) => void } = {},
 ): ScenarioResult | string {
   const setup = { cards: 3, chassis: 1, profile: "default" as ProfileName, baud: 115_200, seed: 1 };
+  const votes: { disabled?: CardId[]; tieBreak?: CardId; witness?: boolean } = {};
   const lines = scenario.verbs.map((line) => line.replace(/#.*/, "").trim());
   let index = 0;
   for (; index < lines.length; index++) {
@@ -60,7 +68,12 @@ export function runScenario(
     } else if (name === "cards" || name === "chassis" || name === "baud" || name === "seed") {
       if (!/^[1-9]\d*$/.test(word)) return `line ${index + 1}: ${name} is a whole number above zero, not "${word}"`;
       setup[name] = Number(word);
-    } else break;
+    } else if (name === "disabled" || name === "tiebreak") {
+      if (!/^[1-9]\d*$/.test(word)) return `line ${index + 1}: ${name} names a card, not "${word}"`;
+      if (name === "disabled") votes.disabled = [...votes.disabled ?? [], Number(word) as CardId];
+      else votes.tieBreak = Number(word) as CardId;
+    } else if (name === "witness") votes.witness = true;
+    else break;
   }
   if (setup.chassis > 8 || setup.cards < setup.chassis || setup.cards > 8 * setup.chassis) {
     return `${setup.cards} cards do not fit ${setup.chassis} chassis: a chassis has 1 to 8 cards, a system 1 to 8 chassis`;
@@ -73,6 +86,7 @@ export function runScenario(
     cards: placeCards(setup.cards, setup.chassis),
     profile: setup.profile,
     baud: setup.baud,
+    ...votes,
     // A recording should change with what the cards do, not with each draw of a timer's grain.
     timerGrainMs: 0,
     ...options,
@@ -108,14 +122,16 @@ export function runScenario(
       world.runUntil(world.at + Number(word));
     } else if (name === "settle") {
       quiet = true;
-      world.runUntil(world.at + settleMs(world, world.cards.some((card) => card.isTwin)));
+      world.runUntil(world.at + settleMs(world, world.cards.some((card) => card.isTwin)) - quietMs);
+      world.applications.setQuiet(true);
+      world.runUntil(world.at + quietMs);
+      world.applications.setQuiet(false);
       quiet = false;
       if (world.violations.length === 0) world.checkers.checkSettled();
     } else if (name === "show") {
-      for (const card of world.cards) {
-        const text = viewOf(world, card.index);
-        if (text !== undefined) concluded.push(`         ${text}`);
-      }
+      const shown = show(world, line.split(/\s+/).slice(1));
+      if (typeof shown === "string") return `line ${index + 1}: ${shown}`;
+      concluded.push(...shown.map((text) => `         ${text}`));
     } else {
       const wrong = carryOutLine(world, line);
       if (wrong !== undefined) return `line ${index + 1}: ${wrong}`;
@@ -126,11 +142,54 @@ export function runScenario(
 
 function textOf(effect: Effect): string | undefined {
   if (effect.kind === "reincarnate") return `reincarnate above ${effect.above}`;
+  if (effect.kind === "resetCard") return `reset card: ${effect.reason}`;
+  if (effect.kind === "closeApplication") return `close application ${effect.client}: ${effect.reason}`;
   if (effect.kind !== "log") return undefined;
   const fields = Object.entries(effect.fields).map(([name, value]) =>
     `${name}=${typeof value === "string" ? JSON.stringify(value) : value}`
   );
   return [`${effect.level} ${effect.event}`, ...fields].join(" ");
+}
+
+/** What `show` with these words shows, or what is wrong with them. */
+function show(world: World, [what, ...words]: readonly string[]): readonly string[] | string {
+  switch (what) {
+    case undefined:
+      return world.cards.flatMap((card) => viewOf(world, card.index) ?? []);
+    case "members":
+      return world.cards.flatMap((card) => {
+        const membership = world.statusOf(card)?.membership;
+        if (membership === undefined) return [];
+        const { state, reason, view } = membership;
+        return `${card.label} ${state}${reason === undefined ? "" : ` (${reason})`}: ${view === undefined ? "no view" : textOfView(view)}`;
+      });
+    case "groups":
+      return world.cards.flatMap((card) => groupsOf(world, card.index));
+    case "log": {
+      const [id, group = ""] = words;
+      const process = world.applications.processes.findLast(({ card, memberships }) => `${card.id}` === id && memberships.has(group));
+      if (process === undefined) return `no application on card ${id} has been in group ${group}`;
+      return process.log.flatMap((item) =>
+        typeof item !== "string" && "group" in item && item.group !== group ? [] : textOfEvent(item) ?? []
+      );
+    }
+    default:
+      return `show shows members, groups, log CARD GROUP, or without a word how the cards see each other, not "${what}"`;
+  }
+}
+
+function groupsOf(world: World, index: number): string[] {
+  const card = world.cards[index];
+  const status = card === undefined ? undefined : world.statusOf(card)?.groups;
+  if (card === undefined || status === undefined) return [];
+  const { state, reason, epoch, held, committed, delivered, pending, groups } = status;
+  const place = `epoch ${epoch}, held ${held}, committed ${committed}, delivered ${delivered}, pending ${pending}`;
+  return [
+    `${card.label} ${state}${reason === undefined ? "" : ` (${reason})`}: ${place}`,
+    ...groups.map(({ name, view, messages, members }) =>
+      `  ${name} view ${view} of ${members.map(nameOf).join(" ") || "nobody"}, ${messages} messages`
+    ),
+  ];
 }
 
 /** One line on what a running card sees. */

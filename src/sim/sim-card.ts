@@ -17,6 +17,10 @@ import { Witness } from "./witness.ts";
 /** What runs on a card: the node, or a variant of it that a test has broken. */
 export interface Program extends Service<Input, Effect> {
   status(now: number): NodeStatus;
+  /** The epoch whose order this card follows, 0 before the first, and the last sequence that it has delivered. */
+  order?(): { readonly epoch: number; readonly delivered: number };
+  /** The last sequence that the replicated state of groups follows from, and its digest; nothing while this card knows no state. */
+  digest?(): { readonly sequence: number; readonly digest: string } | undefined;
 }
 export type StartProgram = (identity: Identity, settings: NodeSettings, now: number) => Program;
 
@@ -29,6 +33,8 @@ export type Stall = {
   /** A stopped process leaves what finds its queue full to the kernel, which drops the newest; a busy one drops the oldest. */
   readonly dropsOldest: boolean;
   readonly waiting: { readonly link: LinkKind; readonly bytes: Uint8Array }[];
+  /** What the card's own side has to tell: requests of applications, results of effects. */
+  readonly inputs: Input[];
 };
 
 /** The card's process, from one start to its end. */
@@ -43,6 +49,10 @@ export type Run = {
   readonly port: Record<LinkKind, boolean>;
   stall: Stall | undefined;
   leaving: boolean;
+  /** When it told the others that it resets itself; from then on it does nothing more for anybody. */
+  failingAt: number;
+  /** Clients that its socket has had. */
+  clients: number;
 };
 
 export class SimCard {
@@ -66,6 +76,10 @@ export class SimCard {
   run: Run | undefined;
   /** The last incarnation that was given out, as the card's own store remembers it. */
   incarnation: number;
+  /** View numbers up to this one are reserved on its disk. */
+  reservedView = 0;
+  /** The incarnation up to which the power sense of its slot has been wrong while it ran. */
+  senseWrongUpTo = 0;
   /** Starts under way; a later one, or an end of power, makes an earlier one void. */
   starts = 0;
   /** When the next tick is due, in the world's time. */
@@ -106,6 +120,8 @@ export class SimCard {
       port: { ether: false, serial: false },
       stall: undefined,
       leaving: false,
+      failingAt: Infinity,
+      clients: 0,
     };
     this.run = run;
     this.tickAt = Infinity;

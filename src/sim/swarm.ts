@@ -6,11 +6,12 @@
 import { assert } from "../base/assert.ts";
 import { cardAt, type CardId, chassisCountMax, chassisOf, slotCountMax } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
-import { settleMs, type Violation } from "./checkers.ts";
-import { carryOutLine } from "./faults.ts";
+import type { Violation } from "./checker.ts";
+import { settleMs } from "./checkers.ts";
+import { agreeing, carryOutLine } from "./faults.ts";
 import type { ProfileName } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
-import { World } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 export type SeedOptions = {
   readonly seed: number;
@@ -42,6 +43,8 @@ export type SeedResult = {
 
 /** After the world has settled it is watched for this long at least. */
 const calmMs = 5_000;
+/** With nobody sending, what is under way has arrived after this. */
+export const quietMs = 1_500;
 /** Some of the time at the end is kept for healing. */
 const faultShare = 0.6;
 
@@ -73,12 +76,16 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
   const baud = prng.pick([19_200, 38_400, 57_600, 115_200, 115_200, 230_400]);
   const drawnProfiles = new Map(cards.map((card) => [card, prng.pick(profiles)]));
   const endMs = options.seconds * 1_000;
-  const plan = options.calm ? [] : drawPlan(prng, cards, endMs * faultShare);
+  const groups = ["alpha", "beta", "gamma"].slice(0, 1 + prng.below(3));
+  const plan = options.calm ? [] : drawPlan(prng, cards, groups, endMs * faultShare);
+  const applications = drawApplications(prng, cards, groups, options.calm ? 1_000 : endMs * faultShare);
+  const votes = drawVotes(prng, cards);
   const world = new World({
     seed,
     cards,
     profile: (card) => drawnProfiles.get(card) as ProfileName,
     baud,
+    ...votes,
     startSpreadMs: prng.pick([0, 200, 3_000]),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
     ...(options.start === undefined ? {} : { start: options.start }),
@@ -105,7 +112,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     }
   };
   try {
-    for (const { at, line } of plan) {
+    for (const { at, line } of [...plan, ...applications].sort((a, b) => a.at - b.at)) {
       yield* slices(at);
       if (world.violations.length > 0) return result(world.violations[0]);
       const wrong = carryOutLine(world, line);
@@ -115,12 +122,11 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     yield* slices(healAt);
     const hadTwins = world.cards.some((card) => card.isTwin);
     for (const line of ["heal", "revive"]) carryOutLine(world, line);
-    yield* slices(healAt + settleMs(world, hadTwins));
-    if (world.violations.length === 0) {
-      world.checkers.checkSettled();
-      world.checkers.calmKept.calm = true;
-    }
+    yield* slices(healAt + settleMs(world, hadTwins) - quietMs);
+    yield* checked(world, slices);
+    world.checkers.calmKept.calm = true;
     yield* slices(Math.max(endMs, world.at + calmMs));
+    yield* checked(world, slices);
   } catch (thrown) {
     // A card's process would end here; the world cannot go on without it, and the seed is what is wanted.
     const sentence = "A node never breaks an invariant of its own: step does not throw.";
@@ -128,6 +134,14 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     return result({ checker: "no-throw", sentence, at: world.at, card: "a card", detail });
   }
   return result(world.violations[0]);
+}
+
+/** Lets what is under way arrive, and holds the world against what must then be true. */
+function* checked(world: World, slices: (until: number) => Generator<number>): Generator<number> {
+  carryOutLine(world, "quiet on");
+  yield* slices(world.at + quietMs);
+  if (world.violations.length === 0) world.checkers.checkSettled();
+  carryOutLine(world, "quiet off");
 }
 
 /** The whole life of a seed at once. */
@@ -149,8 +163,34 @@ function drawSize(prng: Prng, options: SeedOptions): { count: number; chassis: n
   return { count, chassis };
 }
 
+/** Most systems decide a tie by a card; some have a card that does not vote. */
+function drawVotes(prng: Prng, cards: readonly CardId[]): Pick<WorldOptions, "disabled" | "tieBreak" | "witness"> {
+  const kind = prng.unit();
+  if (kind < 0.15) return { witness: true };
+  if (kind < 0.3) return { tieBreak: prng.pick(cards) };
+  return kind < 0.35 && cards.length > 2 ? { disabled: [prng.pick(cards)] } : {};
+}
+
+/** Draws the applications of a system: up to one for each card and group. Most systems say little, a few a lot. */
+function drawApplications(prng: Prng, cards: readonly CardId[], groups: readonly string[], untilMs: number): Plan {
+  const perSecond = prng.pick([0, 1, 1, 3, 3, 3, 10, 10, 10, 30, 30, 200]);
+  const bytes = prng.pick([16, 16, 16, 200, 1_500, 6_000]);
+  const members = cards.flatMap((card) => groups.filter(() => prng.chance(0.5)).map((group) => ({ card, group })));
+  // Large messages cost what they weigh.
+  const gapMs = (1_000 * Math.max(1, members.length) * Math.max(1, bytes / 500)) / perSecond;
+  return members.flatMap(({ card, group }) => {
+    const at = prng.chance(0.7) ? prng.unit() * Math.min(2_000, untilMs) : prng.unit() * untilMs;
+    const sharing = prng.chance(0.3) ? "shared" : "own";
+    if (prng.chance(0.1)) return [{ at, line: `watch ${card} ${group} ${sharing}` }];
+    const criticality = prng.chance(0.15) ? "critical" : "plain";
+    const monitorMs = prng.pick([0, 0, 50, 200, 1_000]);
+    const join = { at, line: `join ${card} ${group} ${criticality} ${monitorMs} ${sharing}` };
+    return gapMs === Infinity ? [join] : [join, { at, line: `chatter ${card} ${group} ${gapMs.toFixed(1)} ${bytes}` }];
+  });
+}
+
 /** Draws the lines of one kind of fault, most of them with their end. */
-type Kind = (prng: Prng, cards: readonly CardId[], at: number) => Plan;
+type Kind = (prng: Prng, cards: readonly CardId[], at: number, groups: readonly string[]) => Plan;
 
 const kinds: Readonly<Record<string, Kind>> = {
   crash: (prng, cards, at) => {
@@ -237,10 +277,37 @@ const kinds: Readonly<Record<string, Kind>> = {
       } ${1 + prng.below(40)}`,
     },
   ],
+  trap: (prng, cards, at) => {
+    const card = prng.pick(cards);
+    const ends = prng.pick(["crash", "crash", "pull"]);
+    return [
+      { at, line: `trap ${card} ${prng.pick(["sends", "hears"])} ${prng.pick(agreeing)} ${1 + prng.below(4)} ${ends}` },
+      // Something has to happen for most messages to be sent at all.
+      ...(prng.chance(0.5) ? [{ at, line: `crash ${prng.pick(cards)}` }] : []),
+      { at: at + prng.between(100, 6_000), line: `insert ${card}` },
+    ];
+  },
+  drop: (prng, cards, at) =>
+    Array.from({ length: 1 + prng.below(4) }, () => ({
+      at: at + prng.between(0, 500),
+      line: `drop ${prng.pick(cards)} ${prng.pick(agreeing)} ${1 + prng.below(3)} ${prng.pick(["all", ...cards])}`,
+    })),
+  kill: (prng, cards, at, groups) => {
+    const of = `${prng.pick(cards)} ${prng.pick(groups)}`;
+    return [{ at, line: `kill ${of}` }, { at: at + prng.between(10, 4_000), line: `join ${of}` }];
+  },
+  hang: (prng, cards, at, groups) => [
+    { at, line: `hang ${prng.pick(cards)} ${prng.pick(groups)} ${prng.pick([30, 150, 400, 2_000, 5_000])}` },
+  ],
+  quit: (prng, cards, at, groups) => {
+    const of = `${prng.pick(cards)} ${prng.pick(groups)}`;
+    return [{ at, line: `quit ${of}` }, { at: at + prng.between(10, 4_000), line: `join ${of} plain ${prng.pick([0, 200])}` }];
+  },
+  burst: (prng, cards, at, groups) => [{ at, line: `send ${prng.pick(cards)} ${prng.pick(groups)} ${prng.pick([2, 20, 300])}` }],
   reload: (prng, cards, at) => [{ at, line: `reload ${prng.pick(cards)} ${prng.pick(["default", "fast"])}` }],
 };
 
-function drawPlan(prng: Prng, cards: readonly CardId[], untilMs: number): Plan {
+function drawPlan(prng: Prng, cards: readonly CardId[], groups: readonly string[], untilMs: number): Plan {
   const known = Object.values(kinds).filter(() => prng.chance(0.4));
   if (known.length === 0) return [];
   const plan: Plan = [];
@@ -250,7 +317,7 @@ function drawPlan(prng: Prng, cards: readonly CardId[], untilMs: number): Plan {
   for (let time = 0; time < times; time++) {
     const kind = prng.pick(known);
     if (kind === kinds["duplicate"] && twins++ > 0) continue;
-    plan.push(...kind(prng, cards, prng.unit() * untilMs));
+    plan.push(...kind(prng, cards, prng.unit() * untilMs, groups));
   }
   return plan.filter(({ at }) => at < untilMs).sort((a, b) => a.at - b.at);
 }

@@ -47,20 +47,22 @@ export class Switch {
     for (const port of this.#ports) port.cutTx = port.cutRx = false;
   }
 
-  transmit(at: number, from: Port, to: Address, bytes: Uint8Array): void {
-    if (from.attached && !from.cutTx) this.#forward(at, from, to, bytes);
+  /** A frame from a card's port; it is lost on the way to the ports in `lost`. */
+  transmit(at: number, from: Port, to: Address, bytes: Uint8Array, lost?: readonly Port[]): void {
+    if (from.attached && !from.cutTx) this.#forward(at, from, to, bytes, lost);
   }
 
   /** A frame from a port that is no card's. */
   inject(at: number, to: Address, bytes: Uint8Array): void {
-    this.#forward(at, undefined, to, bytes);
+    this.#forward(at, undefined, to, bytes, undefined);
   }
 
-  #forward(at: number, from: Port | undefined, to: Address, bytes: Uint8Array): void {
+  #forward(at: number, from: Port | undefined, to: Address, bytes: Uint8Array, lost: readonly Port[] | undefined): void {
     const together: Port[] = [];
     const calm = isCalm(this.noise);
     for (const port of this.#ports) {
       if (port === from || !port.attached || port.cutRx || (to !== everybody && port.card !== to)) continue;
+      if (lost?.includes(port) === true) continue;
       if (from !== undefined && this.#blocked.size > 0 && this.#blocked.has(from.index * 1024 + port.index)) continue;
       if (calm) together.push(port);
       else this.#forwardNoisily(at, port, bytes);

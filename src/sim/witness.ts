@@ -91,7 +91,7 @@ export class Witness {
     sender.heardAtLeast = this.awakeAtLeast;
     const { message } = frame;
     if (message.kind === "muxPower" && frame.from === multiplexor) this.powered = message.powered;
-    else if (message.kind === "bye") sender.saidGoodbye = true;
+    else if (message.kind === "bye" || message.kind === "failing") sender.saidGoodbye = true;
     else if (message.kind === "advert") {
       const before = sender.adverts[link];
       const isSame = before !== undefined && before.nonce === message.nonce && sameBytes(before.uid, message.uid);

@@ -13,7 +13,7 @@
 import { assert } from "../base/assert.ts";
 import { type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
-import { keyBytes, uidBytes } from "../limits.ts";
+import { failingMs, keyBytes, uidBytes } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
 import { Node } from "../node/node.ts";
@@ -21,13 +21,16 @@ import type { NodeSettings } from "../node/settings.ts";
 import type { NodeStatus } from "../node/status.ts";
 import { Keyring, tagBytesOf } from "../wire/auth.ts";
 import { encodeFrame } from "../wire/frame.ts";
-import type { Message } from "../wire/message.ts";
+import type { Message, MessageKind } from "../wire/message.ts";
 import { encodeSerial, SerialDecoder, serialPlainBytesMax } from "../wire/serial.ts";
+import { Applications } from "./applications.ts";
 import { Bus } from "./bus.ts";
-import { Checkers, type Violation } from "./checkers.ts";
+import type { Violation } from "./checker.ts";
+import { Checkers } from "./checkers.ts";
 import { Clock } from "./clock.ts";
 import { EventQueue } from "./event-queue.ts";
 import { History } from "./history.ts";
+import { Lease } from "./lease.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { Noise, type NoiseRates } from "./noise.ts";
 import { patienceOf, type ProfileName, profiles } from "../node/profiles.ts";
@@ -42,6 +45,12 @@ export type WorldOptions = {
   readonly profile: ProfileName | ((card: CardId) => ProfileName);
   /** Bits per second of every serial line. */
   readonly baud: number;
+  /** Of the cards, those that do not vote. */
+  readonly disabled?: readonly CardId[];
+  /** Who decides at exactly half: the lowest card unless another is named. */
+  readonly tieBreak?: CardId;
+  /** A witness outside decides instead. */
+  readonly witness?: boolean;
   /** The cards start within this many milliseconds. */
   readonly startSpreadMs?: number;
   /** A timer is late by up to this, the grain of the runtimes' timers: 1 ms unless a recording wants none. */
@@ -67,11 +76,27 @@ export type TwinIncarnation = "lower" | "same" | "higher";
 export const forgeries = ["key", "system", "replay", "otherLink", "garbage"] as const;
 export type Forgery = typeof forgeries[number];
 
+/** From the order to write down reserved view numbers until they are on disk. */
+const reserveMs = [0.5, 30] as const;
+
+/** A card that is to end at an instant of a protocol: when it has sent, or is about to take, its `left`th message of a kind. */
+type Trap = {
+  readonly card: SimCard;
+  readonly way: "sends" | "hears";
+  readonly kind: MessageKind;
+  left: number;
+  readonly ends: "crash" | "pull";
+};
+/** Ethernet frames of a kind that are lost, the next `left` of them. */
+type Drop = { readonly from: SimCard; readonly kind: MessageKind; readonly to: SimCard | undefined; left: number };
+
 export class World {
   readonly options: WorldOptions;
   readonly system: number;
   readonly history: History;
   readonly checkers: Checkers;
+  readonly applications: Applications;
+  readonly lease: Lease;
   readonly #prng: Prng;
   readonly #faultPrng: Prng;
   readonly #events = new EventQueue<(at: number) => void>();
@@ -88,6 +113,8 @@ export class World {
   readonly #recordedCount: Record<LinkKind, number> = { ether: 0, serial: 0 };
   /** Bytes that no card may take for a frame. */
   readonly #forgeries = new WeakSet<Uint8Array>();
+  #traps: Trap[] = [];
+  #drops: Drop[] = [];
   #orders = 0;
   #at = 0;
 
@@ -103,6 +130,16 @@ export class World {
     this.#timerGrainMs = options.timerGrainMs ?? 1;
     this.history = new History(options.trace);
     this.checkers = new Checkers(this);
+    this.applications = new Applications(
+      {
+        world: this,
+        tell: (card, run, input) => this.#tell(card, run, input),
+        onEvent: (process, event) => this.checkers.onApplication(process, event),
+        onMissing: (process) => this.checkers.onMissing(process),
+      },
+      new Prng(options.seed ^ 0x1b873593),
+    );
+    this.lease = new Lease(this, (card, run, input) => this.#tell(card, run, input), this.#faultPrng);
     this.#switch = new Switch(this.#faultPrng, (at, bytes, ports) => this.#events.push(at, (then) => this.#onEther(then, bytes, ports)));
     for (const id of options.cards) this.#bus(chassisOf(id));
     for (const id of options.cards) {
@@ -198,7 +235,7 @@ export class World {
   stall(card: SimCard, ms: number, first: WakeOrder, dropsOldest: boolean): void {
     const { run } = card;
     if (run === undefined || run.stall !== undefined) return;
-    run.stall = { until: this.#at + ms, first, dropsOldest, waiting: [] };
+    run.stall = { until: this.#at + ms, first, dropsOldest, waiting: [], inputs: [] };
     const { stall } = run;
     this.later(stall.until, () => this.#wake(card, run, stall));
   }
@@ -250,6 +287,7 @@ export class World {
   setSense(card: SimCard, works: boolean): void {
     if (card.slot === undefined) return;
     card.senseWorks = works;
+    if (!works) card.senseWrongUpTo = card.incarnation;
     this.#tellPower(card);
   }
 
@@ -268,6 +306,7 @@ export class World {
     for (let candidate = slotCountMax; candidate >= 1; candidate--) if (!taken.includes(candidate)) slot = candidate;
     const difference = { lower: -1, same: 0, higher: 1 }[incarnation];
     const twin = this.#plug(card.id, slot, Math.max(-1, card.incarnation + difference - 1), true);
+    twin.reservedView = card.reservedView;
     this.#powerOn(twin, bootMs);
   }
 
@@ -300,8 +339,20 @@ export class World {
     }
   }
 
+  /** The card ends when it has sent, or is about to take, its `count`th message of a kind from now on. */
+  trap(card: SimCard, way: "sends" | "hears", kind: MessageKind, count: number, ends: "crash" | "pull"): void {
+    this.#traps.push({ card, way, kind, left: count, ends });
+  }
+
+  /** The next Ethernet frames of a kind that a card sends are lost, on their way to one card or to all. */
+  drop(from: SimCard, kind: MessageKind, to: SimCard | undefined, count: number): void {
+    this.#drops.push({ from, kind, to, left: count });
+  }
+
   /** Ends all faults of links and clocks; who stopped stays stopped. */
   heal(): void {
+    this.#traps = [];
+    this.#drops = [];
     this.#switch.heal();
     for (const bus of this.#buses.values()) bus.heal(this.#at);
     for (const card of this.#cards) {
@@ -357,8 +408,16 @@ export class World {
 
   #plug(id: CardId, slot: number | undefined, incarnation: number, isTwin: boolean): SimCard {
     const index = this.#cards.length;
-    const { profile, cards, baud } = this.options;
-    const settings: NodeSettings = { ...patiences(typeof profile === "string" ? profile : profile(id)), baud, expected: cards };
+    const { profile, cards, baud, disabled, tieBreak, witness } = this.options;
+    const settings: NodeSettings = {
+      ...patiences(typeof profile === "string" ? profile : profile(id)),
+      baud,
+      expected: cards,
+      disabled: disabled ?? [],
+      ...(tieBreak === undefined ? {} : { tieBreak }),
+      witness: witness ?? false,
+      redundantLinks: true,
+    };
     const card = new SimCard({
       index,
       id,
@@ -399,11 +458,15 @@ export class World {
 
   /** A new node, at the card's start or, with the nonce that it had, when the process gives itself a new incarnation. */
   #begin(card: SimCard, nonce: number): void {
+    if (card.run !== undefined) this.applications.onEnd(card.run);
     card.incarnation++;
-    const { id, uid, incarnation } = card;
-    const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim" };
+    if (!card.senseWorks) card.senseWrongUpTo = card.incarnation;
+    const { id, uid, incarnation, reservedView } = card;
+    const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim", reservedView };
     const run = card.begin(identity, this.#start, this.#at);
     this.history.fact(this.#at, `${card.label} starts with incarnation ${incarnation}`);
+    this.checkers.onBegin(card);
+    if (!card.isTwin) this.applications.onBegin(card, run);
     this.later(this.#at, () => {
       for (const link of linkKinds) if (card.run === run) this.#tellPort(card, run, link, card.portWorks[link] ? undefined : "not there");
     });
@@ -414,7 +477,8 @@ export class World {
     if (run === undefined) return;
     card.end();
     this.history.fact(this.#at, `${card.label} ${how}`);
-    this.checkers.onEnd(card);
+    this.applications.onEnd(run);
+    this.checkers.onEnd(card, run);
   }
 
   #tellPort(card: SimCard, run: Run, link: LinkKind, reason: string | undefined): void {
@@ -473,12 +537,16 @@ export class World {
       const now = card.clock.localAt(this.#at);
       if (card.run === run && now >= run.deadline) this.#step(card, run, { kind: "tick" });
     };
+    this.lease.onWake(card, run);
     if (stall.first === "tick") tick();
+    const ownFirst = stall.inputs.length > 0 && this.#faultPrng.chance(0.5);
+    if (ownFirst) this.#tellWaiting(card, run, stall);
     for (const { link, bytes } of stall.waiting) {
       if (card.run !== run) return;
       if (link === "ether") this.#hearEther(this.#at, card, run, bytes);
       else this.#hearSerial(this.#at, card, run, bytes);
     }
+    if (!ownFirst) this.#tellWaiting(card, run, stall);
     tick();
     for (const link of linkKinds) {
       if (card.run === run && run.port[link] !== card.portWorks[link]) {
@@ -486,6 +554,17 @@ export class World {
       }
     }
     if (card.run === run) this.#schedule(card, run);
+  }
+
+  #tellWaiting(card: SimCard, run: Run, stall: Stall): void {
+    for (const input of stall.inputs) if (card.run === run) this.#step(card, run, input);
+  }
+
+  /** What the card's own side has to say; it waits while the program stands still. */
+  #tell(card: SimCard, run: Run, input: Input): void {
+    if (card.run !== run) return;
+    if (run.stall !== undefined) run.stall.inputs.push(input);
+    else this.#step(card, run, input);
   }
 
   #tick(card: SimCard, at: number): void {
@@ -504,6 +583,7 @@ export class World {
   }
 
   #stepAt(at: number, card: SimCard, run: Run, input: Input, notBefore = -Infinity): void {
+    if (this.#traps.length > 0 && input.kind === "heard" && this.#springs(card, "hears", input.frame.message.kind)) return;
     const now = Math.max(card.clock.localAt(at), run.now, notBefore);
     run.witness.onStep(now, now - run.deadline, card.settings.ether.periodMs);
     this.history.input(at, card.label, card.index, input);
@@ -514,6 +594,8 @@ export class World {
     for (const effect of effects) {
       this.history.effect(at, card.label, card.index, effect);
       this.#carryOut(card, run, effect);
+      // What is ordered after the card's end is never carried out.
+      if (card.run === undefined) break;
     }
     this.checkers.after(card, run, at, now, input, effects, seen);
     this.options.onStep?.(card, at, input, effects);
@@ -532,7 +614,26 @@ export class World {
   #carryOut(card: SimCard, run: Run, effect: Effect): void {
     switch (effect.kind) {
       case "send":
+        if (effect.message.kind === "promiseView" || effect.message.kind === "proposeView") {
+          this.checkers.onAgreement(card, run, effect.message);
+        } else if (effect.message.kind === "failing") run.failingAt = Math.min(run.failingAt, this.#at);
         if (run.port[effect.link]) this.#send(card, run, effect);
+        if (this.#traps.length > 0) this.#springs(card, "sends", effect.message.kind);
+        return;
+      case "reserve":
+        this.#reserve(card, run, effect.upTo);
+        return;
+      case "witness":
+        this.lease.onWish(card, run, effect.wanted);
+        return;
+      case "application":
+        this.applications.onEvent(run, effect.client, effect.event);
+        return;
+      case "closeApplication":
+        this.applications.onClose(run, effect.client, effect.reason);
+        return;
+      case "resetCard":
+        this.#resetCard(card, run, effect.reason);
         return;
       case "reincarnate":
         card.incarnation = Math.max(card.incarnation, effect.above);
@@ -543,13 +644,53 @@ export class World {
     }
   }
 
+  /** A crash before the disk has it loses it; the card may then promise what it had not reserved, or not. */
+  #reserve(card: SimCard, run: Run, upTo: number): void {
+    this.later(this.#at + this.#faultPrng.between(...reserveMs), () => {
+      if (card.run !== run) return;
+      card.reservedView = Math.max(card.reservedView, upTo);
+      this.#tell(card, run, { kind: "reserved", upTo });
+    });
+  }
+
+  /** What the card has said goes out, then its program ends and its hardware starts anew. */
+  #resetCard(card: SimCard, run: Run, reason: string): void {
+    this.checkers.onReset(card, run);
+    this.later(this.#at + this.#faultPrng.unit() * failingMs, () => {
+      if (card.run !== run) return;
+      this.#end(card, `resets itself: ${reason}`);
+      this.#powerOn(card, bootMs);
+    });
+  }
+
+  /** Whether a card ends here because somebody waited for this. */
+  #springs(card: SimCard, way: Trap["way"], kind: MessageKind): boolean {
+    const sprung = this.#traps.find((trap) => trap.card === card && trap.way === way && trap.kind === kind && --trap.left === 0);
+    if (sprung === undefined) return false;
+    this.#traps = this.#traps.filter((trap) => trap !== sprung);
+    this.history.fact(this.#at, `${card.label} ends as it ${way} ${kind}`);
+    if (sprung.ends === "pull") this.pull(card);
+    else this.crash(card);
+    return true;
+  }
+
+  /** The ports that a frame does not reach because somebody waited for it. */
+  #dropped(card: SimCard, kind: MessageKind): readonly Port[] | undefined {
+    const drops = this.#drops.filter((drop) => drop.from === card && drop.kind === kind);
+    if (drops.length === 0) return undefined;
+    for (const drop of drops) drop.left--;
+    this.#drops = this.#drops.filter(({ left }) => left > 0);
+    return this.#cards.filter((other) => drops.some(({ to }) => to === undefined || to === other)).map(({ etherPort }) => etherPort);
+  }
+
   #send(card: SimCard, run: Run, { link, to, sequence, message }: Extract<Effect, { kind: "send" }>): void {
     const { system, incarnation } = run.identity;
     const bytes = encodeFrame(link, this.#keyring, { system, from: card.id, to, incarnation, sequence, message });
     this.history.tag(bytes);
     if (link === "ether") {
       this.#record(link, bytes);
-      this.#switch.transmit(this.#at, card.etherPort, to, bytes);
+      const dropped = this.#drops.length === 0 ? undefined : this.#dropped(card, message.kind);
+      this.#switch.transmit(this.#at, card.etherPort, to, bytes, dropped);
       return;
     }
     const line = encodeSerial(bytes);

@@ -1,5 +1,6 @@
 /** The status page: one file of HTML with its own style and script, which asks `/v1/status` each second. */
 import { createHash } from "node:crypto";
+import { membershipScript } from "./membership-script.ts";
 import { statusScript } from "./status-script.ts";
 import { statusStyle } from "./status-style.ts";
 
@@ -28,7 +29,16 @@ function link(id: string, name: string, note: string): string {
 </section>`;
 }
 
-const columns = ["Card", "Health", "Ethernet", "Serial", "Verified", "Software"];
+/** A table whose rows become blocks on a narrow window; the script fills its body. */
+function rows(id: string, body: string, label: string, columns: readonly string[]): string {
+  const headings = columns.map((name) => `<th scope="col" role="columnheader">${name}</th>`).join("");
+  return `<table class="rows" id="${id}" role="table" aria-labelledby="${label}">
+<thead role="rowgroup"><tr role="row">${headings}</tr></thead>
+<tbody role="rowgroup" id="${body}"></tbody>
+</table>`;
+}
+
+const script = `"use strict";${membershipScript}${statusScript}`;
 
 export const statusPage = `<!doctype html>
 <html lang="en">
@@ -64,18 +74,46 @@ ${fact("scheduling", "Scheduling")}${fact("runtime", "Runs as", true)}${fact("pi
 <div class="alarms" tabindex="0" role="region" aria-labelledby="alarms-title"><p class="calm" id="calm">Nothing to look at.</p><ul id="alarms" hidden></ul></div>
 </section>
 <section class="panel full" aria-hidden="true"><ol class="chassis" id="chassis"></ol></section>
+<section class="panel" aria-labelledby="view-title">
+<h2><span id="view-title">View</span><span class="tones"><span class="tone" id="notification" role="status"></span></span></h2>
+<p class="where" id="view-reason"></p>
+<dl class="facts">
+${fact("quorum", "Quorum", true)}${fact("view-coordinator", "Coordinator")}${fact("electorate", "Electorate", true)}
+${fact("ordering", "Orders messages")}
+</dl>
+${rows("view-table", "view-cards", "view-title", ["Card", "State"])}
+</section>
+<div class="column">
+<section class="panel" aria-labelledby="ticks-title">
+<h2><span id="ticks-title">Who hears whom</span><span class="tones"><span class="tone" id="tick-count"></span></span></h2>
+<p class="where">A row hears a column: E on Ethernet, S on serial</p>
+<div class="scroll" tabindex="0" role="region" aria-labelledby="ticks-title"><table class="ticks" aria-labelledby="ticks-title"><thead id="ticks-head"></thead><tbody id="ticks"></tbody></table></div>
+<ul class="notes" id="tick-notes"></ul>
+</section>
+<section class="panel grows" aria-labelledby="history-title">
+<h2><span id="history-title">Notifications</span></h2>
+<div class="alarms" tabindex="0" role="region" aria-labelledby="history-title"><p class="calm" id="no-history">None yet.</p><ol class="history" id="history" hidden></ol></div>
+</section>
+</div>
+<section class="panel full" aria-labelledby="order-title">
+<h2><span id="order-title">Messages and groups</span><span class="note" id="order-reason"></span><span class="tones"><span class="tone" id="order-state"></span></span></h2>
+<dl class="facts six">
+${fact("epoch", "Epoch")}${fact("order-coordinator", "Coordinator")}${fact("pending", "Pending")}
+${fact("held", "Held")}${fact("committed", "Committed")}${fact("delivered", "Delivered")}
+</dl>
+<details><summary>Counters</summary><dl class="counters" id="order-counters"></dl></details>
+<p class="none" id="no-groups">No groups.</p>
+${rows("group-table", "groups", "order-title", ["Group", "View", "Messages", "Members"])}
+</section>
 ${link("ether", "Ethernet", "public network")}
 ${link("serial", "Serial", "private network")}
 <section class="panel full" aria-labelledby="peers-title">
 <h2><span id="peers-title" tabindex="-1">Peers</span><span class="tones"><span class="tone" id="peer-count"></span></span></h2>
-<table role="table" aria-labelledby="peers-title">
-<thead role="rowgroup"><tr role="row">${columns.map((name) => `<th scope="col" role="columnheader">${name}</th>`).join("")}</tr></thead>
-<tbody role="rowgroup" id="peers"></tbody>
-</table>
+${rows("peers-table", "peers", "peers-title", ["Card", "Health", "Ethernet", "Serial", "Verified", "Software"])}
 </section>
 </main>
-<footer><div class="frame"><span>For programs:</span><a href="v1/status">/v1/status</a><a href="v1/health">/v1/health</a><a href="v1/openapi.json">/v1/openapi.json</a></div></footer>
-<script>${statusScript}</script>
+<footer><div class="frame"><span>For programs:</span><a href="v1/status">/v1/status</a><a href="v1/members">/v1/members</a><a href="v1/groups">/v1/groups</a><a href="v1/health">/v1/health</a><a href="v1/openapi.json">/v1/openapi.json</a></div></footer>
+<script>${script}</script>
 </body>
 </html>
 `;
@@ -83,7 +121,7 @@ ${link("serial", "Serial", "private network")}
 /** What the page may do, for `Content-Security-Policy`: its own style and script, and to ask the card that served it. */
 export const statusPagePolicy = [
   "default-src 'none'",
-  `script-src ${hashOf(statusScript)}`,
+  `script-src ${hashOf(script)}`,
   `style-src ${hashOf(statusStyle)}`,
   "connect-src 'self'",
   "img-src data:",

@@ -1,12 +1,12 @@
 /**
- * The script of the status page. It asks for the status each second, changes only what changed, and writes what the
+ * The script of the status page, but for what it shows of membership and groups, which stands before it. It asks for the status each second, changes only what changed, and writes what the
  * card says as text, never as HTML. Ticking figures are outside of what a screen reader is told of; alarms are told.
  */
 export const statusScript = String.raw`
-"use strict";
 const askEveryMs = 1000, askMaxMs = 2000, staleAfterMs = 3000;
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en");
+const dot = " \u00b7 ", dash = "\u2013", times = "\u00d7";
 
 const words = {
   oneWay: "one-way", unheard: "not heard yet", absent: "never heard",
@@ -65,7 +65,7 @@ function keep(parent, keys, build) {
 
 function showCard(status) {
   say($("name"), status.name);
-  say($("place"), "System " + status.system + " · chassis " + status.chassis + " · slot " + status.slot);
+  say($("place"), "System " + status.system + dot + "chassis " + status.chassis + dot + "slot " + status.slot);
   say($("state"), status.state);
   tone($("state"), status.state === "running" ? "ok" : "warn");
   say($("uptime"), duration(status.uptimeMs));
@@ -77,7 +77,7 @@ function showCard(status) {
   say($("scheduling"), status.process.realtime ? "real-time" : "ordinary");
   say($("pid"), String(status.process.pid));
   const late = status.lateTicks;
-  say($("late"), late.count === 0 ? "never" : number.format(late.count) + " ×, worst " + duration(late.worstMs));
+  say($("late"), late.count === 0 ? "never" : number.format(late.count) + " " + times + ", worst " + duration(late.worstMs));
   say($("uid"), status.uid);
   say($("incarnation"), String(status.incarnation));
 }
@@ -138,7 +138,7 @@ function showLink(kind, link, where, counters) {
   const panel = $(kind), part = (name) => panel.querySelector("." + name);
   say(part("port"), "port " + link.port);
   tone(part("port"), tones[link.port]);
-  say(part("where"), link.reason ? where + " · " + link.reason : where);
+  say(part("where"), link.reason ? where + dot + link.reason : where);
   say(part("period"), Math.round(link.heartbeatPeriodMs * 10) / 10 + " ms");
   say(part("sent"), number.format(link.sent));
   say(part("accepted"), number.format(link.accepted));
@@ -193,7 +193,7 @@ function buildPeer() {
 function showPeerLink(cell, link) {
   cell.main.className = link ? "tone" : "";
   if (!link) {
-    say(cell.main, "–");
+    say(cell.main, dash);
     say(cell.small, "not shared");
     return;
   }
@@ -203,7 +203,7 @@ function showPeerLink(cell, link) {
   if (link.silentForMs !== undefined) about.push(duration(link.silentForMs) + " ago");
   if (link.reason && link.health !== "up") about.push(link.reason);
   if (link.dropped > 0) about.push(number.format(link.dropped) + " dropped");
-  say(cell.small, about.join(" · "));
+  say(cell.small, about.join(dot));
 }
 
 function showPeers(peers) {
@@ -220,7 +220,7 @@ function showPeers(peers) {
     say(row.verified.main, peer.verified ? "verified" : peer.candidate ? "candidate" : "no");
     tone(row.verified.main, peer.verified ? "ok" : "warn");
     say(row.verified.small, peer.verified ? peer.uid ?? "" : peer.unverifiedBecause ?? "");
-    say(row.software.main, peer.software ?? "–");
+    say(row.software.main, peer.software ?? dash);
     say(row.software.small, peer.incarnation === undefined ? "" : "incarnation " + peer.incarnation);
   });
   const well = peers.filter((peer) => peer.health === "healthy" && peer.verified).length;
@@ -233,9 +233,12 @@ function show(status) {
   showAlarms(status.alarms);
   showChassis(status);
   const { ether, serial } = status.ports;
-  showLink("ether", status.links.ether, ether.interface + " · " + ether.mac, ether.counters);
-  showLink("serial", status.links.serial, serial.device + " · " + number.format(serial.baud) + " baud", serial.counters);
+  showLink("ether", status.links.ether, ether.interface + dot + ether.mac, ether.counters);
+  showLink("serial", status.links.serial, serial.device + dot + number.format(serial.baud) + " baud", serial.counters);
   showPeers(status.peers);
+  const names = new Map([[status.card, status.name]].concat(status.peers.map((peer) => [peer.card, peer.name])));
+  showMembership(status.membership, names);
+  showGroups(status.groups);
 }
 
 let last, answeredAt, answeredClock, failures = 0, failure = "";
@@ -255,8 +258,8 @@ function showAnswer() {
     say($("since"), "as of " + answeredClock);
     tone($("answer"), leaving ? "warn" : "ok");
   }
-  const title = last ? last.name + " · " + last.system : "Cardinal";
-  say(document.querySelector("title"), stale ? "No answer · " + title : alarms > 0 ? "(" + alarms + ") " + title : title);
+  const title = last ? last.name + dot + last.system : "Cardinal";
+  say(document.querySelector("title"), stale ? "No answer" + dot + title : alarms > 0 ? "(" + alarms + ") " + title : title);
 }
 
 async function ask() {

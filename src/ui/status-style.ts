@@ -66,6 +66,7 @@ h2 .tones { margin-left: auto; display: inline-flex; justify-content: flex-end; 
 dt { color: var(--dim); font-size: 0.8rem; }
 dd { overflow-wrap: anywhere; min-height: 1.45em; }
 .facts .wide { grid-column: span 2; }
+.six { grid-template-columns: repeat(6, minmax(0, 1fr)); }
 .link .facts { grid-template-columns: repeat(4, minmax(0, 1fr)); }
 
 /* What is said by colour is also said by shape, and in words. */
@@ -80,12 +81,13 @@ dd { overflow-wrap: anywhere; min-height: 1.45em; }
 h2 .tone { font-size: 0.87rem; }
 
 .alarms { height: 12.5rem; overflow: auto; margin: 0 -0.35rem; padding: 0 0.35rem; }
-.alarms li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 1rem; padding: 0.5rem 0.75rem; background: var(--bad-bg); border-left: 4px solid var(--bad); border-radius: 4px; }
-.alarms li + li { margin-top: 0.5rem; }
-.alarms .text { overflow-wrap: anywhere; font-weight: 550; }
+.alarms ul li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 1rem; padding: 0.5rem 0.75rem; background: var(--bad-bg); border-left: 4px solid var(--bad); border-radius: 4px; }
+.alarms ul li + li { margin-top: 0.5rem; }
+.alarms ul .text { overflow-wrap: anywhere; font-weight: 550; }
 .alarms .code { color: var(--dim); font-size: 0.8rem; font-family: ui-monospace, "Liberation Mono", monospace; }
 .alarms .age { color: var(--dim); white-space: nowrap; grid-row: 1; grid-column: 2; }
 .calm { color: var(--dim); display: grid; place-items: center; height: 100%; }
+.none { color: var(--dim); margin-top: 0.75rem; }
 [hidden] { display: none; }
 
 .chassis { display: grid; gap: 0.75rem; }
@@ -112,13 +114,44 @@ summary { cursor: pointer; color: var(--dim); font-size: 0.87rem; }
 .counters div { display: flex; justify-content: space-between; gap: 0.75rem; }
 .counters dt { font-size: inherit; }
 
-table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+table { border-collapse: collapse; }
+.rows { width: 100%; table-layout: fixed; }
 th { text-align: left; font-weight: 550; color: var(--dim); font-size: 0.8rem; padding: 0 0.75rem 0.4rem 0; }
-td, tbody th { border-top: 1px solid var(--line); padding: 0.6rem 0.75rem 0.6rem 0; vertical-align: top; }
-tbody th { color: inherit; font-size: inherit; }
+.rows td, .rows tbody th { border-top: 1px solid var(--line); padding: 0.6rem 0.75rem 0.6rem 0; vertical-align: top; }
+.rows tbody th { color: inherit; font-size: inherit; }
 .cell { min-height: 2.9em; }
 .cell .main { display: flex; min-height: 1.45em; overflow-wrap: anywhere; }
 .small { display: block; color: var(--dim); font-size: 0.82rem; font-weight: 400; overflow-wrap: anywhere; }
+.column { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); grid-template-rows: auto minmax(15rem, 1fr); min-width: 0; }
+.grows { display: flex; flex-direction: column; }
+.grows .alarms { flex: 1 1 10rem; height: auto; max-height: 40rem; contain: size; }
+#view-table, #group-table { margin-top: 1rem; }
+#view-table thead th:nth-child(1) { width: 46%; }
+#group-table thead th:nth-child(1) { width: 20%; }
+#group-table thead th:nth-child(2) { width: 8%; }
+#group-table thead th:nth-child(3) { width: 12%; }
+#notification { text-transform: uppercase; }
+[data-lost] { color: var(--bad); font-weight: 600; }
+.scroll { overflow-x: auto; }
+.ticks th { padding: 0.2rem 0.35rem; text-align: center; font-weight: 650; color: var(--ink); }
+.ticks td { border: 1px solid var(--line); padding: 0.2rem 0.1rem; text-align: center; white-space: nowrap; min-width: 2.6rem; }
+.ticks td:not(:has(.tick)) { background: var(--sunk); }
+.ticks tr[data-old] { opacity: 0.55; }
+.tick + .tick { margin-left: 0.15em; }
+.tick { display: inline-block; min-width: 1.25em; border-radius: 3px; font-size: 0.87rem; font-weight: 600; color: var(--idle); }
+.tick[data-tone="ok"] { color: var(--ok); }
+.tick[data-tone="bad"] { background: var(--bad); color: var(--panel); }
+.notes { margin-top: 0.6rem; font-size: 0.87rem; }
+.notes li { overflow-wrap: anywhere; }
+.history li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 1rem; padding: 0.4rem 0; border-top: 1px solid var(--line); }
+.history li:first-child { border-top: 0; }
+.history .text { grid-column: 1 / -1; overflow-wrap: anywhere; }
+.history .age { color: var(--dim); white-space: nowrap; font-size: 0.87rem; }
+.members { display: flex; flex-wrap: wrap; gap: 0.3rem 0.5rem; }
+.members li { display: inline-flex; flex-wrap: wrap; gap: 0 0.5rem; padding: 0.1rem 0.6rem; background: var(--sunk); border: 1px solid var(--line); border-radius: 6px; overflow-wrap: anywhere; }
+.members .id { color: var(--dim); }
+.mark-critical { color: var(--accent); font-weight: 550; }
+.mark-local { color: var(--ok); font-weight: 550; }
 @media (max-width: 47.99rem) {
   .frame { padding-inline: 0.9rem; }
   .mark { width: 2.4rem; height: 2.4rem; }
@@ -127,14 +160,19 @@ tbody th { color: inherit; font-size: inherit; }
   .answer .since { margin-left: 0; text-align: left; white-space: normal; font-size: 0.87rem; }
   .answer .said { width: 100%; }
   .alarms { height: 9rem; }
-  .facts, .link .facts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .ticks th { padding: 0.2rem 0; }
+  .ticks td { min-width: 2.05rem; padding: 0.2rem 0; }
+  .tick { min-width: 1.05em; font-size: 0.8rem; }
+  .tick + .tick { margin-left: 0.05em; }
+  .facts, .link .facts, .six { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .tile { padding: 0.3rem; min-height: 2.6rem; text-align: center; }
   .tile span { display: none; }
-  table, tbody { display: block; }
-  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  tbody tr { display: grid; grid-template-columns: 1fr 1fr; gap: 0.4rem 1rem; border-top: 1px solid var(--line); padding: 0.75rem 0; }
-  tbody tr:first-child { border-top: 0; padding-top: 0; }
-  td, tbody th { display: block; border: 0; padding: 0; }
+  .rows, .rows tbody { display: block; }
+  .rows thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .rows tbody tr { display: grid; grid-template-columns: 1fr 1fr; gap: 0.4rem 1rem; border-top: 1px solid var(--line); padding: 0.75rem 0; }
+  .rows tbody tr:first-child { border-top: 0; padding-top: 0; }
+  .rows td:has(.members) { grid-column: 1 / -1; }
+  .rows td, .rows tbody th { display: block; border: 0; padding: 0; }
   td[data-label]::before { content: attr(data-label); display: block; color: var(--dim); font-size: 0.8rem; }
 }
 footer { color: var(--dim); font-size: 0.87rem; padding: 0.25rem 0 2rem; }

@@ -17,6 +17,8 @@ export type Heartbeat = {
   readonly etherTicks: CardSet;
   /** The peers that the sender hears on its serial bus, so cards of its own chassis. */
   readonly serialTicks: CardSet;
+  /** The lowest 16 bits of the number of the view that the sender took over last, 0 for none: who is left behind learns it from this. */
+  readonly view: number;
 };
 
 /** What a card says of itself, the same on both links (FS-2). */
@@ -71,5 +73,152 @@ export type MuxReceipt = {
 /** From the multiplexor, periodically and at once on a change: which slots have power, lowest slot in the lowest bit. */
 export type MuxPower = { readonly kind: "muxPower"; readonly powered: number };
 
-export type Message = Heartbeat | Advert | Bye | Stale | Fragment | MuxReset | MuxReceipt | MuxPower;
+/** "I have no view that holds": asks the coordinator of those who hear it for one. Sent to everybody, again and again until there is one. */
+export type WantView = {
+  readonly kind: "wantView";
+  /** The sender's last view, 0 for none. */
+  readonly previous: number;
+  /** The highest view number that it has promised or seen. */
+  readonly promised: number;
+};
+
+/** First phase of the two-phase commit of a view: the would-be members and, of these, those that order messages. From the coordinator to everybody. */
+export type ProposeView = {
+  readonly kind: "proposeView";
+  readonly number: number;
+  readonly members: CardSet;
+  /** Of each member, lowest card first. */
+  readonly incarnations: readonly number[];
+  readonly ether: CardSet;
+};
+
+/** A member's yes: it confirms every other member, and promises never to agree to a number that is not higher. */
+export type PromiseView = {
+  readonly kind: "promiseView";
+  readonly number: number;
+  /** The view that it was in before, 0 for none. */
+  readonly previous: number;
+  /** Cards for whose end it holds a receipt. */
+  readonly down: CardSet;
+};
+
+/** A member's no: it has promised `promised`, or does not confirm the cards in `missing`. */
+export type RefuseView = { readonly kind: "refuseView"; readonly number: number; readonly promised: number; readonly missing: CardSet };
+
+/** Second phase: the view stands. Carries all of it, so that a member that missed the proposal's last form is not misled. */
+export type CommitView = {
+  readonly kind: "commitView";
+  readonly number: number;
+  readonly members: CardSet;
+  readonly incarnations: readonly number[];
+  /** The view that each member was in before, lowest card first. */
+  readonly previous: readonly number[];
+  readonly ether: CardSet;
+  /** The electorate's absent cards whose end is proven, and those of whom nothing is. */
+  readonly down: CardSet;
+  readonly unknown: CardSet;
+};
+
+/** A member has taken over the view. */
+export type CommittedView = { readonly kind: "committedView"; readonly number: number };
+
+/**
+ * One place in the order of all messages. `view` opens an epoch; `control` is the group service's own, without effect
+ * when it comes twice; `data` is counted by its origin from 1 without gaps, and delivered once.
+ */
+export type Entry = {
+  readonly type: "view" | "control" | "data";
+  readonly origin: CardId;
+  /** Of `data`; 0 for the others. */
+  readonly id: number;
+  readonly body: Uint8Array;
+};
+
+/** From an initiator to the coordinator of the view: entries to be ordered, `data` with rising ids. */
+export type Submit = {
+  readonly kind: "submit";
+  readonly view: number;
+  readonly entries: readonly Entry[];
+  /** The lowest data id that the sender still wants ordered: those below were delivered to it, be it in an order that was overtaken. */
+  readonly floor: number;
+};
+
+/** A proposal on its way around the ring: stored by each card and passed on, until it is back at the coordinator. */
+export type Pass = {
+  readonly kind: "pass";
+  /** The epoch, that is the number of the view. */
+  readonly view: number;
+  /** Counts the coordinator's passes in this epoch. */
+  readonly pass: number;
+  /** The sequence of the first entry; without entries, of the next one to come. */
+  readonly first: number;
+  readonly entries: readonly Entry[];
+  /** Everything up to here is committed. */
+  readonly committed: number;
+  /** The lowest sequence up to which the cards passed so far have delivered: the acknowledgment of the commit. */
+  readonly delivered: number;
+};
+
+/** Second phase of a message: everybody holds everything up to `committed`. From the coordinator to everybody. */
+export type Commit = { readonly kind: "commit"; readonly view: number; readonly committed: number };
+
+/** On entering a view: what this card holds of the order. Sent to everybody until the first pass of the view comes. */
+export type Flush = {
+  readonly kind: "flush";
+  readonly view: number;
+  /** The epoch of the last entry that it holds, 0 for none. */
+  readonly epoch: number;
+  /** The last sequence that it holds, and the last that it has delivered. */
+  readonly held: number;
+  readonly delivered: number;
+  /** The epoch of the last entry that it has delivered, 0 for none. */
+  readonly deliveredEpoch: number;
+  /** It knows the state that follows from the order; a card that has just started, or has lost its place, does not. */
+  readonly whole: boolean;
+  /** It holds all that this view begins with. */
+  readonly ready: boolean;
+};
+
+/** How far an origin's `data` entries have come into the order. */
+export type Mark = { readonly card: CardId; readonly incarnation: number; readonly id: number };
+
+/** From the card that holds the most to one that holds less: what is missing up to `last`; or, with `skip`, where to go on without it. */
+export type Sync = {
+  readonly kind: "sync";
+  readonly view: number;
+  /** The sequence of the first entry: what the receiver holds from here on is replaced. */
+  readonly first: number;
+  readonly last: number;
+  readonly entries: readonly Entry[];
+  readonly skip: boolean;
+  /** The epochs of the order, oldest first: each began at this sequence. */
+  readonly epochs: readonly { readonly view: number; readonly first: number }[];
+  /** With `skip`: the last `data` id of each origin and its incarnation, up to `last`. */
+  readonly marks: readonly Mark[];
+};
+
+/** "I am about to reset myself", and why: a critical application instance failed (HA-7). */
+export type Failing = { readonly kind: "failing"; readonly reason: string };
+
+export type Message =
+  | Heartbeat
+  | Advert
+  | Bye
+  | Stale
+  | Fragment
+  | WantView
+  | ProposeView
+  | PromiseView
+  | RefuseView
+  | CommitView
+  | CommittedView
+  | Submit
+  | Pass
+  | Commit
+  | Flush
+  | Sync
+  | Failing
+  | MuxReset
+  | MuxReceipt
+  | MuxPower;
 export type MessageKind = Message["kind"];

@@ -8,6 +8,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import { cardCountMax, type LinkKind, type SenderId } from "../base/ids.ts";
 import {
+  failingReasonBytesMax,
   fragmentCountMax,
   fragmentOverheadBytesMax,
   messageBytesMax,
@@ -22,18 +23,23 @@ import { tagBytesOf } from "./auth.ts";
 import { bodyOf, kindNumbers, kindOfNumber, messageOf } from "./body.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { type Envelope, frameBytesMax, type Malformed } from "./frame.ts";
-import type { Fragment, Message } from "./message.ts";
+import type { Entry, Fragment, Message } from "./message.ts";
 
-/** An envelope's items up to the kind, at their largest: the array's head, versions, system, from, to, incarnation, sequence, kind. */
-const envelopeBytesMax = 1 + 2 + 3 + 2 + 2 + 5 + 9 + 1;
+/** An envelope's items up to the kind, at their largest: the array's head, versions, system, from, to, incarnation, sequence. */
+const envelopeBytesMax = 1 + 2 + 3 + 2 + 2 + 5 + 9;
 const numberBytesMax = 5;
+/** A sequence, or a count that never starts over. */
+const longNumberBytesMax = 9;
+/** The head of an array of a few items for each card or epoch. */
+const listHeadBytesMax = 2;
 
 /**
  * The bytes that a frame with `message` has at most on `link`; cheap, as nothing is encoded. It is above the true
  * size by what the numbers in it and their shorter forms save.
  */
 export function frameBytesAtMost(link: LinkKind, message: Message): number {
-  return envelopeBytesMax + bodyBytesAtMost(message) + 1 + tagBytesOf(link);
+  const kindBytes = kindNumbers[message.kind] < 24 ? 1 : 2;
+  return envelopeBytesMax + kindBytes + bodyBytesAtMost(message) + 1 + tagBytesOf(link);
 }
 
 /**
@@ -47,7 +53,7 @@ export function frameFits(link: LinkKind, message: Message, bytesMax: number = f
 function bodyBytesAtMost(message: Message): number {
   switch (message.kind) {
     case "heartbeat":
-      return 1 + 1 + 1 + message.serialTicks.length + 1 + message.etherTicks.length;
+      return 1 + 1 + 1 + message.serialTicks.length + 1 + message.etherTicks.length + 3;
     case "advert":
       return 1 + 1 + uidBytes + textBytesAtMost(message.name, nameBytesMax) + numberBytesMax + 2 +
         message.echoes.length * (2 + numberBytesMax) +
@@ -58,6 +64,33 @@ function bodyBytesAtMost(message: Message): number {
       return 1 + 2 + numberBytesMax;
     case "fragment":
       return 1 + numberBytesMax + 3 + 3 + 3 + message.data.length;
+    case "wantView":
+      return 1 + 2 * numberBytesMax;
+    case "proposeView":
+      return 1 + numberBytesMax + 1 + message.members.length + listBytesAtMost(message.incarnations) + 1 + message.ether.length;
+    case "promiseView":
+      return 1 + 2 * numberBytesMax + 1 + message.down.length;
+    case "refuseView":
+      return 1 + 2 * numberBytesMax + 1 + message.missing.length;
+    case "commitView":
+      return 1 + numberBytesMax + 1 + message.members.length + listBytesAtMost(message.incarnations) +
+        listBytesAtMost(message.previous) + 1 + message.ether.length + 1 + message.down.length + 1 + message.unknown.length;
+    case "committedView":
+      return 1 + numberBytesMax;
+    case "submit":
+      return 1 + numberBytesMax + entriesBytesAtMost(message.entries) + longNumberBytesMax;
+    case "pass":
+      return 1 + numberBytesMax + 2 * longNumberBytesMax + entriesBytesAtMost(message.entries) + 2 * longNumberBytesMax;
+    case "commit":
+      return 1 + numberBytesMax + longNumberBytesMax;
+    case "flush":
+      return 1 + 2 * numberBytesMax + 2 * longNumberBytesMax + numberBytesMax + 1;
+    case "sync":
+      return 1 + numberBytesMax + 2 * longNumberBytesMax + entriesBytesAtMost(message.entries) + 1 +
+        listHeadBytesMax + message.epochs.length * (numberBytesMax + longNumberBytesMax) +
+        listHeadBytesMax + message.marks.length * (2 + numberBytesMax + longNumberBytesMax);
+    case "failing":
+      return 1 + textBytesAtMost(message.reason, failingReasonBytesMax);
     case "muxReset":
       return 1 + numberBytesMax + 1;
     case "muxReceipt":
@@ -67,6 +100,19 @@ function bodyBytesAtMost(message: Message): number {
     default:
       return unreachable(message);
   }
+}
+
+function listBytesAtMost(numbers: readonly number[]): number {
+  return listHeadBytesMax + numbers.length * numberBytesMax;
+}
+
+/** The array's head, and for each entry its type, origin, id, and its body with its head. */
+function entriesBytesAtMost(entries: readonly Entry[]): number {
+  let bytes = 3;
+  for (const { id, body } of entries) {
+    bytes += 1 + 2 + (id < 24 ? 1 : id <= 0xffffffff ? numberBytesMax : longNumberBytesMax) + 3 + body.length;
+  }
+  return bytes;
 }
 
 /** A UTF-16 unit is three bytes of UTF-8 at most; the head is one byte, or two above 23. */

@@ -6,7 +6,7 @@ import { problemSchema } from "../../src/api/schema.ts";
 import type { CardStatus } from "../../src/node/status.ts";
 import { statusPage, statusPagePolicy } from "../../src/ui/status-page.ts";
 
-const paths = ["/v1/status", "/v1/health", "/v1/openapi.json", "/"];
+const paths = ["/v1/status", "/v1/members", "/v1/groups", "/v1/health", "/v1/openapi.json", "/"];
 const app = createApp({ status: () => exampleStatus });
 
 async function problemOf(response: Response): Promise<ReturnType<typeof problemSchema.parse>> {
@@ -31,6 +31,12 @@ test("CARD-4: GET /v1/status gives exactly the card's status", async () => {
   assert.is(response.status, 200);
   assert.match(response.headers.get("content-type") ?? "", /^application\/json/);
   assert.equal(await response.json(), exampleStatus);
+});
+
+test("HA-5, HA-6: GET /v1/members and GET /v1/groups give exactly those parts of it", async () => {
+  const [members, groups] = [await app.request("/v1/members"), await app.request("/v1/groups")];
+  assert.equal([members.status, await members.json()], [200, exampleStatus.membership]);
+  assert.equal([groups.status, await groups.json()], [200, exampleStatus.groups]);
 });
 
 test("GET /v1/health is 200 while the card runs and 503 while it leaves", async () => {

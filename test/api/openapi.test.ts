@@ -8,6 +8,7 @@ import { cardAt, type CardId, type LinkKind, linkKinds } from "../../src/base/id
 import { Node } from "../../src/node/node.ts";
 import type { NodeSettings } from "../../src/node/settings.ts";
 import type { CardStatus } from "../../src/node/status.ts";
+import { alone, confirmed, stoppedGroups, torn, twoGroups, withoutQuorum } from "../console/sample.ts";
 
 type Json = { readonly $ref?: string; readonly properties?: Readonly<Record<string, Json>> };
 type Media = { readonly schema: Json; readonly example?: unknown; readonly examples?: unknown };
@@ -40,6 +41,9 @@ const settings: NodeSettings = {
   serial: { periodMs: 200, silentAfterMs: 600, downAfterMs: 1_000 },
   baud: 115_200,
   expected: [cardAt(1, 1), cardAt(1, 2), cardAt(1, 3)],
+  disabled: [],
+  witness: false,
+  redundantLinks: true,
 };
 
 /** The status of a card that knows a verified peer, lost its serial line for a while, and misses a third card. */
@@ -47,7 +51,16 @@ function realStatuses(): CardStatus[] {
   let now = 0;
   const nodes = [cardAt(1, 1), cardAt(1, 2)].map((card) => {
     const uid = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, card);
-    const identity = { system: 1, card, incarnation: 100, uid, name: `card-${card}`, nonce: 1_000 + card, software: "test" };
+    const identity = {
+      system: 1,
+      card,
+      incarnation: 100,
+      uid,
+      name: `card-${card}`,
+      nonce: 1_000 + card,
+      software: "test",
+      reservedView: 0,
+    };
     return { card, node: new Node(identity, settings, now) };
   });
   const cut = new Set<LinkKind>();
@@ -108,16 +121,29 @@ test("the document alone, without our schemas, takes the status of real nodes an
     { peers: {} },
     { alarms: [{ code: "x" }] },
     { links: { ether: exampleStatus.links.ether } },
+    { membership: { ...exampleStatus.membership, state: "sure" } },
+    { membership: { ...exampleStatus.membership, ticks: [{ card: 1, ether: [0], serial: [] }] } },
+    { groups: { ...exampleStatus.groups, state: "idle" } },
+    { groups: { ...exampleStatus.groups, groups: [{ name: "x" }] } },
     { process: { ...exampleStatus.process, startedAt: "yesterday" } },
   ];
   for (const change of wrong) assert.not.ok(validator.safeParse({ ...exampleStatus, ...change }).success, JSON.stringify(change));
+});
+
+test("HA-5, HA-6: the document takes every membership and every group that the console shows", () => {
+  for (const membership of [confirmed, torn, withoutQuorum, alone]) {
+    assert.equal(validatorOf({ $ref: "#/components/schemas/Membership" }).parse(membership), membership);
+  }
+  for (const groups of [twoGroups, stoppedGroups]) {
+    assert.equal(validatorOf({ $ref: "#/components/schemas/Groups" }).parse(groups), groups);
+  }
 });
 
 test("the document is OpenAPI 3.1 and lists every route with GET and HEAD", () => {
   assert.match(document.openapi, /^3\.1\./);
   const served = createApp({ status: () => exampleStatus }).routes.filter(({ method }) => method === "GET").map(({ path }) => path);
   assert.equal(Object.keys(document.paths).sort(), [...new Set(served)].sort());
-  assert.ok(served.length >= 4);
+  assert.ok(served.length >= 6);
   for (const [path, methods] of Object.entries(document.paths)) assert.equal(Object.keys(methods).sort(), ["get", "head"], path);
   const ids = operations().map(([, , { operationId }]) => operationId);
   assert.is(new Set(ids).size, ids.length, "operation ids are unique");
@@ -135,7 +161,7 @@ test("each example of the document is valid against its schema", () => {
       }
     }
   }
-  assert.ok(examples >= 11, `${examples} examples`);
+  assert.ok(examples >= 17, `${examples} examples`);
 });
 
 test("each reference of the document leads somewhere, and each schema is used", () => {

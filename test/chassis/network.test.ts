@@ -1,6 +1,14 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { bridgeScript, cablingScript, cardOffScript, carrierScript, dropScript, noEtherCut } from "../../scripts/chassis/network.ts";
+import {
+  bridgeScript,
+  cablingScript,
+  cardOffScript,
+  carrierScript,
+  dropScript,
+  halfScript,
+  noEtherCut,
+} from "../../scripts/chassis/network.ts";
 import { namespacesOf } from "../../scripts/chassis/names.ts";
 import { parseReach, shelfOf } from "../../scripts/chassis/shelf.ts";
 import { settingsOf } from "../../scripts/chassis/chassis.ts";
@@ -21,7 +29,7 @@ test("network: every link is made inside of two namespaces, so none is ever in t
 test("network: the bridge passes LLDP on and adds nothing of its own", () => {
   const text = bridgeScript(layout).lines.join("\n");
   for (const part of ["group_fwd_mask 0x4000", "stp_state 0", "mcast_snooping 0"]) assert.match(text, part);
-  for (const link of ["bridge", "host", "c1s1", "c2s2"]) {
+  for (const link of ["bridge", "apart", "host", "c1s1", "c2s2"]) {
     const [quiet, up] = [`link set ${link} addrgenmode none`, `link set ${link} up`].map((line) => text.split("\n").indexOf(line));
     assert.ok(quiet as number >= 0 && (quiet as number) < (up as number), `${link} is made quiet before it comes up`);
   }
@@ -35,6 +43,8 @@ test("network: what a card sends is dropped where it comes in at its port, what 
   assert.is(drops({ tx: true, rx: true }).length, 2);
   assert.equal(carrierScript("t", place, { ...noEtherCut, unplugged: true }).lines, ["link set c1s2 down"]);
   assert.equal(carrierScript("t", place, noEtherCut).lines, ["link set c1s2 up"]);
+  assert.equal(halfScript("t", place, { ...noEtherCut, apart: true }).lines, ["link set c1s2 master apart"]);
+  assert.equal(halfScript("t", place, noEtherCut).lines, ["link set c1s2 master bridge"]);
 });
 
 test("network: a card that lost power keeps no address", () => {

@@ -65,6 +65,7 @@ class Bench {
       serialPort: true,
       etherTicks: set(ticks.ether),
       serialTicks: set(ticks.serial),
+      view: 0,
     };
     this.say({ kind: "heard", link, from, beat });
   }

@@ -24,13 +24,13 @@ async function offered(line: string): Promise<string> {
 }
 
 const cases: readonly (readonly [string, string])[] = [
-  ["cardinal ", "completion config help key openapi run status version"],
+  ["cardinal ", "completion config group groups help key members openapi run status version"],
   ["cardinal st", "status"],
   ["cardinal --json st", "status"],
   ["cardinal --", "--help --json --version"],
   ["cardinal key ", "generate promote retire show stage"],
   ["cardinal key s", "show stage"],
-  ["cardinal help ", "completion config help key openapi run status version"],
+  ["cardinal help ", "completion config group groups help key members openapi run status version"],
   ["cardinal status --", "--help --json --url --watch"],
   ["cardinal run --", "--config --help"],
   ["cardinal run --config ", "card.json system.key"],

@@ -1,6 +1,6 @@
 /** Statuses for the tests of what is made of them. */
 import { cardAt, type CardId } from "../../src/base/ids.ts";
-import type { CardStatus, OwnLinkStatus, PeerStatus } from "../../src/node/status.ts";
+import type { CardStatus, GroupsStatus, MembershipStatus, OwnLinkStatus, PeerStatus } from "../../src/node/status.ts";
 
 const ownLink: OwnLinkStatus = { port: "up", sent: 1200, accepted: 2400, dropped: { tag: 0, oldIncarnation: 0 }, heartbeatPeriodMs: 100 };
 
@@ -19,6 +19,127 @@ export function peer(slot: number, more: Partial<PeerStatus> = {}): PeerStatus {
   };
 }
 
+const card = (slot: number): CardId => cardAt(1, slot);
+const cards = (...slots: readonly number[]): CardId[] => slots.map(card);
+
+/** Three cards that all hear each other. */
+export const confirmed: MembershipStatus = {
+  state: "confirmed",
+  view: {
+    number: 4,
+    coordinator: card(1),
+    members: [1, 2, 3].map((slot) => ({ card: card(slot), incarnation: 6 + slot, previous: slot === 3 ? 0 : 2, ether: true })),
+    absent: [],
+  },
+  electorate: cards(1, 2, 3),
+  quorum: { held: true, text: "3 of 3 cards: more than half" },
+  ticks: [
+    { card: card(1), ether: cards(2, 3), serial: cards(2, 3) },
+    { card: card(2), ether: cards(1, 3), serial: cards(1, 3) },
+    { card: card(3), ether: cards(1, 2), serial: cards(1, 2) },
+  ],
+  history: [
+    { state: "confirmed", view: 4, members: cards(1, 2, 3), reason: "card 3 joined", agoMs: 61_000 },
+    { state: "tentative", reason: "card 3 is heard", agoMs: 61_040 },
+  ],
+};
+
+/**
+ * Eight cards as card 2 sees them: 4 is down with a receipt, 6 without one, nobody hears what 5 sends on Ethernet, 8
+ * hears nobody on serial, 7 was never heard, and the serial line between 1 and 3 is cut both ways.
+ */
+export const torn: MembershipStatus = {
+  state: "unconfirmed",
+  view: {
+    number: 31,
+    coordinator: card(1),
+    members: [1, 2, 3, 5, 8].map((slot) => ({ card: card(slot), incarnation: 1_795_247_280 + slot, previous: 29, ether: slot !== 5 })),
+    absent: [
+      { card: card(4), state: "down", receipt: "power" },
+      { card: card(6), state: "unknown" },
+      { card: card(7), state: "down" },
+    ],
+  },
+  electorate: cards(1, 2, 3, 4, 5, 6, 7, 8),
+  quorum: { held: true, text: "5 of 8 cards: more than half" },
+  ticks: [
+    { card: card(2), ether: cards(1, 3, 8), serial: cards(1, 3, 5, 8) },
+    { card: card(1), ether: cards(2, 3, 8), serial: cards(2, 5, 8) },
+    { card: card(3), ether: cards(1, 2, 8), serial: cards(2, 5, 8) },
+    { card: card(5), ether: cards(1, 2, 3, 8), serial: cards(1, 2, 3, 8) },
+    { card: card(6), ether: cards(1, 2), serial: cards(1, 2) },
+    { card: card(8), ether: cards(1, 2, 3), serial: [] },
+  ],
+  history: [
+    { state: "unconfirmed", view: 31, members: cards(1, 2, 3, 5, 8), reason: "card 6 is down: silent on both links", agoMs: 4_210 },
+    { state: "tentative", reason: "card 6 is down: silent on both links", agoMs: 4_260 },
+    { state: "confirmed", view: 29, members: cards(1, 2, 3, 5, 6, 8), reason: "card 4 has no power", agoMs: 754_000 },
+  ],
+};
+
+/** Two of five that have lost the rest. */
+export const withoutQuorum: MembershipStatus = {
+  ...confirmed,
+  state: "tentative",
+  reason: "2 of 5 cards: no quorum",
+  electorate: cards(1, 2, 3, 4, 5),
+  quorum: { held: false, text: "2 of 5 cards: no quorum" },
+  history: [{ state: "tentative", reason: "cards 3, 4, 5 are silent", agoMs: 900 }],
+};
+
+/** Just started: no view, nobody heard. */
+export const alone: MembershipStatus = {
+  state: "tentative",
+  reason: "it has just started",
+  electorate: cards(1, 2),
+  quorum: { held: false, text: "1 of 2 cards: no quorum" },
+  ticks: [{ card: card(1), ether: [], serial: [] }],
+  history: [],
+};
+
+const noGroups: GroupsStatus = {
+  state: "running",
+  epoch: 4,
+  coordinator: card(1),
+  held: 120,
+  committed: 120,
+  delivered: 119,
+  pending: 0,
+  counters: { submitted: 40, submitResent: 0 },
+  groups: [],
+};
+
+export const twoGroups: GroupsStatus = {
+  ...noGroups,
+  pending: 3,
+  counters: { submitted: 40, submitResent: 2 },
+  groups: [
+    {
+      name: "exports",
+      view: 3,
+      messages: 118,
+      members: [
+        { card: card(1), number: 1, name: "exportd", critical: true, local: true },
+        { card: card(1), number: 2, name: "watcher", critical: false, local: true },
+        { card: card(3), number: 1, name: "exportd", critical: true, local: false },
+      ],
+    },
+    { name: "orders", view: 2, messages: 0, members: [] },
+  ],
+};
+
+export const stoppedGroups: GroupsStatus = {
+  state: "stopped",
+  reason: "no view holds: 2 of 5 cards: no quorum",
+  epoch: 0,
+  held: 0,
+  committed: 0,
+  delivered: 0,
+  pending: 0,
+  counters: {},
+  groups: [],
+};
+
 /** Card 1 of rack-7, with two healthy peers. */
 export const healthy: CardStatus = {
   card: 1 as CardId,
@@ -33,6 +154,8 @@ export const healthy: CardStatus = {
   links: { ether: ownLink, serial: { ...ownLink, heartbeatPeriodMs: 200, multiplexor: "heard" } },
   peers: [peer(2), peer(3)],
   alarms: [],
+  membership: confirmed,
+  groups: twoGroups,
   lateTicks: { count: 0, totalMs: 0, worstMs: 0 },
   system: "rack-7",
   version: "0.1.0+abc1234",
@@ -78,6 +201,8 @@ export const degraded: CardStatus = {
     },
   ],
   alarms: [{ code: "card-down", text: "card 2 is down on both links", forMs: 61_000 }],
+  membership: withoutQuorum,
+  groups: stoppedGroups,
   lateTicks: { count: 3, totalMs: 41, worstMs: 13 },
 };
 

@@ -15,6 +15,7 @@ test("a healthy card in 80 columns", () => {
     "rack-7-1-1",
     "  Card         card 1 of rack-7, chassis 1 slot 1",
     "  State        running, no alarms",
+    "  View         4, CONFIRMED: 3 of 3 cards: more than half",
     "  Running for  12 min 34 s, since 2026-03-01 10:11:12 UTC",
     "  Version      0.1.0+abc1234 on binary, node 26.10.0, process 4242",
     "  Load         80 MiB, 0.4 % of a core, real-time",
@@ -40,6 +41,7 @@ test("a degraded card: alarms first, each drop that counts, and why a peer is no
     "rack-7-1-1",
     "  Card         card 1 of rack-7, chassis 1 slot 1",
     "  State        running, 1 alarm",
+    "  View         4, TENTATIVE: 2 of 5 cards: no quorum",
     "  Running for  12 min 34 s, since 2026-03-01 10:11:12 UTC",
     "  Version      0.1.0+abc1234 on binary, node 26.10.0, process 4242",
     "  Load         80 MiB, 0.4 % of a core, real-time",
@@ -83,6 +85,8 @@ test("40 columns: tables become blocks, and no line is longer", () => {
     "  Card         card 1 of rack-7, chassis",
     "               1 slot 1",
     "  State        running, 1 alarm",
+    "  View         4, TENTATIVE: 2 of 5",
+    "               cards: no quorum",
     "  Running for  12 min 34 s, since",
     "               2026-03-01 10:11:12 UTC",
     "  Version      0.1.0+abc1234 on binary,",
@@ -170,6 +174,12 @@ test("a peer's name cannot command the terminal", () => {
   const text = statusText({ ...healthy, peers: [peer(2, { name: "x\u001b[2J\ny" })] }, { columns: 80, color: false });
   assert.not.ok(text.includes("\u001b"));
   assert.ok(text.includes("x\ufffd[2J\ufffdy"));
+});
+
+test("a card of an earlier version says nothing of views", () => {
+  const { membership: _membership, groups: _groups, ...earlier } = healthy;
+  assert.ok(isCardStatus(earlier));
+  assert.equal(lines(earlier, 80), lines(healthy, 80).filter((line) => !line.startsWith("  View ")));
 });
 
 test("what is no status is told apart", () => {

@@ -58,8 +58,12 @@ test("a small configuration is filled up with the defaults", () => {
       serial: { periodMs: 200, silentAfterMs: 600, downAfterMs: 1_000 },
       baud: 115_200,
       expected: [3],
+      disabled: [],
+      witness: false,
+      redundantLinks: true,
     },
     http: { address: "127.0.0.1", port: 8421 },
+    applications: { socket: "/etc/cardinal/state/applications.sock", mode: 0o660 },
     realtime: { mode: "auto", priority: 20, lockMemory: true },
     watchdog: undefined,
     log: { level: "info" },
@@ -99,6 +103,58 @@ test("everything else that can be said", () => {
   assert.equal(right({ ...least, realtime: { mode: "require" } }).realtime, { mode: "require", priority: 20, lockMemory: true });
 });
 
+test("who votes, who decides at exactly half, and what is an alarm", () => {
+  const { node } = right({
+    ...least,
+    cards: ["1/3", "1/1", "2/1", "1/2"],
+    disabled: ["2/1", "1/3"],
+    tieBreak: "1/2",
+    redundantLinks: false,
+  });
+  assert.equal({ ...node, ether: 0, serial: 0 }, {
+    ether: 0,
+    serial: 0,
+    baud: 115_200,
+    expected: [1, 2, 3, 9],
+    disabled: [3, 9],
+    tieBreak: 2,
+    witness: false,
+    redundantLinks: false,
+  });
+  assert.is(right({ ...least, tieBreak: "1/3" }).node.tieBreak, 3);
+});
+
+test("a witness has a key of the system's name, and endpoints that a path can be put behind", () => {
+  const { witness, node } = right({
+    ...least,
+    witness: { endpoints: ["http://192.0.2.1:2379/", "https://[2001:db8::1]:2379", "http://etcd.example/base//"] },
+  });
+  assert.equal(witness, {
+    endpoints: ["http://192.0.2.1:2379", "https://[2001:db8::1]:2379", "http://etcd.example/base"],
+    key: "cardinal/rack-7",
+    ttlS: 5,
+  });
+  assert.is(node.witness, true);
+  assert.equal(right({ ...least, witness: { endpoints: ["http://e"], key: "k", ttlS: 60 } }).witness, {
+    endpoints: ["http://e"],
+    key: "k",
+    ttlS: 60,
+  });
+});
+
+test("the socket of applications is in the state directory, or where it is asked for", () => {
+  const socket = (applications: unknown, state = "state") => right({ ...least, state, applications }).applications;
+  assert.is(socket(false), false);
+  assert.equal(socket({}, "/var/lib/cardinal"), { socket: "/var/lib/cardinal/applications.sock", mode: 0o660 });
+  assert.equal(socket({ socket: "run/apps", mode: "0600", group: "wheel" }), {
+    socket: "/etc/cardinal/run/apps",
+    mode: 0o600,
+    group: "wheel",
+  });
+  assert.equal(socket({ socket: `/${"x".repeat(106)}`, mode: "777" }, "y".repeat(200)), { socket: `/${"x".repeat(106)}`, mode: 0o777 });
+  assert.is(socket(false, "y".repeat(200)), false);
+});
+
 test("each mistake is one line with the key, the value and what would be right", () => {
   const cases: [change: Record<string, unknown>, line: string][] = [
     [{ system: "Rack 7" }, 'system is "Rack 7", must be 1 to 32 letters a to z, digits and hyphens'],
@@ -130,6 +186,56 @@ test("each mistake is one line with the key, the value and what would be right",
     [{ cards: ["1/3", "1/3"] }, 'cards[1] is "1/3" for the second time; each card is listed once'],
     [{ cards: ["1/1"] }, 'cards does not list this card, must contain "1/3" (its chassis and slot)'],
     [{ cards: [] }, 'cards is [], must be a list of cards, such as ["1/1", "1/2", "1/3"]'],
+    [{ disabled: "1/3" }, 'disabled is "1/3", must be a list of cards, such as ["1/3"]'],
+    [{ disabled: ["13"] }, 'disabled[0] is "13", must be a chassis and a slot, such as "1/3"'],
+    [{ disabled: ["1/1"] }, 'disabled[0] is "1/1", must be one of the list cards, which is missing'],
+    [{ cards: ["1/3", "1/4"], disabled: ["1/4", "1/5"] }, 'disabled[1] is "1/5", must be one of the list cards'],
+    [{ cards: ["1/3", "1/4"], disabled: ["1/4", "1/4"] }, 'disabled[1] is "1/4" for the second time; each card is listed once'],
+    [{ cards: ["1/3", "1/4"], disabled: ["1/4", "1/3"] }, "disabled lists all cards, must leave at least one that votes"],
+    [{ disabled: ["1/3"] }, "disabled lists all cards, must leave at least one that votes"],
+    [{ tieBreak: 3 }, 'tieBreak is 3, must be a chassis and a slot, such as "1/3"'],
+    [{ tieBreak: "1/1" }, 'tieBreak is "1/1", must be one of the list cards, which is missing'],
+    [{ cards: ["1/3", "1/4"], tieBreak: "1/1" }, 'tieBreak is "1/1", must be one of the list cards'],
+    [{ cards: ["1/3", "1/4"], disabled: ["1/4"], tieBreak: "1/4" }, 'tieBreak is "1/4", which is disabled; must be a card that votes'],
+    [{ tiebreak: "1/3" }, 'tiebreak ("1/3") is not a key of a card\'s configuration; did you mean tieBreak?'],
+    [{ witness: "http://e" }, 'witness is "http://e", must be an object, such as {"endpoints": ["http://192.0.2.1:2379"]}'],
+    [{ witness: {} }, 'witness.endpoints is missing, must be a list of 1 to 9 addresses of etcd, such as ["http://192.0.2.1:2379"]'],
+    [
+      { witness: { endpoints: [] } },
+      'witness.endpoints is [], must be a list of 1 to 9 addresses of etcd, such as ["http://192.0.2.1:2379"]',
+    ],
+    ...["192.0.2.1:2379", "etcd://e", "http://", "http://u:p@e", "http://u@e", "http://e?x", "http://e#", "/v3"].map((
+      endpoint,
+    ): [Record<string, unknown>, string] => [
+      { witness: { endpoints: ["http://e", endpoint] } },
+      `witness.endpoints[1] is "${endpoint}", must be an address of etcd, such as "http://192.0.2.1:2379"`,
+    ]),
+    [{ witness: { endpoints: ["http://e"], key: "" } }, 'witness.key is "", must be 1 to 128 bytes of printable text'],
+    [{ witness: { endpoints: ["http://e"], ttlS: 1 } }, "witness.ttlS is 1, must be a whole number from 2 to 60"],
+    [
+      { witness: { endpoint: "http://e", endpoints: ["http://e"] } },
+      'witness.endpoint ("http://e") is not a key of witness; did you mean endpoints?',
+    ],
+    [{ redundantLinks: "no" }, 'redundantLinks is "no", must be true or false'],
+    [{ applications: true }, 'applications is true, must be false, or an object such as {"mode": "0660", "group": "cardinal"}'],
+    [{ applications: { mode: 660 } }, 'applications.mode is 660, must be an octal mode in quotes, such as "0660"'],
+    [{ applications: { mode: "0o660" } }, 'applications.mode is "0o660", must be an octal mode in quotes, such as "0660"'],
+    [{ applications: { mode: "1660" } }, 'applications.mode is "1660", must be an octal mode in quotes, such as "0660"'],
+    [{ applications: { group: "a b" } }, 'applications.group is "a b", must be the name of a group, such as "cardinal"'],
+    [{ applications: { sockets: "x" } }, 'applications.sockets ("x") is not a key of applications; did you mean socket?'],
+    [{ applications: { socket: "" } }, 'applications.socket is "", must be a path, such as "/run/cardinal.sock"'],
+    [
+      { applications: { socket: `/${"x".repeat(107)}` } },
+      `applications.socket is "/${"x".repeat(107)}", and "/${
+        "x".repeat(107)
+      }" is too long for a socket, must be at most 107 bytes, such as "/run/cardinal.sock"`,
+    ],
+    [
+      { state: `/${"x".repeat(89)}` },
+      `applications.socket is missing, and the default "/${
+        "x".repeat(89)
+      }/applications.sock" is too long for a socket, must be at most 107 bytes, such as "/run/cardinal.sock"`,
+    ],
     [{ http: true }, 'http is true, must be false, or an object such as {"address": "127.0.0.1", "port": 8421}'],
     [{ http: { port: 0 } }, "http.port is 0, must be a whole number from 1 to 65535"],
     [
@@ -213,7 +319,25 @@ test("no text makes it throw, and each mistake stays on its line", () => {
   const anything = fc.oneof(
     fc.string(),
     fc.json(),
-    fc.dictionary(fc.constantFrom("system", "slot", "ether", "serial", "http", "heartbeat", "cards", "name", "\n", "__proto__"), change)
+    fc.dictionary(
+      fc.constantFrom(
+        "system",
+        "slot",
+        "ether",
+        "serial",
+        "http",
+        "heartbeat",
+        "cards",
+        "disabled",
+        "tieBreak",
+        "witness",
+        "applications",
+        "name",
+        "\n",
+        "__proto__",
+      ),
+      change,
+    )
       .map((changed) => JSON.stringify({ ...least, ...changed })),
   );
   fc.assert(
@@ -242,7 +366,9 @@ test("what a reload takes over, and what asks for a restart", () => {
     ...least,
     profile: "fast",
     heartbeat: { serial: { downBeats: 9 } },
-    cards: ["1/3", "1/4"],
+    cards: ["1/3", "1/4", "1/5"],
+    disabled: ["1/5"],
+    tieBreak: "1/4",
     log: { level: "debug" },
     key: "other.key",
   });
@@ -277,6 +403,22 @@ test("what a reload takes over, and what asks for a restart", () => {
     slot: 3,
     http: running.http,
   });
+  const edge = {
+    witness: { endpoints: ["http://e"] },
+    redundantLinks: false,
+    applications: { mode: "0666", socket: `/${"x".repeat(80)}` },
+  };
+  assert.equal(reloadedConfig(running, right({ ...least, ...edge })), running);
+  // What is long is compared, and shown, to its end.
+  assert.equal(
+    restartLines(right({ ...least, ...edge }), right({ ...least, ...edge, applications: { ...edge.applications, mode: "0600" } })),
+    [
+      `applications is {"socket":"/${"x".repeat(80)}","mode":"0600"} now, the card still runs with {"socket":"/${
+        "x".repeat(80)
+      }","mode":"0666"}: ` +
+      "restart it to take the change over",
+    ],
+  );
 });
 
 test("each key is either reloaded or named when it changes", () => {
@@ -291,17 +433,23 @@ test("each key is either reloaded or named when it changes", () => {
     serial: { device: "/dev/ttyS9" },
     profile: "fast",
     heartbeat: { ether: { periodMs: 20 } },
-    cards: ["1/3", "1/8"],
+    cards: ["1/3", "1/7"],
+    disabled: ["1/8"],
+    tieBreak: "1/8",
+    witness: { endpoints: ["http://e"] },
+    redundantLinks: false,
     http: false,
+    applications: false,
     realtime: false,
     watchdog: {},
     log: { level: "error" },
   };
   const keys = Object.keys((configSchema() as { properties: object }).properties).filter((key) => key !== "$schema");
   assert.equal(Object.keys(others), keys);
-  const running = right(least);
+  const cards = ["1/3", "1/4", "1/8", "2/3"];
+  const running = right({ ...least, cards });
   for (const key of keys) {
-    const read = right({ ...least, [key]: others[key] });
+    const read = right({ ...least, cards, [key]: others[key] });
     const lines = restartLines(running, read);
     assert.is(lines.length === 0, reloadableKeys.includes(key), key);
     if (lines.length === 0) assert.not.equal(reloadedConfig(running, read), running, key);

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { cardUid as readUid, nextIncarnation as next } from "../../src/io/identity.ts";
+import { cardUid as readUid, nextIncarnation as next, reservedViews, reserveViews } from "../../src/io/identity.ts";
 import { isRefusal, type Refusal } from "../../src/io/refusal.ts";
-import { incarnationMax } from "../../src/limits.ts";
+import { incarnationMax, viewNumberMax } from "../../src/limits.ts";
 
 type Place = { directory: string };
 const test = suite<Place>("identity");
@@ -69,11 +69,35 @@ test("the numbers end rather than wrap", ({ directory }) => {
   assert.is(refusedBy(nextIncarnation(directory)).refused, "exhausted");
 });
 
+test("HA-5: what is reserved is on the disk before it is used, and there is nothing at first", ({ directory }) => {
+  assert.is(reservedViews(directory), 0);
+  assert.is(reserveViews(directory, 16), undefined);
+  assert.is(readFileSync(join(directory, "reserved-views"), "utf8"), "16\n");
+  assert.is(reservedViews(directory), 16);
+  assert.is(reserveViews(directory, viewNumberMax), undefined);
+  assert.is(reservedViews(directory), viewNumberMax);
+  assert.equal(readdirSync(directory), ["reserved-views"], "no temporary file stays");
+});
+
+test("HA-5: a damaged reservation is never taken for none, and one that fails is said", ({ directory }) => {
+  mkdirSync(directory, { recursive: true });
+  for (const text of ["", "\n", "-1", "0x10", "1.5", "4294967296", "99999999999", "1\n2\n", "9".repeat(1_000)]) {
+    writeFileSync(join(directory, "reserved-views"), text);
+    const { refused, message } = refusedBy(reservedViews(directory));
+    assert.is(refused, "corrupt", text);
+    assert.match(message, `${join(directory, "reserved-views")} does not hold a number from 0 to ${viewNumberMax}`);
+  }
+  const { refused, message } = refusedBy(reserveViews(join(directory, "gone"), 16));
+  assert.is(refused, "io");
+  assert.match(message, join(directory, "gone", "reserved-views"));
+});
+
 test("a state directory that cannot be made is named", ({ directory }) => {
   mkdirSync(join(directory, ".."), { recursive: true });
   writeFileSync(directory, "a file");
   assert.match(refusedBy(nextIncarnation(directory)).message, directory);
   assert.match(refusedBy(readUid(directory)).message, directory);
+  assert.match(refusedBy(reservedViews(directory)).message, directory);
   chmodSync(directory, 0o600);
 });
 

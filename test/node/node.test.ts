@@ -17,11 +17,14 @@ const settings: NodeSettings = {
   serial: { periodMs: 200, silentAfterMs: 600, downAfterMs: 1_000 },
   baud: 115_200,
   expected: [one, two],
+  disabled: [],
+  witness: false,
+  redundantLinks: true,
 };
 
 function identity(card: CardId, over: Partial<Identity> = {}): Identity {
   const uid = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, card);
-  return { system: 1, card, incarnation: 100, uid, name: `card-${card}`, nonce: 1_000 + card, software: "test", ...over };
+  return { system: 1, card, incarnation: 100, uid, name: `card-${card}`, nonce: 1_000 + card, software: "test", reservedView: 0, ...over };
 }
 
 type Seat = { readonly identity: Identity; readonly node: Node; readonly effects: Effect[] };

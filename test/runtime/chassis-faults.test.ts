@@ -59,6 +59,24 @@ test("cut ether takes the carrier, or one direction of frames; heal gives them b
   });
 });
 
+test("cards that are apart reach each other and nobody else on Ethernet; part takes the serial line from them as well", async () => {
+  await withChassis({ ...quick, cards: 4, name: nameOf("apart") }, async (chassis) => {
+    await verified(chassis);
+    await chassis.part([3, 4]);
+    assert.equal((await chassis.slotStatus(3)).cuts, ["ether apart", "serial"]);
+    const apart = await chassis.waitFor("two and two", (status) => {
+      return ["1/1", "1/2"].every((one) => ["1/3", "1/4"].every((other) => health(status, one, other) === "down"));
+    }, 5_000);
+    assert.is(health(apart, "1/1", "1/2"), "healthy");
+    assert.is(health(apart, "1/3", "1/4"), "degraded");
+    assert.is(linkHealth(apart, "1/3", "1/4", "ether"), "up");
+    assert.match(await link(chassis, 3), "LOWER_UP", "the carrier stays");
+    await chassis.heal();
+    assert.equal((await chassis.slotStatus(3)).cuts, []);
+    await verified(chassis);
+  });
+});
+
 test("HA-2: cut serial, corrupt serial and a dead multiplexor fault the serial line and nothing else", async () => {
   await withChassis({ ...quick, name: nameOf("serial") }, async (chassis) => {
     await verified(chassis);

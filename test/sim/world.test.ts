@@ -38,7 +38,7 @@ test("a card's clock drifts within its bound and turns back into the world's tim
 
 test("what waits for a stalled card is bounded, and drops the newest or the oldest", () => {
   for (const dropsOldest of [false, true]) {
-    const stall: Stall = { until: 1, first: "tick", dropsOldest, waiting: [] };
+    const stall: Stall = { until: 1, first: "tick", dropsOldest, waiting: [], inputs: [] };
     for (let index = 0; index < receiveQueueMax + 10; index++) keepWaiting(stall, "ether", Uint8Array.of(index & 0xff, index >> 8));
     for (let index = 0; index < 100; index++) keepWaiting(stall, "serial", new Uint8Array(100));
     const ether = stall.waiting.filter(({ link }) => link === "ether");

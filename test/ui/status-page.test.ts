@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import { Script } from "node:vm";
+import { runInNewContext, Script } from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { cardsText } from "../../src/console/text-layout.ts";
+import { membershipScript } from "../../src/ui/membership-script.ts";
 import { statusPage, statusPagePolicy } from "../../src/ui/status-page.ts";
 
 function inner(tag: string): string {
@@ -15,6 +17,45 @@ const style = inner("style");
 
 test("the script parses", () => {
   new Script(script);
+});
+
+test("nothing of the page is beyond ASCII, which would double what the program's source takes", () => {
+  assert.not.match(script + style, /[^\0-\x7f]/);
+});
+
+type MembershipWords = {
+  readonly cardsText: (cards: readonly number[]) => string;
+  readonly viewReason: (membership: unknown) => string;
+  readonly oneWayNotes: (pairs: readonly { readonly hearing: number; readonly deaf: number }[], link: string) => string[];
+};
+const words = runInNewContext(`${membershipScript}; ({ cardsText, viewReason, oneWayNotes })`) as MembershipWords;
+
+test("HA-5: the page says in words what a notification means", () => {
+  const absent = [{ card: 2, state: "down" }, { card: 4, state: "unknown" }, { card: 5, state: "unknown" }];
+  const cases: readonly (readonly [unknown, string])[] = [
+    [{ state: "confirmed", view: { absent: [] } }, "Nobody is absent"],
+    [{ state: "confirmed", view: { absent: absent.slice(0, 1) } }, "Every absent card is down, with a receipt"],
+    [{ state: "unconfirmed", view: { absent } }, "No proof that cards 4, 5 stopped: what it serves stays where it is"],
+    [{ state: "tentative", reason: "2 of 5 cards: no quorum" }, "Nothing new is started: 2 of 5 cards: no quorum"],
+  ];
+  for (const [membership, text] of cases) assert.is(words.viewReason(membership), text);
+  for (const cards of [[], [7], [1, 2], [1, 2, 3], [1, 3, 4, 5, 8]]) assert.is(words.cardsText(cards), cardsText(cards));
+});
+
+test("one-way pairs are told by their cause: one receiver, one sender, or both", () => {
+  const pairs = (hearing: readonly number[], deaf: readonly number[]) =>
+    hearing.flatMap((each) => deaf.map((other) => ({ hearing: each, deaf: other })));
+  assert.equal([...words.oneWayNotes(pairs([1, 2, 3], [8]), "serial")], [
+    "One-way on serial: card 8 does not hear cards 1-3, which hear it",
+  ]);
+  assert.equal([...words.oneWayNotes(pairs([5], [1, 2, 3]), "Ethernet")], [
+    "One-way on Ethernet: card 5 is not heard by cards 1-3, which it hears",
+  ]);
+  assert.equal([...words.oneWayNotes([...pairs([5], [1, 2]), ...pairs([1, 2, 3, 5], [8])], "serial")], [
+    "One-way on serial: card 8 does not hear cards 1-3, 5, which hear it",
+    "One-way on serial: card 5 is not heard by cards 1, 2, which it hears",
+  ]);
+  assert.equal([...words.oneWayNotes([], "serial")], []);
 });
 
 test("what a card says gets into the page as text only", () => {
@@ -69,7 +110,7 @@ test("every element that the script looks for is in the page, once", () => {
 test("labels, headers and live regions are there for those who do not see the page", () => {
   assert.match(statusPage, /<html lang="en">/);
   assert.match(statusPage, /<meta name="viewport" content="width=device-width, initial-scale=1">/);
-  for (const name of ["Card", "Health", "Ethernet", "Serial", "Verified"]) {
+  for (const name of ["Card", "Health", "Ethernet", "Serial", "Verified", "State", "Group", "View", "Messages", "Members"]) {
     assert.match(statusPage, new RegExp(`<th scope="col" role="columnheader">${name}</th>`));
   }
   assert.match(statusPage, /<p class="unseen" id="news" aria-live="polite">/);

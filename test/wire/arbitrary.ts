@@ -2,10 +2,22 @@
 import fc from "fast-check";
 import { cardSetOf } from "../../src/base/card-set.ts";
 import { type Address, type CardId, everybody, multiplexor, type SenderId } from "../../src/base/ids.ts";
-import { fragmentCountMax, nameBytesMax, softwareBytesMax, uidBytes } from "../../src/limits.ts";
+import {
+  entryBytesMax,
+  epochsMax,
+  failingReasonBytesMax,
+  fragmentCountMax,
+  nameBytesMax,
+  passEntriesMax,
+  sequenceMax,
+  softwareBytesMax,
+  uidBytes,
+  viewNumberMax,
+} from "../../src/limits.ts";
 import { Keyring } from "../../src/wire/auth.ts";
 import type { Frame } from "../../src/wire/frame.ts";
-import type { Message } from "../../src/wire/message.ts";
+import type { Entry, Message } from "../../src/wire/message.ts";
+import { frameFits } from "../../src/wire/reassembly.ts";
 
 export const system = 0xc0de;
 export const keyA: Uint8Array = Uint8Array.from({ length: 32 }, (_, index) => index);
@@ -33,11 +45,14 @@ function textOf(bytesMax: number): fc.Arbitrary<string> {
 
 const periodMs = fc.integer({ min: 1, max: 60_000 });
 
+const view = uint32.map((number) => number || 1);
+
 export const heartbeat = record({
   kind: fc.constant("heartbeat" as const),
   etherPort: fc.boolean(),
   serialPort: fc.boolean(),
   etherTicks: cardSet,
+  view: fc.integer({ min: 0, max: 0xffff }),
   serialTicks: cardSet,
 });
 
@@ -69,6 +84,117 @@ export function fragment(dataBytesMax: number): fc.Arbitrary<Message> {
   );
 }
 
+/** What is left of `length` things after some of them were given away: their places, in order. */
+const someOf = (length: number) => fc.subarray([...Array(length).keys()]);
+
+/** Cards in up to three sets without a common card, and a subset of the first, for a speaker. */
+const seats = fc.tuple(card, fc.uniqueArray(card, { minLength: 1, maxLength: 64 })).chain(([speaker, cards]) =>
+  fc.tuple(fc.integer({ min: 1, max: cards.length }), fc.nat({ max: cards.length })).chain(([memberCount, upTo]) => {
+    const members = cards.slice(0, memberCount);
+    return someOf(memberCount).map((places) => ({
+      count: memberCount,
+      members: cardSetOf(speaker, members),
+      ether: cardSetOf(speaker, places.map((at) => members[at] as CardId)),
+      down: cardSetOf(speaker, cards.slice(memberCount, upTo)),
+      unknown: cardSetOf(speaker, cards.slice(Math.max(memberCount, upTo))),
+    }));
+  })
+);
+
+const listOf = (count: number) => fc.array(uint32, { minLength: count, maxLength: count });
+
+const body = fc.oneof(
+  { weight: 20, arbitrary: fc.uint8Array({ maxLength: 60 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: entryBytesMax }).map((length) => new Uint8Array(length).fill(0x5a)) },
+);
+
+const entry: fc.Arbitrary<Entry> = fc.oneof(
+  record({ type: fc.constantFrom("view" as const, "control" as const), origin: card, id: fc.constant(0), body }),
+  record({ type: fc.constant("data" as const), origin: card, id: sequence.map((id) => id || 1), body }),
+);
+
+/** Entries that a message has room for. */
+function entriesOf(countMax: number): fc.Arbitrary<Entry[]> {
+  return fc.array(entry, { maxLength: countMax }).map((entries) => {
+    let bytes = 0;
+    return entries.filter((one) => (bytes += one.body.length + 20) < entryBytesMax + 20);
+  });
+}
+
+const placedEntries = fc.tuple(entriesOf(passEntriesMax), sequence).map(([entries, place]) => ({
+  entries,
+  first: Math.max(1, Math.min(place, sequenceMax - entries.length)),
+}));
+
+/** Rising, from 1: sums of steps. */
+const rising = (max: number, countMax: number) =>
+  fc.array(fc.integer({ min: 1, max: Math.floor(max / countMax) }), { maxLength: countMax }).map((steps) => {
+    let sum = 0;
+    return steps.map((step) => sum += step);
+  });
+
+export const membership: fc.Arbitrary<Message> = fc.oneof(
+  record({ kind: fc.constant("wantView" as const), previous: uint32, promised: uint32 }),
+  fc.tuple(view, seats).chain(([number, { count, members, ether }]) =>
+    listOf(count).map((incarnations) => ({ kind: "proposeView" as const, number, members, incarnations, ether }))
+  ),
+  record({ kind: fc.constant("promiseView" as const), number: view, previous: uint32, down: cardSet }),
+  record({ kind: fc.constant("refuseView" as const), number: view, promised: uint32, missing: cardSet }),
+  fc.tuple(view, seats).chain(([number, { count, ...sets }]) =>
+    fc.tuple(listOf(count), listOf(count)).map(([incarnations, previous]) => ({
+      kind: "commitView" as const,
+      number,
+      ...sets,
+      incarnations,
+      previous,
+    }))
+  ),
+  record({ kind: fc.constant("committedView" as const), number: view }),
+  record({ kind: fc.constant("failing" as const), reason: textOf(failingReasonBytesMax) }),
+);
+
+/** Of the protocol that orders messages; on Ethernet alone, where many go in fragments. */
+export const order: fc.Arbitrary<Message> = fc.oneof(
+  record({
+    kind: fc.constant("submit" as const),
+    view,
+    entries: entriesOf(passEntriesMax),
+    floor: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  }),
+  fc.tuple(placedEntries, record({ kind: fc.constant("pass" as const), view, pass: sequence, committed: sequence, delivered: sequence }))
+    .map(([{ entries, first }, rest]) => ({ ...rest, first, entries })),
+  record({ kind: fc.constant("commit" as const), view, committed: sequence }),
+  fc.tuple(
+    sequence,
+    sequence,
+    record({
+      kind: fc.constant("flush" as const),
+      view,
+      epoch: uint32,
+      deliveredEpoch: uint32,
+      whole: fc.boolean(),
+      ready: fc.boolean(),
+    }),
+  ).map(([one, other, rest]) => ({ ...rest, held: Math.max(one, other), delivered: Math.min(one, other) })),
+  fc.tuple(
+    placedEntries,
+    uint32,
+    fc.tuple(rising(viewNumberMax, epochsMax), rising(sequenceMax, epochsMax)),
+    record({
+      kind: fc.constant("sync" as const),
+      view,
+      skip: fc.boolean(),
+      marks: fc.array(record({ card, incarnation: uint32, id: sequence }), { maxLength: 64 }),
+    }),
+  ).map(([{ entries, first }, further, [views, firsts], rest]) => ({
+    ...rest,
+    first,
+    entries,
+    last: Math.min(sequenceMax, first + entries.length - 1 + further),
+    epochs: views.slice(0, firsts.length).map((number, index) => ({ view: number, first: firsts[index] as number })),
+  })),
+);
+
 const small: fc.Arbitrary<Message>[] = [
   heartbeat,
   record({
@@ -87,10 +213,15 @@ const small: fc.Arbitrary<Message>[] = [
 ];
 
 /** Messages that are not fragments themselves. */
-export const wholeMessage: fc.Arbitrary<Message> = fc.oneof(...small, advert(64));
+export const wholeMessage: fc.Arbitrary<Message> = fc.oneof(...small, advert(64), membership, order);
 /** Messages that fit in one frame of the link. */
-export const etherMessage: fc.Arbitrary<Message> = fc.oneof(wholeMessage, fragment(1_400));
-export const serialMessage: fc.Arbitrary<Message> = fc.oneof(...small, advert(8), fragment(190));
+export const etherMessage: fc.Arbitrary<Message> = fc.oneof(wholeMessage.filter((message) => frameFits("ether", message)), fragment(1_400));
+export const serialMessage: fc.Arbitrary<Message> = fc.oneof(
+  ...small,
+  advert(8),
+  membership.filter((message) => frameFits("serial", message)),
+  fragment(190),
+);
 
 export const sender: fc.Arbitrary<SenderId> = fc.oneof(card, fc.constant(multiplexor as SenderId));
 export const address: fc.Arbitrary<Address> = fc.oneof(sender, fc.constant(everybody as Address));

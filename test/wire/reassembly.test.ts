@@ -5,6 +5,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type CardId, linkKinds } from "../../src/base/ids.ts";
 import {
+  entryBytesMax,
+  epochsMax,
+  failingReasonBytesMax,
   fragmentCountMax,
   fragmentOverheadBytesMax,
   messageBytesMax,
@@ -12,12 +15,13 @@ import {
   reassemblyMs,
   reassemblyPerSenderMax,
   sequenceMax,
+  viewNumberMax,
 } from "../../src/limits.ts";
 import { bodyOf, kindNumbers } from "../../src/wire/body.ts";
 import { type Cbor, encodeCbor } from "../../src/wire/cbor.ts";
 import { decodeFrame, encodeFrame, type Frame, frameBytesMax } from "../../src/wire/frame.ts";
-import type { Fragment, Message } from "../../src/wire/message.ts";
-import { fragmentsOf, frameBytesAtMost, frameFits, messageOfJoined, piecesOf, Reassembly } from "../../src/wire/reassembly.ts";
+import type { Entry, Fragment, Mark, Message, Sync } from "../../src/wire/message.ts";
+import { fragmentsOf, frameBytesAtMost, frameFits, joinedBytes, messageOfJoined, piecesOf, Reassembly } from "../../src/wire/reassembly.ts";
 import { encodeSerial } from "../../src/wire/serial.ts";
 import { advert, fragment, frameOf, keyring, system, uint32, wholeMessage } from "./arbitrary.ts";
 
@@ -153,6 +157,83 @@ test("the bound of a frame's bytes is never below the truth, and close to it", (
     message: largest,
   };
   assert.ok(frameBytesAtMost("ether", largest) - encodeFrame("ether", keyring, frame).length <= 2);
+});
+
+/** Each kind with every number at its largest; sets of a whole chassis. */
+function largestOf(chassisCount: number): Message[] {
+  const all = new Uint8Array(chassisCount).fill(0xff);
+  const each = new Array<number>(8 * chassisCount).fill(0xffffffff);
+  const [number, place] = [viewNumberMax, sequenceMax];
+  return [
+    { kind: "wantView", previous: number, promised: number },
+    { kind: "proposeView", number, members: all, incarnations: each, ether: all },
+    { kind: "promiseView", number, previous: number, down: all },
+    { kind: "refuseView", number, promised: number, missing: all },
+    { kind: "commitView", number, members: all, incarnations: each, previous: each, ether: all, down: all, unknown: all },
+    { kind: "committedView", number },
+    { kind: "failing", reason: "x".repeat(failingReasonBytesMax) },
+    { kind: "failing", reason: "\u20ac".repeat(failingReasonBytesMax / 3) },
+    { kind: "commit", view: number, committed: place },
+    { kind: "flush", view: number, epoch: number, held: place, delivered: place, deliveredEpoch: number, whole: true, ready: true },
+  ];
+}
+
+function orderOf(entryCount: number, bodyBytes: number): Message[] {
+  const entry: Entry = { type: "data", origin: 64 as CardId, id: sequenceMax, body: new Uint8Array(bodyBytes) };
+  const entries = new Array<Entry>(entryCount).fill(entry);
+  const [view, place] = [viewNumberMax, sequenceMax];
+  return [
+    { kind: "submit", view, entries, floor: place },
+    { kind: "pass", view, pass: place, first: place, entries, committed: place, delivered: place },
+    {
+      kind: "sync",
+      view,
+      first: place,
+      last: place,
+      entries,
+      skip: true,
+      epochs: new Array<Sync["epochs"][number]>(epochsMax).fill({ view, first: place }),
+      marks: new Array<Mark>(64).fill({ card: 64 as CardId, incarnation: 0xffffffff, id: place }),
+    },
+  ];
+}
+
+test("every message comes back from its joined bytes as it was", () => {
+  fc.assert(fc.property(wholeMessage, (message) => assert.equal(messageOfJoined(joinedBytes(message)), message)), { numRuns: 1_000 });
+});
+
+test("the bound holds and is close for the largest message of each kind", () => {
+  const bodies = [[0, 0], [1, 0], [6, 23], [7, 24], [63, 255], [64, 256], [256, 100], [1, entryBytesMax]] as const;
+  const messages = [...largestOf(8), ...bodies.flatMap(([count, bytes]) => orderOf(count, bytes))];
+  for (const message of messages) {
+    // A joined message is the kind and the body, in an array of two.
+    const actual = joinedBytes(message).length - 1;
+    const envelope = { system: 0xffff, from: 64, to: 64, incarnation: 0xffffffff, sequence: sequenceMax } as const;
+    const bye: Message = { kind: "bye", reason: "stop" };
+    const around = encodeFrame("serial", keyring, { ...(envelope as Omit<Frame, "message">), message: bye }).length -
+      joinedBytes(bye).length + 1;
+    const room = frameBytesAtMost("serial", message);
+    const count = "entries" in message ? message.entries.length : 0;
+    assert.ok(room >= around + actual, `${message.kind} ${actual + around} of at most ${room}`);
+    assert.ok(room <= around + actual + 6 + 2 * count, `${message.kind} ${actual + around} of at most ${room}`);
+  }
+});
+
+test("HA-2: agreeing on a view of eight cards of one chassis, and failing, takes one serial frame a message", () => {
+  for (const message of largestOf(1)) {
+    assert.ok(frameFits("serial", message), message.kind);
+    const frame: Frame = { system: 0xffff, from: 64 as CardId, to: 64 as CardId, incarnation: 0xffffffff, sequence: sequenceMax, message };
+    encodeSerial(encodeFrame("serial", keyring, frame));
+  }
+});
+
+test("a reason that is too long is cut between two characters", () => {
+  const euros: Message = { kind: "failing", reason: `x${"\u20ac".repeat(100)}` };
+  assert.ok(frameFits("serial", euros));
+  assert.equal(bodyOf(euros), [`x${"\u20ac".repeat(39)}`]);
+  assert.equal(messageOfJoined(joinedBytes(euros)), { kind: "failing", reason: `x${"\u20ac".repeat(39)}` });
+  // Half of a character is none.
+  assert.equal(messageOfJoined(joinedBytes({ kind: "failing", reason: "a\ud800" })), { kind: "failing", reason: "a\ufffd" });
 });
 
 test("a fragment's overhead is at most what the limits say, on both links", () => {

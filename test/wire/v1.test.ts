@@ -10,7 +10,7 @@ import type { CardId } from "../../src/base/ids.ts";
 import { Keyring } from "../../src/wire/auth.ts";
 import { kindNumbers } from "../../src/wire/body.ts";
 import { decodeFrame, encodeFrame, type Frame } from "../../src/wire/frame.ts";
-import type { Message } from "../../src/wire/message.ts";
+import type { Entry, Message } from "../../src/wire/message.ts";
 import { encodeSerial, SerialDecoder } from "../../src/wire/serial.ts";
 
 /** The bytes 0 to 31. */
@@ -24,13 +24,14 @@ const fromMultiplexor = { system: 0xc0de, from: 65, to: card(3), incarnation: 1,
 /** Every number at its largest. */
 const largest = { system: 0xffff, from: card(64), to: card(64), incarnation: 0xffffffff, sequence: Number.MAX_SAFE_INTEGER } as const;
 
-const heartbeat: Message = { kind: "heartbeat", etherPort: true, serialPort: false, serialTicks: bytes(0b11), etherTicks: bytes(0b1011) };
+const heartbeat: Message = { kind: "heartbeat", etherPort: true, serialPort: false, serialTicks: bytes(0b11), etherTicks: bytes(0b1011), view: 0x1234 };
 const farHeartbeat: Message = {
   kind: "heartbeat",
   etherPort: true,
   serialPort: true,
   serialTicks: bytes(0xff),
   etherTicks: bytes(0xff, 0, 0, 0, 0, 0, 0, 0x80),
+  view: 0xffff,
 };
 const advert: Message = {
   kind: "advert",
@@ -62,24 +63,86 @@ const muxReset: Message = { kind: "muxReset", id: 0xffffffff, slot: 8 };
 const muxReceipt = (outcome: "reset" | "off" | "absent" | "failed"): Message => ({ kind: "muxReceipt", id: 0xffffffff, slot: 8, outcome });
 const muxPower: Message = { kind: "muxPower", powered: 0b10000111 };
 
+const wantView: Message = { kind: "wantView", previous: 0, promised: 0xffffffff };
+const proposeView: Message = {
+  kind: "proposeView",
+  number: 300,
+  members: bytes(0b1011),
+  incarnations: [7, 0, 70_000],
+  ether: bytes(0b1001),
+};
+const promiseView: Message = { kind: "promiseView", number: 300, previous: 299, down: bytes(0b100) };
+const refuseView: Message = { kind: "refuseView", number: 300, promised: 301, missing: bytes(0, 0, 1) };
+const commitView: Message = {
+  kind: "commitView",
+  number: 300,
+  members: bytes(0b1011, 0b1),
+  incarnations: [7, 0, 70_000, 0xffffffff],
+  previous: [299, 0, 299, 24],
+  ether: bytes(),
+  down: bytes(0b100),
+  unknown: bytes(0, 0b10),
+};
+const committedView: Message = { kind: "committedView", number: 0xffffffff };
+const data: Entry = { type: "data", origin: card(3), id: 24, body: bytes(1, 0, 2) };
+const lastData: Entry = { type: "data", origin: card(64), id: Number.MAX_SAFE_INTEGER, body: bytes() };
+const viewEntry: Entry = { type: "view", origin: card(1), id: 0, body: bytes(9) };
+const control: Entry = { type: "control", origin: card(2), id: 0, body: bytes(8, 7) };
+const submit: Message = { kind: "submit", view: 300, entries: [data, control], floor: 7 };
+const pass: Message = {
+  kind: "pass",
+  view: 300,
+  pass: 2 ** 32,
+  first: 1_000,
+  entries: [viewEntry, control, data, lastData],
+  committed: 999,
+  delivered: 255,
+};
+const emptyPass: Message = { kind: "pass", view: 1, pass: 0, first: 1, entries: [], committed: 0, delivered: 0 };
+const commit: Message = { kind: "commit", view: 300, committed: Number.MAX_SAFE_INTEGER };
+const flush = (whole: boolean, ready: boolean): Message => {
+  return { kind: "flush", view: 300, epoch: 299, held: 1_000, delivered: 256, deliveredEpoch: 298, whole, ready };
+};
+const sync: Message = {
+  kind: "sync",
+  view: 300,
+  first: 999,
+  last: 1_000,
+  entries: [data, control],
+  skip: false,
+  epochs: [{ view: 1, first: 1 }, { view: 299, first: 24 }],
+  marks: [],
+};
+const skip: Message = {
+  kind: "sync",
+  view: 300,
+  first: 1_001,
+  last: 1_000,
+  entries: [],
+  skip: true,
+  epochs: [],
+  marks: [{ card: card(3), incarnation: 7, id: 2 ** 32 }, { card: card(64), incarnation: 0, id: 0 }],
+};
+const failing: Message = { kind: "failing", reason: "store-\u00e9 has gone" };
+
 type Vector = readonly ["ether" | "serial", Frame, string];
 
 const vectors: readonly Vector[] = [
   [
     "ether",
     { ...fromCard, message: heartbeat },
-    "891119c0de0300071903e80183014103410b4a00000000000000000000505fcd2f0f39cf060a85a34893842fbefd",
+    "891119c0de0300071903e80184014103410b191234470000000000000050c8eefa30bfdd46656142e53c5f53529b",
   ],
-  ["serial", { ...fromCard, message: heartbeat }, "0007881119c0de0319071903e80183014103410b486e49da8c510cd51aad685dda00"],
+  ["serial", { ...fromCard, message: heartbeat }, "0007881119c0de031c071903e80184014103410b191234482b852bddd12b3cda01567f9600"],
   [
     "ether",
     { ...largest, message: farHeartbeat },
-    "881119ffff184018401affffffff1b001fffffffffffff01830341ff48ff000000000000805093ebb89fe15d8d77b1e995a75bc3534e",
+    "881119ffff184018401affffffff1b001fffffffffffff01840341ff48ff0000000000008019ffff50269b4c93d64d78dfda460cf8a627cea5",
   ],
   [
     "serial",
     { ...largest, message: farHeartbeat },
-    "0010881119ffff184018401affffffff1b0f1fffffffffffff01830341ff48ff01010101010f8048265b4656d59bc401d459387c00",
+    "0010881119ffff184018401affffffff1b0f1fffffffffffff01840341ff48ff0101010101128019ffff48cb03a8784933d87b3c9ca39e00",
   ],
   [
     "ether",
@@ -184,6 +247,177 @@ const vectors: readonly Vector[] = [
     "891119c0de184103011818128118874d000000000000000000000000005095fc2af36ba934ce744c891f4e624588",
   ],
   ["serial", { ...fromMultiplexor, message: muxPower }, "001d881119c0de184103011818128118874818ac869be2d0529af6c11ede00"],
+  [
+    "ether",
+    { ...fromCard, message: wantView },
+    "891119c0de0300071903e80682001affffffff4900000000000000000050efba2279bb572fee3a064b7b46b94044",
+  ],
+  ["serial", { ...fromCard, message: wantView }, "0007881119c0de0307071903e80682131affffffff4806ab7b95195b7bfc75a78c7600"],
+  [
+    "ether",
+    { ...fromCard, message: proposeView },
+    "891119c0de0300071903e8078419012c410b8307001a000111704109405025c9fa97ca75586598179f209318e7ee",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: proposeView },
+    "0007881119c0de030e071903e8078419012c410b8307021a13011170410948687505e1d6423dbf9d2182fc00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: promiseView },
+    "891119c0de0300071903e8088319012c19012b410447000000000000005037e9590b668febe67dce93aac176fa04",
+  ],
+  ["serial", { ...fromCard, message: promiseView }, "0007881119c0de031c071903e8088319012c19012b410448ace5077ce4e38bcb025acc8300"],
+  [
+    "ether",
+    { ...fromCard, message: refuseView },
+    "891119c0de0300071903e8098319012c19012d43000001450000000000509a7c4c12c506ef3a470933c9f7a1a11e",
+  ],
+  ["serial", { ...fromCard, message: refuseView }, "0007881119c0de030e071903e8098319012c19012d43010f01483d0697297de3e3c87cea6cde00"],
+  [
+    "ether",
+    { ...fromCard, message: commitView },
+    "881119c0de0300071903e80a8719012c420b018407001a000111701affffffff8419012b0019012b1818404104420002507edd7fde4a19556e232cf39870690af9",
+  ],
+  [
+    "ether",
+    { ...largest, message: commitView },
+    "881119ffff184018401affffffff1b001fffffffffffff0a8719012c420b018407001a000111701affffffff8419012b0019012b18184041044200025089a3282ba9efe89bccd310a45d80f9a5",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: commitView },
+    "0007881119c0de030f071903e80a8719012c420b018407021a0d0111701affffffff8419012b0a19012b1818404104420f024879f151a21dcf730adc3295fd00",
+  ],
+  [
+    "serial",
+    { ...largest, message: commitView },
+    "0010881119ffff184018401affffffff1b121fffffffffffff0a8719012c420b018407021a0d0111701affffffff8419012b0a19012b1818404104420f0248f94ccf3b9aad1f5c9403031f00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: committedView },
+    "891119c0de0300071903e80b811affffffff4a0000000000000000000050f34d87942d98711847f00f1532a6ac26",
+  ],
+  ["serial", { ...fromCard, message: committedView }, "0007881119c0de0319071903e80b811affffffff48c70fa12c3616bd724345dc7d00"],
+  [
+    "ether",
+    { ...fromCard, message: submit },
+    "881119c0de0300071903e80c8319012c8802031818430100020102004208070750babd08a17aeb4d22b99311b9197ebae2",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: submit },
+    "0007881119c0de0311071903e80c8319012c88020318184301040201021242080707489c3c5e5f321e7c942bfcf48f00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: pass },
+    "881119c0de0300071903e80d8619012c1b00000001000000001903e890000100410901020042080702031818430100020218401b001fffffffffffff401903e718ff50059e1a2ce42c95045e33159c52b3a5ba",
+  ],
+  [
+    "ether",
+    { ...largest, message: pass },
+    "881119ffff184018401affffffff1b001fffffffffffff0d8619012c1b00000001000000001903e890000100410901020042080702031818430100020218401b001fffffffffffff401903e718ff5006eee50b0e8c805d75227b3e1f9fa9cc",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: pass },
+    "0007881119c0de030b071903e80d8619012c1b01010201010101051903e890020105410901020a42080702031818430106020218401b1b1fffffffffffff401903e718ff48ef0fa448821be4cd31105d0e00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: emptyPass },
+    "891119c0de0300071903e80d860100018000004900000000000000000050b66df3a15317e1d51089a7a8d7f88718",
+  ],
+  ["serial", { ...fromCard, message: emptyPass }, "0007881119c0de0308071903e80d8601030180010e485c4fecb8228d16210ae0b7db00"],
+  [
+    "ether",
+    { ...fromCard, message: commit },
+    "891119c0de0300071903e80e8219012c1b001fffffffffffff430000005018584b8f371aac5f85dc6d1b72bf4a1f",
+  ],
+  ["serial", { ...fromCard, message: commit }, "0007881119c0de030b071903e80e8219012c1b151fffffffffffff48c64c70134a7dae191181c37000"],
+  [
+    "ether",
+    { ...fromCard, message: flush(false, false) },
+    "881119c0de0300071903e80f8619012c19012b1903e819010019012a00507ce34db0f606991f45cf03d9e030b3b5",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: flush(false, false) },
+    "0007881119c0de0312071903e80f8619012c19012b1903e819010419012a0e4804ce3f2c16cdd5bdd295102d00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: flush(true, false) },
+    "881119c0de0300071903e80f8619012c19012b1903e819010019012a0150bd3371e644a1430d72ea543b09af3c54",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: flush(true, false) },
+    "0007881119c0de0312071903e80f8619012c19012b1903e819011219012a01484db9a04af4482a89ebb6950e00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: flush(false, true) },
+    "881119c0de0300071903e80f8619012c19012b1903e819010019012a025020baef9e633005bd78b202eb8a9b4891",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: flush(false, true) },
+    "0007881119c0de0312071903e80f8619012c19012b1903e819011219012a0248f5f889a2875105e2e771cb9800",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: sync },
+    "881119c0de0300071903e818208719012c1903e71903e88802031818430100020102004208070084010119012b1818805065870a0eec9b77a61e14840624859c7c",
+  ],
+  [
+    "ether",
+    { ...largest, message: sync },
+    "881119ffff184018401affffffff1b001fffffffffffff18208719012c1903e71903e88802031818430100020102004208070084010119012b18188050150e3e38f77080a64997973db10d604f",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: sync },
+    "0007881119c0de0318071903e818208719012c1903e71903e88802031818430104020102044208071784010119012b181880483eb371f877d26f70306ccfba00",
+  ],
+  [
+    "serial",
+    { ...largest, message: sync },
+    "0010881119ffff184018401affffffff1b1b1fffffffffffff18208719012c1903e71903e88802031818430104020102044208071784010119012b18188048d115080eb43593dad1ceaa1200",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: skip },
+    "881119c0de0300071903e818208719012c1903e91903e88001808603071b000000010000000018400000501d82aacbea5a71ca21d4bc2101b0b0d4",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: skip },
+    "0007881119c0de0318071903e818208719012c1903e91903e88001808603071b01010201010101031840010e480d59df6e9aae3e15b9e11a1b00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: failing },
+    "881119c0de0300071903e81821817173746f72652dc3a92068617320676f6e6550e7108b789a1a9ae72113a87248552834",
+  ],
+  [
+    "ether",
+    { ...largest, message: failing },
+    "881119ffff184018401affffffff1b001fffffffffffff1821817173746f72652dc3a92068617320676f6e655073c25d0a35f417773742d9762f2e7024",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: failing },
+    "0007881119c0de0327071903e81821817173746f72652dc3a92068617320676f6e654822de2866e6b0db89fd4764d900",
+  ],
+  [
+    "serial",
+    { ...largest, message: failing },
+    "0010881119ffff184018401affffffff1b2a1fffffffffffff1821817173746f72652dc3a92068617320676f6e65484d4880bb76c4e83c074d202100",
+  ],
 ];
 
 const named = ([link, frame]: Vector) => `${link} ${JSON.stringify(frame.message)}`;

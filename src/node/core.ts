@@ -1,0 +1,323 @@
+/**
+ * The cluster core, composed: what membership concludes goes to the order, what the order concludes goes to the groups,
+ * and what they want goes back down. `src/cluster/PROTOCOLS.md` tells the whole.
+ *
+ *     heartbeat ─► membership ─ view ─► delta ─ entries ─► groups ◄─► applications
+ *                                         ▲                  │
+ *                                         └──── submit ──────┘
+ *
+ * Its one surprising idea: what delta concludes is handled first in, first out. Handling a delivered entry can submit
+ * another one, which on a card that is alone is delivered at once; it must not overtake those that came before it.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import {
+  type Address,
+  cardAt,
+  type CardId,
+  chassisOf,
+  everybody,
+  isCardId,
+  type LinkKind,
+  linkKinds,
+  multiplexor,
+  slotCountMax,
+  slotOf,
+} from "../base/ids.ts";
+import type { ApplicationRequest } from "../cluster/application.ts";
+import { Delta, type DeltaMessage, type DeltaOutput } from "../cluster/delta.ts";
+import { Groups, type GroupsInput, type GroupsOutput } from "../cluster/group.ts";
+import { Membership, type MembershipInput, type MembershipOutput } from "../cluster/membership.ts";
+import type { NodeView, Receipt } from "../cluster/view.ts";
+import type { Message } from "../wire/message.ts";
+import type { Alarms } from "./alarms.ts";
+import type { Effect } from "./effect.ts";
+import type { Identity, NodeSettings } from "./settings.ts";
+import type { GroupsStatus, MembershipStatus } from "./status.ts";
+
+/** The node's way of sending: it numbers frames and cuts what is too large. */
+type Send = (link: LinkKind, to: Address, message: Message, effects: Effect[]) => void;
+
+/** The node's side of the core. */
+export type Surroundings = {
+  readonly alarms: Alarms;
+  readonly send: Send;
+  /** Whether a message fits one frame of our serial line, and the line is up. */
+  readonly fitsSerial: (message: Message) => boolean;
+  /** This card is going to be reset; the others have been told. */
+  readonly onFailing: (now: number, effects: Effect[]) => void;
+};
+
+export class Core {
+  readonly #identity: Identity;
+  readonly #surroundings: Surroundings;
+  #redundantLinks: boolean;
+  readonly #membership: Membership;
+  readonly #delta: Delta;
+  readonly #groups: Groups;
+  /** What the order has concluded and is not handled yet. */
+  readonly #concluded: DeltaOutput[] = [];
+  #isSettling = false;
+  /** The slots of our chassis with power, as the multiplexor said last. */
+  #powered: number | undefined;
+  /** Without a quorum: applications have been told. */
+  #isStopped = false;
+  #isFailing = false;
+
+  constructor(identity: Identity, settings: NodeSettings, now: number, surroundings: Surroundings) {
+    this.#identity = identity;
+    this.#surroundings = surroundings;
+    this.#redundantLinks = settings.redundantLinks;
+    this.#membership = new Membership(identity.card, identity.incarnation, identity.reservedView, settings, now);
+    this.#delta = new Delta(identity.card);
+    this.#groups = new Groups(identity.card, identity.incarnation);
+  }
+
+  deadline(): number {
+    return Math.min(this.#membership.deadline(), this.#delta.deadline(), this.#groups.deadline());
+  }
+
+  /** What one of them does at its time may make something due for another, but they come to rest. */
+  runTimers(now: number, effects: Effect[]): void {
+    for (let round = 0;; round++) {
+      const isMembershipDue = now >= this.#membership.deadline();
+      const isDeltaDue = now >= this.#delta.deadline();
+      const isGroupsDue = now >= this.#groups.deadline();
+      if (!isMembershipDue && !isDeltaDue && !isGroupsDue) return;
+      assert(round < 16, "the timers of membership, order and groups come to rest");
+      if (isMembershipDue) this.onFact(now, { kind: "tick" }, effects);
+      if (isDeltaDue) this.#settleDelta(now, this.#delta.step(now, { kind: "tick" }), effects);
+      if (isGroupsDue) this.#stepGroups(now, { kind: "tick" }, effects);
+    }
+  }
+
+  status(now: number): { readonly membership: MembershipStatus; readonly groups: GroupsStatus } {
+    return { membership: this.#membership.status(now), groups: this.#groupsStatus() };
+  }
+
+  /** Where this card stands in the order: the epoch that it has entered, and the last sequence delivered. */
+  order(): { readonly epoch: number; readonly delivered: number } {
+    return this.#delta.place();
+  }
+
+  /** The replicated state's digest and the last sequence that went into it; `undefined` while this card does not know it. */
+  digest(): { readonly sequence: number; readonly digest: string } | undefined {
+    return this.#groups.digest();
+  }
+
+  /** The lowest 16 bits of the number of the view that this card took over last, 0 for none. */
+  viewTick(): number {
+    return (this.#membership.view()?.number ?? 0) & 0xffff;
+  }
+
+  onSettings(now: number, settings: NodeSettings, effects: Effect[]): void {
+    this.#redundantLinks = settings.redundantLinks;
+    this.onFact(now, { kind: "settings", settings }, effects);
+    const view = this.#membership.view();
+    if (view !== undefined) this.#watchRedundancy(now, view, effects);
+  }
+
+  /** A slot that is said to have lost its power, or to have none when we first hear of it, proves that its card has stopped. */
+  onPower(now: number, powered: number, effects: Effect[]): void {
+    const before = this.#powered ?? 0xff;
+    this.#powered = powered;
+    for (let slot = 1; slot <= slotCountMax; slot++) {
+      const bit = 1 << (slot - 1);
+      const card = cardAt(chassisOf(this.#identity.card), slot);
+      if ((before & bit) !== 0 && (powered & bit) === 0) this.onReceipt(now, card, "power", effects);
+      else if ((before & bit) === 0 && (powered & bit) !== 0) this.onFact(now, { kind: "powerOn", card }, effects);
+    }
+  }
+
+  onReceipt(now: number, card: CardId, receipt: Receipt, effects: Effect[]): void {
+    if (card !== this.#identity.card) this.onFact(now, { kind: "receipt", card, receipt }, effects);
+  }
+
+  // ---- membership
+
+  onFact(now: number, input: MembershipInput, effects: Effect[]): void {
+    for (const output of this.#membership.step(now, input)) this.#settleMembership(now, output, effects);
+    this.#watchQuorum(now, effects);
+  }
+
+  #settleMembership(now: number, output: MembershipOutput, effects: Effect[]): void {
+    const { send, fitsSerial } = this.#surroundings;
+    switch (output.kind) {
+      case "send": {
+        const { to, message } = output;
+        send("ether", to, message, effects);
+        const isOnOurBus = !isCardId(to) || chassisOf(to) === chassisOf(this.#identity.card);
+        if (isOnOurBus && fitsSerial(message)) send("serial", to, message, effects);
+        return;
+      }
+      case "notification":
+        return this.#onNotification(now, output, effects);
+      case "reserve":
+        effects.push({ kind: "reserve", upTo: output.upTo });
+        return;
+      case "witness":
+        effects.push({ kind: "witness", wanted: output.wanted });
+        return;
+      case "log":
+        effects.push(output);
+        return;
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #onNotification(now: number, output: Extract<MembershipOutput, { kind: "notification" }>, effects: Effect[]): void {
+    const { notification, reason } = output;
+    if (notification.kind === "tentative") {
+      effects.push({ kind: "log", level: "warn", event: "tentative", fields: { reason } });
+      return;
+    }
+    const { view } = notification;
+    const unknown = view.absent.filter(({ state }) => state === "unknown").map(({ card }) => card);
+    effects.push({
+      kind: "log",
+      level: "info",
+      event: notification.kind,
+      fields: { view: view.number, members: view.members.map(({ card }) => card), ether: view.ether, unknown, reason },
+    });
+    if (unknown.length === 0) this.#surroundings.alarms.clear(now, "card-unknown", "", effects);
+    else {
+      const text = `nothing proves that ${named(unknown)} stopped: what was there stays there`;
+      this.#surroundings.alarms.raise(now, "card-unknown", "", text, effects);
+    }
+    this.#watchRedundancy(now, view, effects);
+    this.#settleDelta(now, this.#delta.step(now, { kind: "view", view }), effects);
+  }
+
+  /** Between chassis there is no serial bus: where the configuration wants two links, one is missing (FS-9). */
+  #watchRedundancy(now: number, view: NodeView, effects: Effect[]): void {
+    const { alarms } = this.#surroundings;
+    const own = chassisOf(this.#identity.card);
+    const others = this.#redundantLinks ? view.members.map(({ card }) => card).filter((card) => chassisOf(card) !== own) : [];
+    if (others.length === 0) return alarms.clear(now, "single-link", "", effects);
+    alarms.raise(now, "single-link", "", `${named(others)} in other chassis: joined over Ethernet alone`, effects);
+  }
+
+  #watchQuorum(now: number, effects: Effect[]): void {
+    const { alarms } = this.#surroundings;
+    const stopped = this.#membership.stoppedBecause();
+    if ((stopped !== undefined) === this.#isStopped) return;
+    this.#isStopped = stopped !== undefined;
+    if (stopped === undefined) return alarms.clear(now, "no-quorum", "", effects);
+    alarms.raise(now, "no-quorum", "", stopped, effects);
+    this.#stepGroups(now, { kind: "stopped", reason: stopped }, effects);
+  }
+
+  // ---- the order
+
+  onOrder(now: number, from: CardId, message: DeltaMessage, effects: Effect[]): void {
+    this.#settleDelta(now, this.#delta.step(now, { kind: "message", from, message }), effects);
+  }
+
+  #settleDelta(now: number, outputs: readonly DeltaOutput[], effects: Effect[]): void {
+    for (const output of outputs) this.#concluded.push(output);
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    for (let index = 0; index < this.#concluded.length; index++) this.#settleOrder(now, this.#concluded[index] as DeltaOutput, effects);
+    this.#concluded.length = 0;
+    this.#isSettling = false;
+  }
+
+  #settleOrder(now: number, output: DeltaOutput, effects: Effect[]): void {
+    const { alarms, send } = this.#surroundings;
+    switch (output.kind) {
+      case "send":
+        return send("ether", output.to, output.message, effects);
+      case "delivered":
+        return this.#stepGroups(now, output, effects);
+      case "epoch": {
+        const { view, whole, sequence } = output;
+        effects.push({ kind: "log", level: "info", event: "epoch", fields: { view: view.number, sequence, cards: view.ether, whole } });
+        this.#stepGroups(now, output, effects);
+        // A view that was replayed is history; only the one that holds lets messages flow.
+        if (view.number !== this.#membership.view()?.number || this.#isStopped) return;
+        alarms.clear(now, "order-stopped", "", effects);
+        return this.#stepGroups(now, { kind: "running" }, effects);
+      }
+      case "skipped":
+        effects.push({ kind: "log", level: "warn", event: "skipped", fields: { sequence: output.sequence } });
+        return this.#stepGroups(now, output, effects);
+      case "stopped":
+        effects.push({ kind: "log", level: "warn", event: "stopped", fields: { reason: output.reason } });
+        alarms.raise(now, "order-stopped", "", `no ordered messages: ${output.reason}`, effects);
+        return this.#stepGroups(now, output, effects);
+      default:
+        return unreachable(output);
+    }
+  }
+
+  // ---- groups and applications
+
+  onApplication(now: number, client: number, request: ApplicationRequest, effects: Effect[]): void {
+    const bytes = request.kind === "send" ? request.data.length : 0;
+    if ((request.kind === "send" || request.kind === "join") && !this.#delta.hasRoom(bytes)) {
+      const message = "too many messages of this card are not ordered yet; wait for those under way";
+      effects.push({ kind: "application", client, event: { kind: "refused", request: request.request, code: "busy", message } });
+      return;
+    }
+    this.#stepGroups(now, { kind: "application", client, request }, effects);
+  }
+
+  onApplicationGone(now: number, client: number, reason: string, effects: Effect[]): void {
+    this.#stepGroups(now, { kind: "applicationGone", client, reason }, effects);
+  }
+
+  #stepGroups(now: number, input: GroupsInput, effects: Effect[]): void {
+    for (const output of this.#groups.step(now, input)) this.#settleGroups(now, output, effects);
+  }
+
+  #settleGroups(now: number, output: GroupsOutput, effects: Effect[]): void {
+    switch (output.kind) {
+      case "submit":
+      case "open":
+      case "whole":
+        return this.#settleDelta(now, this.#delta.step(now, output), effects);
+      case "event":
+        effects.push({ kind: "application", client: output.client, event: output.event });
+        return;
+      case "close":
+        effects.push({ kind: "closeApplication", client: output.client, reason: output.reason });
+        return;
+      case "failing":
+        return this.#onFailing(now, output.reason, effects);
+      case "log":
+        effects.push(output);
+        return;
+      default:
+        return unreachable(output);
+    }
+  }
+
+  /** The others are told why, then the hardware is asked to reset this card (HA-7). */
+  #onFailing(now: number, reason: string, effects: Effect[]): void {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    const { send, onFailing } = this.#surroundings;
+    effects.push({ kind: "log", level: "error", event: "failing", fields: { reason } });
+    for (const link of linkKinds) send(link, everybody, { kind: "failing", reason }, effects);
+    send("serial", multiplexor, { kind: "muxReset", id: this.#identity.nonce, slot: slotOf(this.#identity.card) }, effects);
+    effects.push({ kind: "resetCard", reason });
+    this.onFact(now, { kind: "leave" }, effects);
+    onFailing(now, effects);
+  }
+
+  #groupsStatus(): GroupsStatus {
+    const { state, reason, ...order } = this.#delta.status();
+    const groups = this.#groups.status();
+    const stopped = groups.state === "stopped" ? groups.reason : reason;
+    return {
+      state: groups.state === "stopped" || state === "stopped" ? "stopped" : state === "flushing" ? state : groups.state,
+      ...(stopped === undefined ? {} : { reason: stopped }),
+      ...order,
+      groups: groups.groups,
+    };
+  }
+}
+
+function named(cards: readonly CardId[]): string {
+  return cards.map((card) => `card ${card}`).join(", ");
+}
