@@ -133,6 +133,7 @@ class RunningCard {
         close: (client, reason) => this.#applications?.close(client, reason),
       },
       wantWitness: (wanted) => this.#witness?.want(wanted),
+      checkWitness: () => this.#witness?.check(),
       onReset: (reason) => this.#reset(reason),
     });
     this.#applications = this.#applicationServer(identity);

@@ -120,7 +120,7 @@ export class Exchange<Name extends number = CardId> {
   }
 
   #onAcknowledgment(from: Name, round: number): ExchangeOutput[] {
-    if (round !== this.#round || !this.#subgroups.some(({ live }) => live.includes(from))) return [];
+    if (round !== this.#round) return [];
     this.#acknowledged.add(from);
     return this.#finish();
   }

@@ -28,7 +28,7 @@ import type { Service } from "../service.ts";
 import type { Entry } from "../wire/message.ts";
 import type { ApplicationEvent, ApplicationRefusalCode, ApplicationRequest, GroupView, Member } from "./application.ts";
 import { Exchange, type ExchangeOutput } from "./exchange.ts";
-import { type Client, heardBy, hears, type LocalMember, newLocal, refusalOf } from "./group-client.ts";
+import { type Client, heardBy, hears, type LocalMember, newLocal, type Refusal, refusalOf } from "./group-client.ts";
 import {
   type DataEntry,
   decodeGroupData,
@@ -249,12 +249,12 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
 
   /**
    * Whether the exchange under way can end among the cards of this view: none of them is new to it, and the state has
-   * come or still has a card of the first subgroup to come from. All cards conclude the same.
+   * come or the first subgroup, or what is left of it, still knows it. All cards conclude the same.
    */
   #exchangeGoesOn(view: NodeView, whole: readonly CardId[]): boolean {
     if (this.#exchange.id === undefined) return false;
     const isNewcomer = (card: CardId) => this.#participants.get(card) !== incarnationIn(view, card);
-    if (view.ether.length === 0 || view.ether.some(isNewcomer)) return false;
+    if (view.ether.some(isNewcomer)) return false;
     const sources = this.#exchange.liveOf(0).filter((card) => view.ether.includes(card));
     return this.#exchange.hasData(0) || (sources.length > 0 && sources.every((card) => whole.includes(card)));
   }
@@ -390,14 +390,8 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
 
   #onOwnJoin(now: number, sequence: number, local: LocalMember, isRefused: boolean): void {
     if (!isRefused) return local.isTold ? undefined : this.#tellJoined(now, sequence, local);
-    this.#refuse(
-      local.client,
-      local.joinRequest,
-      "bounds",
-      `no room for another member: at most ${groupsMax} groups and ${groupMembersMax} members in all of them`,
-    );
-    // With a leave under way it is answered by that one.
-    if (local.underWay === 0) this.#forget(local);
+    const bounds = `no room for another member: at most ${groupsMax} groups and ${groupMembersMax} members in all of them`;
+    this.#forget(local, ["bounds", bounds]);
   }
 
   // ---- the exchange of group data
@@ -405,7 +399,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
   #onRequest(now: number, sequence: number, number: number, subgroups: readonly (readonly CardId[])[]): void {
     const view = this.#view;
     const cards = subgroups.flat().sort((a, b) => a - b);
-    const isCurrent = view?.number === number && number > this.#requested && this.#exchange.id === undefined;
+    const isCurrent = view?.number === number && number > this.#requested;
     // Each card of the epoch is in one subgroup.
     if (!isCurrent || cards.length !== view.ether.length || cards.some((card, index) => card !== view.ether[index])) {
       this.#counters.ignored++;
@@ -432,9 +426,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
   #groupData(subgroup: number): Uint8Array {
     const cards = this.#subgroups[subgroup] ?? [];
     const state = this.#state;
-    const ofOthers = this.#parted.filter(({ incarnation, member: { card } }) =>
-      card !== this.#card && cards.includes(card) && this.#participants.get(card) === incarnation
-    );
+    const ofOthers = this.#parted.filter(({ member: { card } }) => card !== this.#card && cards.includes(card));
     // Of itself it knows better than when it parted.
     const own = [...this.#locals.values()].filter(({ isWanted, isTold, isFailed }) => isWanted && isTold && !isFailed)
       .map(({ group, member }) => ({ group, incarnation: this.#incarnation, member }));
@@ -467,10 +459,9 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
       return this.#dropRecord();
     }
     if (this.#state === undefined) this.#takeOver(now, first.sequence, GroupState.of(first.state));
-    const returning = carried.flatMap((one, index) =>
-      (one?.members ?? []).filter(({ incarnation, member: { card } }) =>
-        this.#subgroups[index]?.includes(card) === true && this.#participants.get(card) === incarnation
-      )
+    // A card that was lost in the meantime does not bring its members back.
+    const returning = carried.flatMap((one) =>
+      (one?.members ?? []).filter(({ incarnation, member: { card } }) => this.#participants.get(card) === incarnation)
     );
     for (const change of (this.#state as GroupState).merge(this.#sequence, returning)) this.#tellChange(this.#sequence, change);
     if (this.#view?.ether.includes(this.#card) !== true) return;
@@ -575,12 +566,17 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
     this.#outputs.push({ kind: "submit", type: "control", body: encodeGroupEntry(entry) });
   }
 
-  /** A member that is in no state and shall not be: answered, and gone. */
-  #forget(local: LocalMember): void {
+  /** A member that is in no state and shall not be: answered, and gone. `refusal`: it could not join, or could not return. */
+  #forget(local: LocalMember, refusal?: Refusal): void {
     this.#locals.delete(local.member.number);
     const client = local.client === undefined ? undefined : this.#clients.get(local.client);
     if (client?.members.get(local.group) !== local) return;
     client.members.delete(local.group);
+    const left: Refusal | undefined = local.isTold
+      ? undefined
+      : ["state", "it was asked to leave before this card knew that it had joined"];
+    const why = refusal ?? left;
+    if (why !== undefined) this.#refuse(client.id, local.joinRequest, ...why);
     if (local.leaveRequest !== undefined) this.#tell(client.id, { kind: "left", request: local.leaveRequest, group: local.group });
   }
 
@@ -622,8 +618,8 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
     }
   }
 
-  #refuse(client: number | undefined, request: number, code: ApplicationRefusalCode, message: string): void {
-    if (client !== undefined) this.#tell(client, { kind: "refused", request, code, message });
+  #refuse(client: number, request: number, code: ApplicationRefusalCode, message: string): void {
+    this.#tell(client, { kind: "refused", request, code, message });
   }
 
   #onStopped(reason: string): void {

@@ -121,7 +121,7 @@ type Peer = {
   incarnation: number;
   startedAt: number;
   health: CardHealth | "absent";
-  /** It has spoken of views in this incarnation, so it can promise. */
+  /** It has spoken of views in this incarnation, or been in one, so it can promise. */
   isReady: boolean;
   /** The last view that this incarnation was in, as far as is known; 0 for none. */
   previous: number;
@@ -147,7 +147,6 @@ type OwnProposal = Proposal & {
 };
 type Promised = Proposal & { readonly to: CardId; readonly down: ReadonlySet<CardId>; boundUntil: number };
 type Commit = { readonly message: CommitView; readonly waiting: Set<CardId>; resends: number; resendAt: number };
-type Setback = { untilAt: number; delayMs: number };
 
 export class Membership implements Service<MembershipInput, MembershipOutput> {
   readonly #card: CardId;
@@ -177,8 +176,10 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   /** When this card last promised, or said that it has taken over. */
   #answeredAt = -Infinity;
   #would: Would = { members: [], ether: [], quorum: { held: false, text: "nothing was heard yet" } };
-  /** Cards, and pairs of cards, that are left out for a while. */
-  readonly #setbacks = new Map<number, Setback>();
+  /** Cards, and pairs of cards, that are left out for a while: all until the same time, so that they come back together. */
+  readonly #leftOut = new Set<number>();
+  #leftOutUntil = Infinity;
+  #leftOutMs = 0;
   /** A card of the would-be view has asked for a new one. */
   #isWanted = false;
   /** The quorum of the present view is to be judged again. */
@@ -351,7 +352,10 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     if (proof !== undefined && isEnded(peer) && !isGone(peer.health) && now - proof.since >= this.#settings[link].silentAfterMs) {
       this.#dropProof(peer);
     }
-    if (beat.view !== 0) peer.previous = Math.max(peer.previous, 1);
+    if (beat.view !== 0) {
+      peer.previous = Math.max(peer.previous, 1);
+      this.#onReady(peer);
+    }
     const aheadBy = (beat.view - (this.#view?.number ?? 0)) & 0xffff;
     const isAhead = beat.view !== 0 && aheadBy > 0 && aheadBy < 0x8000;
     if (isAhead !== peer.aheadAt < Infinity) {
@@ -359,6 +363,12 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
       this.#isDirty = true;
     }
     if (this.#matrix.onBeat(now, link, from, beat)) this.#isDirty = true;
+  }
+
+  #onReady(peer: Peer): void {
+    if (peer.isReady) return;
+    peer.isReady = true;
+    this.#isDirty = true;
   }
 
   #onOwnBeat(now: number, link: LinkKind, beat: Heartbeat): void {
@@ -398,9 +408,9 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   #onHeard(now: number, card: CardId, incarnation: number, outputs: MembershipOutput[]): void {
     const peer = this.#peer(card);
     if (card === this.#card || incarnation <= peer.incarnation) return;
-    const before = peer.incarnation;
-    // Whatever proved the end of the card proves nothing about the incarnation that speaks now.
-    peer.proof = before === 0 ? undefined : { receipt: "restarted", at: now, incarnation: before, since: now };
+    // What proved the end of the card proves nothing about the incarnation that speaks now. That a member of our view has ended is
+    // proven by it; of any other card we do not know in which views it was meanwhile.
+    peer.proof = this.#isMember(card) ? { receipt: "restarted", at: now, incarnation: peer.incarnation, since: now } : undefined;
     peer.incarnation = incarnation;
     peer.startedAt = now;
     peer.health = "absent";
@@ -408,7 +418,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     peer.previous = 0;
     peer.aheadAt = Infinity;
     this.#matrix.forget(now, card);
-    this.#forgive((one, other) => one === card || other === card);
+    this.#forgive();
     this.#isDirty = true;
     if (this.#settings.expected.includes(card) || this.#unlisted.get(card) === incarnation) return;
     this.#unlisted.set(card, incarnation);
@@ -436,7 +446,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#settings = settings;
     this.#setElectorate();
     this.#matrix.onSettings(this.#patience());
-    this.#setbacks.clear();
+    this.#forgive();
     this.#isInDoubt = tieBreak !== settings.tieBreak || witness !== settings.witness || !isSame(electorate, this.#electorate);
     this.#isDirty = true;
   }
@@ -499,6 +509,15 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     );
   }
 
+  /**
+   * The cards beside `members` whose end this card can prove. From here on the members may be in a view that this card
+   * never hears of, so what proved the end of their earlier incarnations is dropped.
+   */
+  #provenBeside(members: readonly CardId[]): CardId[] {
+    for (const card of members) if (card !== this.#card) this.#peer(card).proof = undefined;
+    return this.#provenCards();
+  }
+
   #facts(witness: QuorumFacts["witness"]): QuorumFacts {
     return {
       electorate: this.#electorate,
@@ -528,13 +547,12 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
       if (at > now && at < until) until = at;
       return at <= now;
     };
-    const isLeftOut = (key: number) => !isOver(this.#setbacks.get(key)?.untilAt ?? -Infinity);
     const cards = this.#electorate.filter((card) => {
       // A running system is not held up by a card that has started and cannot promise yet.
       const takesPart = this.#view === undefined || this.#isMember(card) || this.#peers.get(card)?.isReady === true || card === this.#card;
-      return takesPart && this.#isPresent(card) && !isLeftOut(card);
+      return takesPart && this.#isPresent(card) && !this.#leftOut.has(card);
     });
-    const isLinked = (a: CardId, b: CardId) => !isLeftOut(pairOf(a, b)) && !isOver(this.#matrix.countsUntil("any", a, b));
+    const isLinked = (a: CardId, b: CardId) => !this.#leftOut.has(pairOf(a, b)) && !isOver(this.#matrix.countsUntil("any", a, b));
     const isOnEther = (a: CardId, b: CardId) => !isOver(this.#matrix.countsUntil("ether", a, b));
     const facts = this.#ownFacts();
     let members = largestClique(cards, isLinked, new Set(cards.filter((card) => this.#isMember(card))));
@@ -555,16 +573,20 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 
   #setBack(now: number, key: number): void {
-    const delayMs = Math.min(viewSetbackMaxMs, 2 * (this.#setbacks.get(key)?.delayMs ?? viewSetbackMs / 2));
-    this.#setbacks.set(key, { untilAt: now + delayMs, delayMs });
+    if (this.#leftOut.size === 0) {
+      this.#leftOutMs = this.#leftOutMs === 0 ? viewSetbackMs : Math.min(viewSetbackMaxMs, 2 * this.#leftOutMs);
+      this.#leftOutUntil = now + this.#leftOutMs;
+    }
+    this.#leftOut.add(key);
     this.#isDirty = true;
   }
 
-  /** Takes back the setbacks of cards (`other` is 0) and of pairs. */
-  #forgive(isForgiven: (one: number, other: number) => boolean): void {
-    for (const key of this.#setbacks.keys()) {
-      if (isForgiven(key % side, Math.floor(key / side)) && this.#setbacks.delete(key)) this.#isDirty = true;
-    }
+  /** Nobody is left out any longer. */
+  #forgive(): void {
+    this.#leftOutUntil = Infinity;
+    if (this.#leftOut.size === 0) return;
+    this.#leftOut.clear();
+    this.#isDirty = true;
   }
 
   // ---- deciding
@@ -591,8 +613,9 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
 
   /** Looks at everything once. Says whether that changed what there is to look at. */
   #decide(now: number, outputs: MembershipOutput[]): boolean {
+    if (now >= this.#leftOutUntil) this.#forgive();
     this.#isDirty = false;
-    this.#wakeAt = Infinity;
+    this.#wakeAt = this.#leftOutUntil;
     this.#judgeView(now, outputs);
     const { would, until } = this.#survey(now);
     this.#would = would;
@@ -626,13 +649,19 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     for (const { card } of view.members) {
       if (card === this.#card) continue;
       const peer = this.#peer(card);
-      const countsUntil = this.#matrix.countsUntil("any", this.#card, card);
-      if (!this.#isMember(card) || isGone(peer.health) || isEnded(peer) || countsUntil <= now) {
-        return this.#enterTentative(now, this.#lossOf(now, card, [this.#card]), outputs);
+      if (!this.#isMember(card) || isGone(peer.health) || isEnded(peer)) {
+        return this.#enterTentative(now, this.#lossOf(now, card, []), outputs);
       }
       const behindAt = peer.aheadAt + viewResendMs * viewResendsMax;
       if (behindAt <= now) return this.#enterTentative(now, `card ${card} is in a later view than this card`, outputs);
-      this.#wakeBy(Math.min(countsUntil, behindAt));
+      this.#wakeBy(behindAt);
+    }
+    for (const [index, { card }] of view.members.entries()) {
+      for (const { card: other } of view.members.slice(0, index)) {
+        const countsUntil = this.#matrix.countsUntil("any", card, other);
+        if (countsUntil <= now) return this.#enterTentative(now, this.#lossOf(now, card, [other]), outputs);
+        this.#wakeBy(countsUntil);
+      }
     }
     const news = view.absent.find((absent) => this.#isNews(absent));
     if (news !== undefined && view.coordinator !== this.#card) {
@@ -760,7 +789,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#joinAt = Infinity;
     const proposal = { number, members, incarnations, ether, promises: new Map(), resends: 0, resendAt: now + viewResendMs };
     this.#proposal = proposal;
-    const own = { previous: this.#view?.number ?? 0, down: this.#provenCards().filter((card) => !members.includes(card)) };
+    const own = { previous: this.#view?.number ?? 0, down: this.#provenBeside(members) };
     proposal.promises.set(this.#card, own);
     this.#enterTentative(now, `a view is being agreed on: ${this.#changeTo(now, proposal)}`, outputs);
     outputs.push({ kind: "send", to: everybody, message: this.#proposeMessage(proposal) });
@@ -848,8 +877,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#onHeard(now, from, incarnation, outputs);
     const peer = this.#peer(from);
     if (incarnation < peer.incarnation) return;
-    if (!peer.isReady) this.#isDirty = true;
-    peer.isReady = true;
+    this.#onReady(peer);
     const seen = "promised" in message ? message.promised : message.number;
     if (seen > this.#highest) {
       this.#highest = seen;
@@ -880,7 +908,8 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   #onWantView(now: number, from: CardId, { previous, promised }: WantView, outputs: MembershipOutput[]): void {
     this.#peer(from).previous = Math.max(this.#peer(from).previous, previous);
     const view = this.#view;
-    if (view === undefined || !this.isHeld()) this.#forgive((one, other) => one === from && other === 0);
+    // Who has no view has nothing to lose by asking again.
+    if (this.#leftOut.has(from) && !this.isHeld()) this.#forgive();
     if (view === undefined || !this.#isMember(from)) return;
     if (view.coordinator === from && previous === view.number && this.isHeld() && this.#isByLease(view)) {
       return this.#enterTentative(now, `card ${from} does not hold the witness's lease any more`, outputs);
@@ -923,7 +952,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#promisedNumber = number;
     this.#proposal = undefined;
     this.#commit = undefined;
-    const down = new Set(this.#provenCards().filter((card) => !members.includes(card)));
+    const down = new Set(this.#provenBeside(members));
     const ether = cardsIn(from, message.ether);
     this.#promise = { number, members, incarnations, ether, to: from, down, boundUntil: now + viewMuteMs };
     this.#isDirty = true;
@@ -1023,7 +1052,6 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     for (const { card, previous: before } of members) {
       if (card === this.#card) continue;
       const peer = this.#peer(card);
-      peer.proof = undefined;
       peer.previous = Math.max(peer.previous, before);
     }
     // What the members agreed on counts, in both directions: a receipt that did not convince was older than the last views.
@@ -1032,7 +1060,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     }
     for (const card of unknown) if (claimed.has(card)) this.#peer(card).proof = undefined;
     for (const peer of this.#peers.values()) peer.aheadAt = Infinity;
-    this.#forgive((one, other) => cards.includes(one as CardId) && (other === 0 || cards.includes(other as CardId)));
+    if (this.#leftOut.size === 0) this.#leftOutMs = 0;
     this.#matrix.enterView(now, cards, view.ether);
     this.#view = view;
     this.#promise = undefined;
@@ -1105,7 +1133,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     if (proof !== undefined) return `${name} has ended`;
     const other = others.find((one) => this.#matrix.countsUntil("any", one, card) <= now);
     if (other === undefined) return `${name} is left out`;
-    return `${name} no longer confirms ${other === this.#card ? "this card" : `card ${other}`} on any link`;
+    return `${name} no longer confirms card ${other} on any link`;
   }
 }
 

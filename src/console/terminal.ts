@@ -44,19 +44,46 @@ function positive(text: string | undefined): number | undefined {
   return text !== undefined && /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Standard input; read no faster than it is taken. Once the signal has ended it, it no longer keeps the process running. */
+/**
+ * Standard input; read no faster than it is taken. Once the signal has ended it, it no longer keeps the process running. It is not
+ * simply iterated over: Deno never wakes who waits in there when the stream is destroyed.
+ */
 export async function* processInput(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   const { stdin } = process;
-  const end = () => stdin.destroy();
+  const pieces: Uint8Array[] = [];
+  let isOver = false;
+  let failure: Error | undefined;
+  let wake = () => {};
+  const end = () => {
+    isOver = true;
+    wake();
+  };
+  stdin.on("data", (piece: Uint8Array) => {
+    pieces.push(piece);
+    stdin.pause();
+    wake();
+  });
+  stdin.on("end", end);
+  stdin.on("error", (error) => {
+    failure = error;
+    end();
+  });
   signal.addEventListener("abort", end);
   try {
-    if (signal.aborted) end();
-    else for await (const piece of stdin) yield piece as Uint8Array;
-  } catch (error) {
-    // A stream that is destroyed complains to who reads it.
-    if (!signal.aborted) throw error;
+    for (;;) {
+      const piece = signal.aborted ? undefined : pieces.shift();
+      if (piece !== undefined) yield piece;
+      else if (isOver || signal.aborted) break;
+      else {
+        stdin.resume();
+        await new Promise<void>((resolve) => wake = resolve);
+      }
+    }
+    if (failure !== undefined && !signal.aborted) throw failure;
   } finally {
     signal.removeEventListener("abort", end);
+    stdin.pause();
+    stdin.destroy();
   }
 }
 

@@ -39,6 +39,8 @@ export type CardOptions = {
   };
   /** Asks the witness for its lease, or gives it back; without one it is never called. */
   readonly wantWitness: (wanted: boolean) => void;
+  /** Before anything is decided: a card that was stopped must not act on a lease that ran out meanwhile. */
+  readonly checkWitness: () => void;
   /** The card is to be reset; the others have been told. Once this returns nothing more comes from the node. */
   readonly onReset: (reason: string) => void;
 };
@@ -144,6 +146,8 @@ export class Card {
 
   #step(input: Input): void {
     if (this.#isClosed) return;
+    // It may say so by an input of its own, which is then the first.
+    if (input.kind !== "witness") this.#options.checkWitness();
     for (const effect of this.#node.step(performance.now(), input)) this.#perform(effect);
     this.#arm();
   }

@@ -1,8 +1,9 @@
 /**
- * Who this card is across restarts, in its state directory: `uid`, eight random bytes made once, `incarnation`, a number
- * that grows with each start, and `reserved-views`, the highest number of a view that it may have promised in any run. The peers drop what comes with an older incarnation, so each is on the disk
- * before it is used; one that comes from the clock alone would fall behind when the clock is set back, one from the
- * file alone when the directory is restored from a copy, so it is the largest of both. A file that cannot be
+ * Who this card is across restarts, in its state directory: `uid`, eight random bytes made once; `incarnation`, a number
+ * that grows with each start; and `reserved-views`, the highest number of a view that it may have promised in any run.
+ * The peers drop what comes with an older incarnation, and no number of a view is promised twice, so each is on the disk
+ * before it is used. An incarnation that comes from the clock alone would fall behind when the clock is set back, one
+ * from the file alone when the directory is restored from a copy, so it is the largest of both. A file that cannot be
  * understood is never taken for a missing one.
  */
 import { randomBytes } from "node:crypto";

@@ -30,6 +30,7 @@ const timerMsMax = 60_000;
 export class Witness {
   readonly #options: WitnessOptions;
   readonly #lease: WitnessLease;
+  #closing: Promise<void> | undefined;
   #isClosed = false;
   /** Ends the request that is under way. */
   #asking: AbortController | undefined;
@@ -43,7 +44,7 @@ export class Witness {
 
   /** Asks for the witness from now on, or gives it back; who gives it back does not decide by it any more. */
   want(wanted: boolean): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || (wanted && this.#closing !== undefined)) return;
     const outputs = this.#lease.step(performance.now(), { kind: "wanted", wanted });
     // Whoever wants something is in the middle of a step.
     queueMicrotask(() => this.#perform(outputs));
@@ -56,8 +57,12 @@ export class Witness {
   }
 
   /** Gives the witness back, and waits for that for no longer than two requests may take. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.want(false);
     if (!this.#lease.isIdle) {
       let patience: ReturnType<typeof setTimeout> | undefined;

@@ -1,12 +1,12 @@
 /**
- * Applications of a simulated world: processes on cards that join groups, send numbered messages, answer their monitors,
+ * Applications of a simulated world: clients on cards that join groups, send numbered messages, answer their monitors,
  * leave, die, hang and come again. They are the clients of the cards' local sockets and judge nothing: what each was
  * told goes to the checkers.
  *
- *     installed ─ card starts ─► process ─ join ─► member ─ kill, hang too long, card ends ─► gone ─ join, card starts ─► process
+ *     installed ─ card starts ─► client ─ join ─► member ─ kill, hang too long, card ends ─► gone ─ join, card starts ─► client
  *                                                     └─ quit ─► no longer installed
  *
- * An application is installed on a card for a group. It has a process of its own, or shares one with others of its card.
+ * An application is installed on a card for a group. It has a client of its own, or shares one with others of its card.
  */
 import { unreachable } from "../base/assert.ts";
 import type { Prng } from "../base/prng.ts";
@@ -19,10 +19,10 @@ export type ApplicationEdge = {
   readonly world: { readonly at: number; later(at: number, run: (at: number) => void): void };
   /** Tells a card's node something, now or when it wakes up. */
   tell(card: SimCard, run: Run, input: Input): void;
-  /** A process was told something. */
-  onEvent(process: Process, event: ApplicationEvent): void;
-  /** A process has ended, or stands still, so that a member may be missed. */
-  onMissing(process: Process): void;
+  /** A client was told something. */
+  onEvent(client: Client, event: ApplicationEvent): void;
+  /** A client has ended, or stands still, so that a member may be missed. */
+  onMissing(client: Client): void;
 };
 
 export type Installed = {
@@ -31,27 +31,27 @@ export type Installed = {
   readonly critical: boolean;
   /** 0 for a member that is not monitored. */
   readonly monitorMs: number;
-  /** One process is a member for all shared ones of the card. */
+  /** One client is a member for all shared ones of the card. */
   readonly shared: boolean;
   /** It watches and is no member. */
   readonly watches: boolean;
   /** The mean time between two messages, `Infinity` for none, and their bytes. */
   gapMs: number;
   bytes: number;
-  process: Process | undefined;
+  client: Client | undefined;
 };
 
-/** A message that a process sent; it knows what became of it. */
+/** A message that a client sent; it knows what became of it. */
 export type Sent = {
-  readonly process: Process;
-  /** Counts the messages of the process from 1. */
+  readonly client: Client;
+  /** Counts the messages of the client from 1. */
   readonly number: number;
   readonly group: string;
   readonly data: Uint8Array;
   outcome: "underWay" | "sent" | "refused";
 };
 
-/** A process's part in one group. */
+/** A client's part in one group. */
 export type Membership = {
   readonly group: string;
   readonly critical: boolean;
@@ -62,18 +62,18 @@ export type Membership = {
   view: GroupView | undefined;
 };
 
-/** A message starts with its process and its number. */
+/** A message starts with its client and its number. */
 const headerBytes = 8;
-/** Messages of one process that are not answered yet, when it sends by itself. */
+/** Messages of one client that are not answered yet, when it sends by itself. */
 const underWayMax = 64;
 const logMax = 400;
 
 /** One life of an application: one connection to a card's socket. */
-export class Process {
+export class Client {
   readonly id: number;
   readonly card: SimCard;
   readonly run: Run;
-  readonly client: number;
+  readonly number: number;
   readonly memberships = new Map<string, Membership>();
   readonly sent: Sent[] = [];
   /** What it asked for and has no answer to. */
@@ -95,11 +95,11 @@ export class Process {
     this.id = id;
     this.card = card;
     this.run = run;
-    this.client = ++run.clients;
+    this.number = ++run.clients;
   }
 
   get label(): string {
-    return `process ${this.id} on ${this.card.label}`;
+    return `client ${this.id} on ${this.card.label}`;
   }
 }
 
@@ -108,9 +108,9 @@ export class Applications {
   readonly #edge: ApplicationEdge;
   readonly #prng: Prng;
   readonly #installed: Installed[] = [];
-  readonly #clients = new Map<Run, Map<number, Process>>();
+  readonly #ofRun = new Map<Run, Map<number, Client>>();
   /** All that ever lived, each at the index of its id. */
-  readonly processes: Process[] = [];
+  readonly clients: Client[] = [];
   /** Nobody sends anything by itself. */
   #quiet = false;
 
@@ -128,10 +128,10 @@ export class Applications {
   join(card: SimCard, group: string, how: { critical: boolean; monitorMs: number; shared: boolean; watches: boolean }): void {
     let app = this.#find(card, group);
     if (app === undefined) {
-      app = { card, group, ...how, gapMs: Infinity, bytes: 0, process: undefined };
+      app = { card, group, ...how, gapMs: Infinity, bytes: 0, client: undefined };
       this.#installed.push(app);
     }
-    if (card.run !== undefined && app.process === undefined) this.#start(app, card.run);
+    if (card.run !== undefined && app.client === undefined) this.#start(app, card.run);
   }
 
   /** The application sends by itself from now on, `gapMs` between two messages on average. */
@@ -141,29 +141,29 @@ export class Applications {
     const wasSilent = app.gapMs === Infinity;
     app.gapMs = gapMs;
     app.bytes = bytes;
-    if (wasSilent && app.process !== undefined) this.#chatterOn(app, app.process);
+    if (wasSilent && app.client !== undefined) this.#chatterOn(app, app.client);
   }
 
-  /** A process of the card sends messages; a process that is no member where there is no other. */
+  /** A client of the card sends messages; a client that is no member where there is no other. */
   send(card: SimCard, group: string, texts: readonly string[]): void {
-    const process = this.#find(card, group)?.process ?? this.#sender(card);
-    if (process === undefined) return;
-    for (const text of texts) this.#sendOne(process, group, new TextEncoder().encode(text));
+    const client = this.#find(card, group)?.client ?? this.#sender(card);
+    if (client === undefined) return;
+    for (const text of texts) this.#sendOne(client, group, new TextEncoder().encode(text));
   }
 
-  /** The process dies without a word. */
+  /** The client dies without a word. */
   kill(card: SimCard, group: string): void {
-    const process = this.#find(card, group)?.process;
-    if (process !== undefined) this.#endProcess(process, "killed", "connection closed");
+    const client = this.#find(card, group)?.client;
+    if (client !== undefined) this.#endClient(client, "killed", "connection closed");
   }
 
-  /** The process stands still: it asks and answers nothing. */
+  /** The client stands still: it asks and answers nothing. */
   hang(card: SimCard, group: string, ms: number): void {
-    const process = this.#find(card, group)?.process;
-    if (process === undefined) return;
-    if (process.hungUntil < this.#world.at) process.hungFrom = this.#world.at;
-    process.hungUntil = Math.max(process.hungUntil, this.#world.at + ms);
-    this.#edge.onMissing(process);
+    const client = this.#find(card, group)?.client;
+    if (client === undefined) return;
+    if (client.hungUntil < this.#world.at) client.hungFrom = this.#world.at;
+    client.hungUntil = Math.max(client.hungUntil, this.#world.at + ms);
+    this.#edge.onMissing(client);
   }
 
   /** The application leaves its group in good order, and is no longer installed. */
@@ -171,19 +171,19 @@ export class Applications {
     const app = this.#find(card, group);
     if (app === undefined) return;
     this.#installed.splice(this.#installed.indexOf(app), 1);
-    const { process } = app;
-    const membership = process?.memberships.get(group);
-    if (process === undefined || membership === undefined) return;
+    const { client } = app;
+    const membership = client?.memberships.get(group);
+    if (client === undefined || membership === undefined) return;
     if (membership.state === "member") {
       membership.state = "leaving";
-      this.#ask(process, { kind: "leave", request: ++process.requests, group });
-    } else this.#endProcess(process, "quit", "connection closed");
+      this.#ask(client, { kind: "leave", request: ++client.requests, group });
+    } else this.#endClient(client, "quit", "connection closed");
   }
 
   /** Nobody sends anything by itself from now on, or they do again. */
   setQuiet(quiet: boolean): void {
     this.#quiet = quiet;
-    if (!quiet) { for (const app of this.#installed) if (app.process !== undefined) this.#chatterOn(app, app.process); }
+    if (!quiet) { for (const app of this.#installed) if (app.client !== undefined) this.#chatterOn(app, app.client); }
   }
 
   /** A card's program has started: what is installed on it comes to its socket. */
@@ -191,41 +191,41 @@ export class Applications {
     for (const app of this.#installed) {
       if (app.card !== card) continue;
       this.#world.later(this.#world.at + this.#prng.between(1, 400), () => {
-        if (card.run === run && app.process === undefined && this.#installed.includes(app)) this.#start(app, run);
+        if (card.run === run && app.client === undefined && this.#installed.includes(app)) this.#start(app, run);
       });
     }
   }
 
   /** A card's program has ended, and its socket with it. */
   onEnd(run: Run): void {
-    for (const process of this.#clients.get(run)?.values() ?? []) this.#endProcess(process, "card", "");
-    this.#clients.delete(run);
+    for (const client of this.#ofRun.get(run)?.values() ?? []) this.#endClient(client, "card", "");
+    this.#ofRun.delete(run);
   }
 
   /** An event for a client of a card's socket. */
-  onEvent(run: Run, client: number, event: ApplicationEvent): void {
-    const process = this.#clients.get(run)?.get(client);
-    // Nobody reads what is sent to a process that has just died.
-    if (process === undefined || process.endedAt !== Infinity) return;
-    this.#edge.onEvent(process, event);
-    process.log.push(event);
-    if (process.log.length >= 2 * logMax) process.log.splice(0, logMax);
-    this.#take(process, event);
+  onEvent(run: Run, number: number, event: ApplicationEvent): void {
+    const client = this.#ofRun.get(run)?.get(number);
+    // Nobody reads what is sent to a client that has just died.
+    if (client === undefined || client.endedAt !== Infinity) return;
+    this.#edge.onEvent(client, event);
+    client.log.push(event);
+    if (client.log.length >= 2 * logMax) client.log.splice(0, logMax);
+    this.#take(client, event);
   }
 
   /** The card cuts a client off. */
-  onClose(run: Run, client: number, reason: string): void {
-    const process = this.#clients.get(run)?.get(client);
-    if (process === undefined || process.endedAt !== Infinity) return;
-    process.log.push(`closed: ${reason}`);
-    this.#endProcess(process, "closed", reason);
+  onClose(run: Run, number: number, reason: string): void {
+    const client = this.#ofRun.get(run)?.get(number);
+    if (client === undefined || client.endedAt !== Infinity) return;
+    client.log.push(`closed: ${reason}`);
+    this.#endClient(client, "closed", reason);
   }
 
-  /** The message that bytes are, if a process sent it. */
+  /** The message that bytes are, if a client sent it. */
   sentOf(data: Uint8Array): Sent | undefined {
     if (data.length < headerBytes) return undefined;
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-    const sent = this.processes[view.getUint32(0)]?.sent[view.getUint32(4) - 1];
+    const sent = this.clients[view.getUint32(0)]?.sent[view.getUint32(4) - 1];
     if (sent === undefined || sent.data.length !== data.length) return undefined;
     for (let index = headerBytes; index < data.length; index++) if (sent.data[index] !== data[index]) return undefined;
     return sent;
@@ -236,82 +236,82 @@ export class Applications {
   }
 
   #start(app: Installed, run: Run): void {
-    const other = app.shared ? this.#installed.find((one) => one.card === app.card && one.shared && one.process !== undefined) : undefined;
-    const process = other?.process ?? this.#open(app.card, run);
-    app.process = process;
+    const other = app.shared ? this.#installed.find((one) => one.card === app.card && one.shared && one.client !== undefined) : undefined;
+    const client = other?.client ?? this.#open(app.card, run);
+    app.client = client;
     const { group, critical, monitorMs, watches } = app;
-    process.memberships.set(group, { group, critical, monitorMs, watches, state: "joining", member: undefined, view: undefined });
-    this.#register(app, process);
+    client.memberships.set(group, { group, critical, monitorMs, watches, state: "joining", member: undefined, view: undefined });
+    this.#register(app, client);
   }
 
-  #register(app: Installed, process: Process): void {
+  #register(app: Installed, client: Client): void {
     const { group, critical, monitorMs } = app;
-    const request = ++process.requests;
-    if (app.watches) this.#ask(process, { kind: "watch", request, group });
-    else this.#ask(process, { kind: "join", request, group, name: `p${process.id}`, critical, monitorMs });
+    const request = ++client.requests;
+    if (app.watches) this.#ask(client, { kind: "watch", request, group });
+    else this.#ask(client, { kind: "join", request, group, name: `p${client.id}`, critical, monitorMs });
   }
 
-  #open(card: SimCard, run: Run): Process {
-    const process = new Process(this.processes.length, card, run);
-    this.processes.push(process);
-    let clients = this.#clients.get(run);
-    if (clients === undefined) {
-      clients = new Map();
-      this.#clients.set(run, clients);
+  #open(card: SimCard, run: Run): Client {
+    const client = new Client(this.clients.length, card, run);
+    this.clients.push(client);
+    let ofRun = this.#ofRun.get(run);
+    if (ofRun === undefined) {
+      ofRun = new Map();
+      this.#ofRun.set(run, ofRun);
     }
-    clients.set(process.client, process);
-    return process;
+    ofRun.set(client.number, client);
+    return client;
   }
 
-  /** A process of the card that is no member of anything. */
-  #sender(card: SimCard): Process | undefined {
+  /** A client of the card that is no member of anything. */
+  #sender(card: SimCard): Client | undefined {
     if (card.run === undefined) return undefined;
-    const clients = this.#clients.get(card.run)?.values() ?? [];
-    for (const process of clients) if (process.memberships.size === 0 && process.endedAt === Infinity) return process;
+    const others = this.#ofRun.get(card.run)?.values() ?? [];
+    for (const client of others) if (client.memberships.size === 0 && client.endedAt === Infinity) return client;
     return this.#open(card, card.run);
   }
 
-  #isAwake(process: Process): boolean {
-    return process.endedAt === Infinity && process.hungUntil <= this.#world.at;
+  #isAwake(client: Client): boolean {
+    return client.endedAt === Infinity && client.hungUntil <= this.#world.at;
   }
 
-  #take(process: Process, event: ApplicationEvent): void {
+  #take(client: Client, event: ApplicationEvent): void {
     switch (event.kind) {
       case "joined":
       case "watching": {
-        process.asked.delete(event.request);
-        const membership = process.memberships.get(event.group);
+        client.asked.delete(event.request);
+        const membership = client.memberships.get(event.group);
         if (membership === undefined) return;
         membership.state = "member";
         membership.view = event.view;
         if (event.kind === "joined") membership.member = event.member;
-        const app = this.#installed.find((one) => one.process === process && one.group === event.group);
-        if (app !== undefined) this.#chatterOn(app, process);
+        const app = this.#installed.find((one) => one.client === client && one.group === event.group);
+        if (app !== undefined) this.#chatterOn(app, client);
         return;
       }
       case "left": {
-        process.asked.delete(event.request);
-        const membership = process.memberships.get(event.group);
+        client.asked.delete(event.request);
+        const membership = client.memberships.get(event.group);
         if (membership !== undefined) membership.state = "gone";
-        if ([...process.memberships.values()].every(({ state }) => state === "gone")) {
-          this.#endProcess(process, "quit", "connection closed");
+        if ([...client.memberships.values()].every(({ state }) => state === "gone")) {
+          this.#endClient(client, "quit", "connection closed");
         }
         return;
       }
       case "sent": {
-        const sent = process.asked.get(event.request)?.sent;
-        process.asked.delete(event.request);
+        const sent = client.asked.get(event.request)?.sent;
+        client.asked.delete(event.request);
         if (sent === undefined) return;
-        process.underWay--;
+        client.underWay--;
         sent.outcome = "sent";
         return;
       }
       case "refused":
-        return this.#onRefused(process, event.request);
+        return this.#onRefused(client, event.request);
       case "monitor":
-        return this.#answer(process, event.nonce, event.withinMs);
+        return this.#answer(client, event.nonce, event.withinMs);
       case "view": {
-        const membership = process.memberships.get(event.group);
+        const membership = client.memberships.get(event.group);
         if (membership !== undefined) membership.view = event.view;
         return;
       }
@@ -325,12 +325,12 @@ export class Applications {
     }
   }
 
-  #onRefused(process: Process, request: number): void {
-    const asked = process.asked.get(request);
-    process.asked.delete(request);
+  #onRefused(client: Client, request: number): void {
+    const asked = client.asked.get(request);
+    client.asked.delete(request);
     if (asked === undefined) return;
     if (asked.sent !== undefined) {
-      process.underWay--;
+      client.underWay--;
       asked.sent.outcome = "refused";
       return;
     }
@@ -338,29 +338,29 @@ export class Applications {
     if (refused.kind === "alive" || refused.kind === "send") return;
     const again = this.#prng.between(100, 1_000);
     this.#world.later(this.#world.at + again, () => {
-      const app = this.#installed.find((one) => one.process === process && one.group === refused.group);
-      const state = process.memberships.get(refused.group)?.state;
-      if (process.endedAt !== Infinity) return;
-      if (refused.kind === "leave" && state === "leaving") this.#endProcess(process, "quit", "connection closed");
-      else if (app !== undefined && state === "joining") this.#register(app, process);
+      const app = this.#installed.find((one) => one.client === client && one.group === refused.group);
+      const state = client.memberships.get(refused.group)?.state;
+      if (client.endedAt !== Infinity) return;
+      if (refused.kind === "leave" && state === "leaving") this.#endClient(client, "quit", "connection closed");
+      else if (app !== undefined && state === "joining") this.#register(app, client);
     });
   }
 
-  #answer(process: Process, nonce: number, withinMs: number): void {
-    const readyAt = Math.max(this.#world.at, process.hungUntil) + this.#prng.between(0.05, Math.min(5, withinMs / 4));
+  #answer(client: Client, nonce: number, withinMs: number): void {
+    const readyAt = Math.max(this.#world.at, client.hungUntil) + this.#prng.between(0.05, Math.min(5, withinMs / 4));
     this.#world.later(readyAt, () => {
       // It may have been stopped meanwhile, and answers when it goes on.
-      if (process.endedAt === Infinity && !this.#isAwake(process)) this.#answer(process, nonce, withinMs);
-      else this.#ask(process, { kind: "alive", nonce });
+      if (client.endedAt === Infinity && !this.#isAwake(client)) this.#answer(client, nonce, withinMs);
+      else this.#ask(client, { kind: "alive", nonce });
     });
   }
 
-  #chatterOn(app: Installed, process: Process): void {
+  #chatterOn(app: Installed, client: Client): void {
     if (app.gapMs === Infinity || this.#quiet) return;
     this.#world.later(this.#world.at + app.gapMs * this.#prng.between(0.2, 1.8), () => {
-      if (app.process !== process || this.#quiet || process.memberships.get(app.group)?.state !== "member") return;
-      if (this.#isAwake(process) && process.underWay < underWayMax) this.#sendOne(process, app.group, this.#content(app.bytes));
-      this.#chatterOn(app, process);
+      if (app.client !== client || this.#quiet || client.memberships.get(app.group)?.state !== "member") return;
+      if (this.#isAwake(client) && client.underWay < underWayMax) this.#sendOne(client, app.group, this.#content(app.bytes));
+      this.#chatterOn(app, client);
     });
   }
 
@@ -370,53 +370,53 @@ export class Applications {
     return content;
   }
 
-  #sendOne(process: Process, group: string, content: Uint8Array): void {
+  #sendOne(client: Client, group: string, content: Uint8Array): void {
     const data = new Uint8Array(headerBytes + content.length);
-    const number = process.sent.length + 1;
+    const number = client.sent.length + 1;
     const view = new DataView(data.buffer);
-    view.setUint32(0, process.id);
+    view.setUint32(0, client.id);
     view.setUint32(4, number);
     data.set(content, headerBytes);
-    const sent: Sent = { process, number, group, data, outcome: "underWay" };
-    process.sent.push(sent);
-    process.underWay++;
-    this.#ask(process, { kind: "send", request: ++process.requests, group, data }, sent);
+    const sent: Sent = { client, number, group, data, outcome: "underWay" };
+    client.sent.push(sent);
+    client.underWay++;
+    this.#ask(client, { kind: "send", request: ++client.requests, group, data }, sent);
   }
 
-  /** Puts a request into the socket: it is there a little later, in the order of all that this process says. */
-  #ask(process: Process, request: ApplicationRequest, sent?: Sent): void {
-    if (process.endedAt !== Infinity) return;
-    if (request.kind !== "alive") process.asked.set(request.request, sent === undefined ? { request } : { request, sent });
-    this.#tell(process, { kind: "application", client: process.client, request });
+  /** Puts a request into the socket: it is there a little later, in the order of all that this client says. */
+  #ask(client: Client, request: ApplicationRequest, sent?: Sent): void {
+    if (client.endedAt !== Infinity) return;
+    if (request.kind !== "alive") client.asked.set(request.request, sent === undefined ? { request } : { request, sent });
+    this.#tell(client, { kind: "application", client: client.number, request });
   }
 
-  #tell(process: Process, input: Input): void {
-    process.arrivesAt = Math.max(process.arrivesAt, this.#world.at + this.#prng.between(0.02, 0.3));
-    this.#world.later(process.arrivesAt, () => {
-      if (process.card.run === process.run) this.#edge.tell(process.card, process.run, input);
+  #tell(client: Client, input: Input): void {
+    client.arrivesAt = Math.max(client.arrivesAt, this.#world.at + this.#prng.between(0.02, 0.3));
+    this.#world.later(client.arrivesAt, () => {
+      if (client.card.run === client.run) this.#edge.tell(client.card, client.run, input);
     });
   }
 
-  #endProcess(process: Process, ended: NonNullable<Process["ended"]>, reason: string): void {
-    if (process.endedAt !== Infinity) return;
+  #endClient(client: Client, ended: NonNullable<Client["ended"]>, reason: string): void {
+    if (client.endedAt !== Infinity) return;
     // A connection that the card has closed is reported as gone, or is not: the node bears both.
     if (ended === "killed" || ended === "quit" || (ended === "closed" && this.#prng.chance(0.5))) {
-      this.#tell(process, { kind: "applicationGone", client: process.client, reason });
+      this.#tell(client, { kind: "applicationGone", client: client.number, reason });
     }
-    process.endedAt = this.#world.at;
-    process.ended = ended;
+    client.endedAt = this.#world.at;
+    client.ended = ended;
     for (const app of this.#installed) {
-      if (app.process !== process) continue;
-      app.process = undefined;
+      if (app.client !== client) continue;
+      app.client = undefined;
       // A program that was cut off connects again.
       if (ended === "closed") this.#world.later(this.#world.at + this.#prng.between(50, 1_000), () => this.#again(app));
     }
-    this.#edge.onMissing(process);
+    this.#edge.onMissing(client);
   }
 
   #again(app: Installed): void {
     const { run } = app.card;
-    if (run !== undefined && app.process === undefined && this.#installed.includes(app)) this.#start(app, run);
+    if (run !== undefined && app.client === undefined && this.#installed.includes(app)) this.#start(app, run);
   }
 }
 

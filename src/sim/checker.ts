@@ -8,7 +8,7 @@ import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
 import type { CardHealth, LinkHealth, NodeStatus, PeerStatus } from "../node/status.ts";
 import type { Message } from "../wire/message.ts";
-import type { Applications, Process } from "./applications.ts";
+import type { Applications, Client } from "./applications.ts";
 import type { Lease } from "./lease.ts";
 import type { Run, SimCard } from "./sim-card.ts";
 import type { SeenView } from "./views.ts";
@@ -84,10 +84,12 @@ export abstract class Checker {
   end?(scene: Scene, card: SimCard, run: Run, report: Report): void;
   /** Gives what is wrong with a promise or a proposal that a card sends. */
   agreement?(card: SimCard, run: Run, message: Agreement): string | undefined;
+  /** Gives what is wrong with what a card logs, in its turn among what the step orders. */
+  log?(run: Run, log: Log): string | undefined;
   /** Gives what is wrong with an event that an application gets. */
-  event?(scene: Scene, process: Process, event: ApplicationEvent): string | undefined;
+  event?(scene: Scene, client: Client, event: ApplicationEvent): string | undefined;
   /** An application has ended or stands still. */
-  missing?(scene: Scene, process: Process, report: Report): void;
+  missing?(scene: Scene, client: Client, report: Report): void;
   /** Gives what is wrong with a card's end by its own will. */
   reset?(scene: Scene, card: SimCard, run: Run): string | undefined;
   /** Gives what is wrong now that the world has been healed and calm for long enough, and nobody sends anything. */
@@ -97,6 +99,7 @@ export abstract class Checker {
   /** Gives what is wrong with a frame that a card puts on its serial line. */
   serialSend?(scene: Scene, card: SimCard, at: number, message: Message, lineBytes: number): string | undefined;
 }
+export type Log = Extract<Effect, { kind: "log" }>;
 export type Agreement = Extract<Message, { kind: "promiseView" | "proposeView" }>;
 export type Report = (card: SimCard, detail: string) => void;
 export type Unsettled = { readonly card: SimCard; readonly detail: string };

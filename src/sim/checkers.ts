@@ -27,6 +27,7 @@ import {
   type Agreement,
   type Change,
   Checker,
+  type Log,
   type Report,
   type Scene,
   type Seen,
@@ -35,7 +36,7 @@ import {
   type Violation,
 } from "./checker.ts";
 import { FailedReset, OnlyFailedExit, OnlyFailedReset } from "./application-checkers.ts";
-import type { Process } from "./applications.ts";
+import type { Client } from "./applications.ts";
 import { EqualGroupViews, EqualInTheEnd, EqualState, OneExchange, OneOrder, OrderRecord, SentOnce } from "./order-checkers.ts";
 import { EqualViews, OneSide, OneView, Promised, ProvenAbsent, Quorum, ViewsGrow } from "./view-checkers.ts";
 import { Views } from "./views.ts";
@@ -179,7 +180,9 @@ export class BoundedStep extends Checker {
     this.#delivered.set(run, delivered);
     // What came during an exchange of group data is told at its end.
     const eventsMax = 2 * (advanced + passEntriesMax) * (run.clients + 1);
-    return events <= eventsMax ? undefined : `${events} events of one ${input.kind} that delivered ${advanced} entries, more than ${eventsMax}`;
+    return events <= eventsMax
+      ? undefined
+      : `${events} events of one ${input.kind} that delivered ${advanced} entries, more than ${eventsMax}`;
   }
 }
 
@@ -411,6 +414,7 @@ export class Checkers {
   ];
   readonly #scene: Scene;
   #ofSteps: readonly Checker[] = this.all.filter((checker) => checker.step !== undefined);
+  readonly #ofLogs: readonly Checker[] = this.all.filter((checker) => checker.log !== undefined);
   #ofEvents: readonly Checker[] = this.all.filter((checker) => checker.event !== undefined);
   readonly #ofSerial: readonly Checker[] = this.all.filter((checker) => checker.serialSend !== undefined);
   #notFresh = 0;
@@ -428,7 +432,9 @@ export class Checkers {
     if (input.kind !== "heard") return nothingSeen;
     const freshness = witness.freshnessOf(input.link, input.frame);
     // Saying everything twice is dear, so of the many that come in some worlds every few are held against it.
-    if (freshness !== "fresh") return this.#notFresh++ % notFreshStride === 0 ? { freshness, status: run.program.status(now) } : nothingSeen;
+    if (freshness !== "fresh") {
+      return this.#notFresh++ % notFreshStride === 0 ? { freshness, status: run.program.status(now) } : nothingSeen;
+    }
     const before = witness.powered ?? 0xff;
     witness.onFresh(input.link, input.frame, run.identity.nonce);
     const lostPower = before & ~(witness.powered ?? 0xff);
@@ -442,10 +448,11 @@ export class Checkers {
     if (seen.status === undefined && seen.lostPower === undefined && !hasLog(effects)) return;
     const status = run.program.status(now);
     const changes = changesOf(run, status);
-    const view = this.#hadTwins ? undefined : this.#views.note(this.#scene, card, run, status);
+    // A card that has ended in this step has taken over nothing that lasts.
+    const view = this.#hadTwins || card.run !== run ? undefined : this.#views.note(this.#scene, card, run, status);
     const step: Step = { card, run, at, now, input, seen, effects, status, changes, view };
     for (const checker of this.#ofSteps) this.#hold(checker, card, checker.step?.(step, this.#scene));
-    if (!this.#hadTwins) this.#order.epochOf(run);
+    if (!this.#hadTwins && card.run === run) this.#order.epochOf(run);
     if (changes.length > 0) { for (const change of changes) remember(run, change); }
   }
 
@@ -457,12 +464,19 @@ export class Checkers {
     for (const checker of this.#held()) this.#hold(checker, card, checker.agreement?.(card, run, message));
   }
 
-  onApplication(process: Process, event: ApplicationEvent): void {
-    for (const checker of this.#ofEvents) this.#hold(checker, process.card, checker.event?.(this.#scene, process, event));
+  onLog(card: SimCard, run: Run, log: Log): void {
+    if (this.#hadTwins) return;
+    const { view, sequence, cards } = log.fields;
+    if (log.event === "epoch" && Array.isArray(cards)) this.#order.onView(run, Number(view), Number(sequence), cards);
+    for (const checker of this.#ofLogs) this.#hold(checker, card, checker.log?.(run, log));
   }
 
-  onMissing(process: Process): void {
-    for (const checker of this.#held()) checker.missing?.(this.#scene, process, (card, detail) => this.report(checker, card, detail));
+  onApplication(client: Client, event: ApplicationEvent): void {
+    for (const checker of this.#ofEvents) this.#hold(checker, client.card, checker.event?.(this.#scene, client, event));
+  }
+
+  onMissing(client: Client): void {
+    for (const checker of this.#held()) checker.missing?.(this.#scene, client, (card, detail) => this.report(checker, card, detail));
   }
 
   onReset(card: SimCard, run: Run): void {

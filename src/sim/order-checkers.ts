@@ -3,16 +3,16 @@
  * message once, nothing skipped in silence, equal group views, equal state.
  */
 import type { ApplicationEvent, GroupView } from "../cluster/application.ts";
-import type { Applications, Membership, Process, Sent } from "./applications.ts";
+import type { Applications, Client, Membership, Sent } from "./applications.ts";
 import { nameOf as memberName, textOfView } from "./applications.ts";
-import { Checker, type Scene, type Step, type Unsettled } from "./checker.ts";
+import { Checker, type Log, type Scene, type Step, type Unsettled } from "./checker.ts";
 import { nameOf, Orders, type SeenEpoch, type Stretch } from "./orders.ts";
 import type { Run, SimCard } from "./sim-card.ts";
 import { etherOf, type Views } from "./views.ts";
 
-/** What one process's part in one group has been told so far. */
+/** What one client's part in one group has been told so far. */
 type Track = {
-  readonly process: Process;
+  readonly client: Client;
   readonly group: string;
   /** Since it joined or lost its place; absent until it is known where it stands. */
   stretch: Stretch | undefined;
@@ -25,7 +25,7 @@ type Track = {
   /** Since it joined or lost its place, with their places. */
   readonly messages: Map<Sent, number>;
   /** The last number of each sender. */
-  readonly senders: Map<Process, number>;
+  readonly senders: Map<Client, number>;
 };
 
 type Message = Extract<ApplicationEvent, { kind: "message" }>;
@@ -37,6 +37,8 @@ export class OrderRecord {
   /** The epochs that each incarnation of a card has entered, as "card incarnation". */
   readonly #entered = new Map<string, number[]>();
   readonly #epochs = new Map<Run, SeenEpoch>();
+  readonly #cards = new WeakMap<Run, readonly unknown[]>();
+  readonly #viewsAt = new Map<number, number[]>();
   readonly tracks = new Map<Membership, Track>();
   /** The epoch in which the sender was told; `undefined` when its place was not known there. */
   readonly acknowledged = new Map<Sent, SeenEpoch | undefined>();
@@ -56,18 +58,36 @@ export class OrderRecord {
     return epoch;
   }
 
+  /** A run has come to a view in the order. */
+  onView(run: Run, number: number, sequence: number, cards: readonly unknown[]): void {
+    this.#cards.set(run, cards);
+    const numbers = this.#viewsAt.get(sequence);
+    if (numbers === undefined) this.#viewsAt.set(sequence, [number]);
+    else if (!numbers.includes(number)) numbers.push(number);
+  }
+
+  /** The numbers of the views that have this place in an order. */
+  viewsAt(sequence: number): readonly number[] {
+    return this.#viewsAt.get(sequence) ?? [];
+  }
+
+  /** The cards of the epoch at the place in the order that a run has come to. */
+  cardsOf(run: Run): readonly unknown[] {
+    return this.#cards.get(run) ?? [];
+  }
+
   forget(run: Run): void {
     this.#epochs.delete(run);
   }
 
-  /** A track ends with its process, what it has had stays. */
-  trackOf(process: Process, group: string): Track | undefined {
-    const membership = process.memberships.get(group);
+  /** A track ends with its client, what it has had stays. */
+  trackOf(client: Client, group: string): Track | undefined {
+    const membership = client.memberships.get(group);
     if (membership === undefined) return undefined;
     let track = this.tracks.get(membership);
     if (track === undefined) {
       track = {
-        process,
+        client,
         group,
         stretch: undefined,
         epoch: undefined,
@@ -123,43 +143,43 @@ export class OneOrder extends OrderChecker {
   readonly sentence =
     "There is one order of messages: a place in it has one message and group view, over all cards and for ever, unless no card that knew it was left; each log follows it, and nobody goes on past a message of his group that anybody has got or was told is committed.";
 
-  override event(scene: Scene, process: Process, event: ApplicationEvent): string | undefined {
+  override event(scene: Scene, client: Client, event: ApplicationEvent): string | undefined {
     switch (event.kind) {
       case "joined":
       case "watching":
       case "message":
       case "view":
       case "lost":
-        return this.#follow(scene, process, event);
+        return this.#follow(scene, client, event);
       case "sent":
-        return this.#onSent(process, event.request, event.sequence);
+        return this.#onSent(client, event.request, event.sequence);
       default:
         return undefined;
     }
   }
 
   override settled(): Unsettled | undefined {
-    for (const { process, stretch, epoch, group } of this.record.tracks.values()) {
-      if (process.endedAt !== Infinity || stretch === undefined || epoch === undefined) continue;
-      const now = this.record.epochOf(process.run) ?? epoch;
+    for (const { client, stretch, epoch, group } of this.record.tracks.values()) {
+      if (client.endedAt !== Infinity || stretch === undefined || epoch === undefined) continue;
+      const now = this.record.epochOf(client.run) ?? epoch;
       const missed = now.between(group, stretch.upTo, Infinity);
-      if (missed === undefined || !isIn(process, group)) continue;
+      if (missed === undefined || !isIn(client, group)) continue;
       const content = now.contentAt(missed)?.sent;
       const what = content === undefined ? "a message" : nameOf(content);
-      return { card: process.card, detail: `${process.label} has gone to ${stretch.upTo} and never got ${what} at ${missed}` };
+      return { card: client.card, detail: `${client.label} has gone to ${stretch.upTo} and never got ${what} at ${missed}` };
     }
     return undefined;
   }
 
   #follow(
     scene: Scene,
-    process: Process,
+    client: Client,
     event: Extract<ApplicationEvent, { kind: "joined" | "watching" | "message" | "view" | "lost" }>,
   ): string | undefined {
-    const track = this.record.trackOf(process, event.group);
-    if (track === undefined) return `${process.label} has nothing to do with group ${event.group} and got ${event.kind}`;
-    const epoch = this.record.epochOf(process.run);
-    if (epoch === undefined) return `${process.label} got ${event.kind} and its card has entered no epoch`;
+    const track = this.record.trackOf(client, event.group);
+    if (track === undefined) return `${client.label} has nothing to do with group ${event.group} and got ${event.kind}`;
+    const epoch = this.record.epochOf(client.run);
+    if (epoch === undefined) return `${client.label} got ${event.kind} and its card has entered no epoch`;
     const { orders } = this.record;
     if (event.kind === "watching") {
       track.epoch = epoch;
@@ -171,7 +191,7 @@ export class OneOrder extends OrderChecker {
       track.view = undefined;
       track.epoch = epoch;
       track.last = event.sequence - 1;
-      track.stretch = orders.open(process.label, event.group, epoch, event.sequence - 1);
+      track.stretch = orders.open(client.label, event.group, epoch, event.sequence - 1);
       return undefined;
     }
     const moved = this.#move(track, epoch);
@@ -179,15 +199,15 @@ export class OneOrder extends OrderChecker {
     const { sequence } = event;
     if (event.kind === "joined") {
       track.joined = { epoch, sequence };
-      track.stretch = orders.open(process.label, event.group, epoch, sequence);
+      track.stretch = orders.open(client.label, event.group, epoch, sequence);
       track.last = sequence;
       return undefined;
     }
     if (sequence < track.last || (event.kind === "message" && sequence === track.last)) {
-      return `${process.label} got ${event.kind} ${sequence} after ${track.last}`;
+      return `${client.label} got ${event.kind} ${sequence} after ${track.last}`;
     }
     track.last = sequence;
-    track.stretch ??= orders.open(process.label, event.group, epoch, sequence - 1);
+    track.stretch ??= orders.open(client.label, event.group, epoch, sequence - 1);
     const missed = orders.pass(track.stretch, sequence);
     if (missed !== undefined || event.kind === "view") return missed;
     const sent = scene.applications.sentOf(event.data);
@@ -206,17 +226,19 @@ export class OneOrder extends OrderChecker {
     if (!epoch.goesOnFrom(before)) {
       for (const [sent, sequence] of track.messages) {
         const wrong = orders.place(epoch, sequence, { sent, view: undefined }, track.stretch);
-        if (wrong !== undefined) return `${track.process.label} went on from epoch ${before.view} to ${epoch.view} and was not told that it lost its place: ${wrong}`;
+        if (wrong !== undefined) {
+          return `${track.client.label} went on from epoch ${before.view} to ${epoch.view} and was not told that it lost its place: ${wrong}`;
+        }
       }
     }
     track.stretch.upTo = stretch.upTo;
     return undefined;
   }
 
-  #onSent(process: Process, request: number, sequence: number): string | undefined {
-    const asked = process.asked.get(request);
-    if (asked?.sent === undefined) return `${process.label} is told that request ${request} is sent, and has not asked for that`;
-    const epoch = this.record.epochOf(process.run);
+  #onSent(client: Client, request: number, sequence: number): string | undefined {
+    const asked = client.asked.get(request);
+    if (asked?.sent === undefined) return `${client.label} is told that request ${request} is sent, and has not asked for that`;
+    const epoch = this.record.epochOf(client.run);
     this.record.acknowledged.set(asked.sent, sequence === 0 ? undefined : epoch);
     if (sequence === 0) return undefined;
     if (epoch === undefined) return `${nameOf(asked.sent)} is sent and its card has entered no epoch`;
@@ -230,28 +252,28 @@ export class SentOnce extends OrderChecker {
   readonly sentence =
     "An application gets a message once, from whom sent it, as it was sent, in the order in which he sent it, with none left out that was not refused.";
 
-  override event(scene: Scene, process: Process, event: ApplicationEvent): string | undefined {
-    return event.kind === "message" ? this.#onMessage(scene.applications, process, event) : undefined;
+  override event(scene: Scene, client: Client, event: ApplicationEvent): string | undefined {
+    return event.kind === "message" ? this.#onMessage(scene.applications, client, event) : undefined;
   }
 
-  #onMessage(applications: Applications, process: Process, { group, sequence, from, data }: Message): string | undefined {
-    const track = this.record.trackOf(process, group);
+  #onMessage(applications: Applications, client: Client, { group, sequence, from, data }: Message): string | undefined {
+    const track = this.record.trackOf(client, group);
     const sent = applications.sentOf(data);
-    if (sent === undefined || sent.group !== group) return `${process.label} got a message at ${sequence} that nobody sent to ${group}`;
-    const sender = sent.process;
+    if (sent === undefined || sent.group !== group) return `${client.label} got a message at ${sequence} that nobody sent to ${group}`;
+    const sender = sent.client;
     const number = sender.memberships.get(group)?.member?.number;
     if (from.card !== sender.card.id || (from.number !== 0 && number !== undefined && from.number !== number)) {
       return `${nameOf(sent)} came from ${memberName(from)}`;
     }
     if (track === undefined) return undefined;
-    if (track.messages.has(sent)) return `${process.label} got ${nameOf(sent)} at ${track.messages.get(sent)} and at ${sequence}`;
+    if (track.messages.has(sent)) return `${client.label} got ${nameOf(sent)} at ${track.messages.get(sent)} and at ${sequence}`;
     track.messages.set(sent, sequence);
     const last = track.senders.get(sender);
     track.senders.set(sender, sent.number);
     if (last === undefined) return undefined;
-    if (sent.number <= last) return `${process.label} got ${nameOf(sent)} after number ${last}`;
+    if (sent.number <= last) return `${client.label} got ${nameOf(sent)} after number ${last}`;
     const hole = sender.sent.slice(last, sent.number - 1).find((other) => other.group === group && this.#isMissed(track, other));
-    return hole === undefined ? undefined : `${process.label} got ${nameOf(sent)} without ${nameOf(hole)}`;
+    return hole === undefined ? undefined : `${client.label} got ${nameOf(sent)} without ${nameOf(hole)}`;
   }
 
   /** What was acknowledged in an order that was overtaken died with all who knew it. */
@@ -268,25 +290,27 @@ export class EqualGroupViews extends OrderChecker {
   readonly sentence =
     "A group view follows on the one before by the changes that are named with it; at one place of the order, and with one number, it has the same members for all; a message is delivered in the view in which it says that it is.";
 
-  override event(_scene: Scene, process: Process, event: ApplicationEvent): string | undefined {
+  override event(_scene: Scene, client: Client, event: ApplicationEvent): string | undefined {
     if (event.kind === "message") {
-      const view = this.record.trackOf(process, event.group)?.view;
+      const view = this.record.trackOf(client, event.group)?.view;
       if (view === undefined || view.number === event.view) return undefined;
-      return `${process.label} got a message of view ${event.view} in view ${view.number}`;
+      return `${client.label} got a message of view ${event.view} in view ${view.number}`;
     }
     if (event.kind !== "view" && event.kind !== "joined" && event.kind !== "watching") return undefined;
-    const track = this.record.trackOf(process, event.group);
+    const track = this.record.trackOf(client, event.group);
     if (track === undefined) return undefined;
     const before = track.view;
     track.view = event.view;
     if (event.kind === "view" && before !== undefined) {
       const unequal = followsOn(before, event);
-      if (unequal !== undefined) return `${process.label} went from ${textOfView(before)} to ${textOfView(event.view)}: ${unequal}`;
+      if (unequal !== undefined) return `${client.label} went from ${textOfView(before)} to ${textOfView(event.view)}: ${unequal}`;
     }
     if (event.kind === "watching") return undefined;
-    const epoch = this.record.epochOf(process.run);
+    const epoch = this.record.epochOf(client.run);
     const other = epoch?.placeView(event.group, event.sequence, event.view);
-    return other === undefined ? undefined : `${process.label} got ${textOfView(event.view)} of ${event.group} at ${event.sequence}, another ${other}`;
+    return other === undefined
+      ? undefined
+      : `${client.label} got ${textOfView(event.view)} of ${event.group} at ${event.sequence}, another ${other}`;
   }
 }
 
@@ -321,26 +345,22 @@ export class OneExchange extends OrderChecker {
   readonly sentence =
     "A finished exchange has processed the same group data on all cards, exactly one of each subgroup that has a live card (SG-4, SG-5).";
 
-  /** The cards of the epoch at the place in the order that each run has come to. */
-  readonly #cards = new WeakMap<Run, readonly unknown[]>();
-
-  override step({ run, effects }: Step): string | undefined {
-    for (const effect of effects) {
-      if (effect.kind !== "log") continue;
-      if (effect.event === "epoch" && Array.isArray(effect.fields["cards"])) this.#cards.set(run, effect.fields["cards"]);
-      if (effect.event !== "exchange finished") continue;
-      const { sequence, subgroups, data } = effect.fields;
-      const epoch = this.record.epochOf(run);
-      if (epoch === undefined || !Array.isArray(subgroups) || !Array.isArray(data)) return "finished an exchange, and does not say which";
-      const text = `${subgroups.join(" | ")}: ${data.join(" | ")}`;
-      if (subgroups.length !== data.length) return `finished the exchange at ${sequence} with ${text}`;
-      const other = epoch.say(`exchange ${sequence}`, text);
-      if (other !== undefined) return `finished the exchange at ${sequence} with ${text}, another with ${other}`;
-      const alive = this.#cards.get(run) ?? [];
-      const without = subgroups.find((cards, index) => data[index] === "-" && `${cards}`.split(" ").some((card) => alive.includes(Number(card))));
-      if (without !== undefined) return `finished the exchange at ${sequence} without the data of cards ${without}, of which one lives`;
-    }
-    return undefined;
+  override log(run: Run, { event, fields }: Log): string | undefined {
+    if (event !== "exchange finished") return undefined;
+    const { sequence, subgroups, data } = fields;
+    const epoch = this.record.epochOf(run);
+    if (epoch === undefined || !Array.isArray(subgroups) || !Array.isArray(data)) return "finished an exchange, and does not say which";
+    const text = `${subgroups.join(" | ")}: ${data.join(" | ")}`;
+    if (subgroups.length !== data.length) return `finished the exchange at ${sequence} with ${text}`;
+    const other = epoch.say(`exchange ${sequence}`, text);
+    if (other !== undefined) return `finished the exchange at ${sequence} with ${text}, another with ${other}`;
+    const alive = this.record.cardsOf(run);
+    const without = subgroups.find((cards, index) =>
+      data[index] === "-" && `${cards}`.split(" ").some((card) => alive.includes(Number(card)))
+    );
+    return without === undefined
+      ? undefined
+      : `finished the exchange at ${sequence} without the data of cards ${without}, of which one lives`;
   }
 }
 
@@ -367,15 +387,17 @@ export class EqualInTheEnd extends OrderChecker {
       const wrong = this.#missing(scene, members);
       if (wrong !== undefined) return { card, detail: `has groups ${text}, ${wrong}` };
     }
-    for (const { card, group, process, watches } of scene.applications.installed) {
+    for (const { card, group, client, watches } of scene.applications.installed) {
       if (card.run === undefined || card.run.leaving || scene.options.disabled?.includes(card.id) === true) continue;
-      if (process === undefined) continue;
-      const membership = process.memberships.get(group);
-      if (membership?.state !== "member") return { card, detail: `${process.label} is ${membership?.state ?? "not"} in ${group}` };
-      if (process.asked.size > 0) return { card, detail: `${process.label} waits for ${process.asked.size} answers` };
+      if (client === undefined) continue;
+      const membership = client.memberships.get(group);
+      if (membership?.state !== "member") return { card, detail: `${client.label} is ${membership?.state ?? "not"} in ${group}` };
+      if (client.asked.size > 0) return { card, detail: `${client.label} waits for ${client.asked.size} answers` };
       const view = watches ? undefined : membership.view;
       const there = scene.statusOf(card)?.groups.groups.find(({ name }) => name === group);
-      if (view !== undefined && view.number !== there?.view) return { card, detail: `${process.label} is in ${textOfView(view)}, the group in ${there?.view}` };
+      if (view !== undefined && view.number !== there?.view) {
+        return { card, detail: `${client.label} is in ${textOfView(view)}, the group in ${there?.view}` };
+      }
     }
     return undefined;
   }
@@ -383,13 +405,13 @@ export class EqualInTheEnd extends OrderChecker {
   /** Who lives and is no member, or is one and does not live. */
   #missing(scene: Scene, members: ReadonlySet<string>): string | undefined {
     const alive = new Set<string>();
-    for (const process of scene.applications.processes) {
-      if (process.endedAt !== Infinity || process.card.run !== process.run) continue;
-      for (const { group, member, state } of process.memberships.values()) {
+    for (const client of scene.applications.clients) {
+      if (client.endedAt !== Infinity || client.card.run !== client.run) continue;
+      for (const { group, member, state } of client.memberships.values()) {
         if (member === undefined || state === "gone") continue;
         const name = `${group} ${memberName(member)}`;
         alive.add(name);
-        if (!members.has(name)) return `without ${process.label}, which is ${name}`;
+        if (!members.has(name)) return `without ${client.label}, which is ${name}`;
       }
     }
     const dead = [...members].find((name) => !alive.has(name));
@@ -397,8 +419,8 @@ export class EqualInTheEnd extends OrderChecker {
   }
 }
 
-function isIn(process: Process, group: string): boolean {
-  return process.memberships.get(group)?.state === "member";
+function isIn(client: Client, group: string): boolean {
+  return client.memberships.get(group)?.state === "member";
 }
 
 /** What is wrong with the step from one group view to the next. */

@@ -183,6 +183,6 @@ export class Orders {
   }
 }
 
-export function nameOf({ process, number, group }: Sent): string {
-  return `message ${number} of ${process.label} to ${group}`;
+export function nameOf({ client, number, group }: Sent): string {
+  return `message ${number} of ${client.label} to ${group}`;
 }

@@ -167,9 +167,9 @@ function show(world: World, [what, ...words]: readonly string[]): readonly strin
       return world.cards.flatMap((card) => groupsOf(world, card.index));
     case "log": {
       const [id, group = ""] = words;
-      const process = world.applications.processes.findLast(({ card, memberships }) => `${card.id}` === id && memberships.has(group));
-      if (process === undefined) return `no application on card ${id} has been in group ${group}`;
-      return process.log.flatMap((item) =>
+      const client = world.applications.clients.findLast(({ card, memberships }) => `${card.id}` === id && memberships.has(group));
+      if (client === undefined) return `no application on card ${id} has been in group ${group}`;
+      return client.log.flatMap((item) =>
         typeof item !== "string" && "group" in item && item.group !== group ? [] : textOfEvent(item) ?? []
       );
     }

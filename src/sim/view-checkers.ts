@@ -36,7 +36,9 @@ export class ViewsGrow extends ViewChecker {
     if (number <= last) return `took over view ${number} after view ${last}`;
     this.views.lastOf.set(card, number);
     const own = status.members.find((member) => member.card === card.id);
-    return own?.incarnation === run.identity.incarnation ? undefined : `incarnation ${run.identity.incarnation} is no member of ${view.text}`;
+    return own?.incarnation === run.identity.incarnation
+      ? undefined
+      : `incarnation ${run.identity.incarnation} is no member of ${view.text}`;
   }
 }
 
@@ -158,7 +160,9 @@ export class OneSide extends ViewChecker {
       const theirs = this.views.held.get(others);
       if (theirs === undefined || theirs.number === held.number || theirs.state === "tentative") continue;
       const seen = this.views.seen.get(theirs.number);
-      if (seen === undefined || seen.status.members.some(({ card: id }) => own.status.members.some((member) => member.card === id))) continue;
+      if (seen === undefined || seen.status.members.some(({ card: id }) => own.status.members.some((member) => member.card === id))) {
+        continue;
+      }
       return `holds ${own.text} while ${other.label} holds ${seen.text}`;
     }
     return undefined;

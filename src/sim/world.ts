@@ -134,8 +134,8 @@ export class World {
       {
         world: this,
         tell: (card, run, input) => this.#tell(card, run, input),
-        onEvent: (process, event) => this.checkers.onApplication(process, event),
-        onMissing: (process) => this.checkers.onMissing(process),
+        onEvent: (client, event) => this.checkers.onApplication(client, event),
+        onMissing: (client) => this.checkers.onMissing(client),
       },
       new Prng(options.seed ^ 0x1b873593),
     );
@@ -214,7 +214,7 @@ export class World {
     this.#powerOn(card, bootMs);
   }
 
-  /** The card is asked to leave in good order, and its process ends. */
+  /** The card is asked to leave in good order, and its client ends. */
   leave(card: SimCard, reason: Extract<Input, { kind: "leave" }>["reason"]): void {
     const { run } = card;
     if (run === undefined || run.stall !== undefined) return;
@@ -231,7 +231,7 @@ export class World {
     if (run !== undefined && run.stall === undefined) this.#step(card, run, { kind: "reloaded", settings: card.settings });
   }
 
-  /** The card's process stands still. */
+  /** The card's client stands still. */
   stall(card: SimCard, ms: number, first: WakeOrder, dropsOldest: boolean): void {
     const { run } = card;
     if (run === undefined || run.stall !== undefined) return;
@@ -456,7 +456,7 @@ export class World {
     card.etherPort.attached = card.powered && card.portWorks.ether;
   }
 
-  /** A new node, at the card's start or, with the nonce that it had, when the process gives itself a new incarnation. */
+  /** A new node, at the card's start or, with the nonce that it had, when the client gives itself a new incarnation. */
   #begin(card: SimCard, nonce: number): void {
     if (card.run !== undefined) this.applications.onEnd(card.run);
     card.incarnation++;
@@ -619,6 +619,9 @@ export class World {
         } else if (effect.message.kind === "failing") run.failingAt = Math.min(run.failingAt, this.#at);
         if (run.port[effect.link]) this.#send(card, run, effect);
         if (this.#traps.length > 0) this.#springs(card, "sends", effect.message.kind);
+        return;
+      case "log":
+        this.checkers.onLog(card, run, effect);
         return;
       case "reserve":
         this.#reserve(card, run, effect.upTo);

@@ -285,7 +285,7 @@ function epochsOf(pairs: unknown): Sync["epochs"] | undefined {
 
 /** Three items each: the card, its incarnation, its last id. */
 function marksOf(values: unknown): Mark[] | undefined {
-  if (!Array.isArray(values) || values.length % 3 !== 0 || false) return undefined;
+  if (!Array.isArray(values) || values.length % 3 !== 0 || values.length > 3 * cardCountMax) return undefined;
   const marks: Mark[] = [];
   for (let index = 0; index < values.length; index += 3) {
     const [card, incarnation, id] = values.slice(index, index + 3) as unknown[];

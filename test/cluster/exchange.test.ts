@@ -30,10 +30,20 @@ test("what does not belong to the request is ignored: another request, round, su
   assert.not(exchange.hasData(0));
   exchange.step({ kind: "acknowledgment", from: 1, request: 1, round: 2 });
   exchange.step({ kind: "acknowledgment", from: 1, request: 2, round: 1 });
-  exchange.step({ kind: "acknowledgment", from: 9, request: 1, round: 1 });
   assert.equal(exchange.waitsFor(), [1, 2, 3]);
   exchange.step({ kind: "acknowledgment", from: 1, request: 1, round: 1 });
   assert.equal(exchange.waitsFor(), [2, 3]);
+});
+
+test("SG-3: of a subgroup's data the first to arrive counts, also when a leader and its successor have both spoken", () => {
+  const order = new ExchangeOrder([[1, 2], [3]]);
+  order.deliverAll();
+  const data = (text: string) => new TextEncoder().encode(text);
+  for (const [from, text] of [[2, "first"], [1, "second"]] as const) {
+    order.items.push({ kind: "message", from, message: { kind: "groupData", request: 1, subgroup: 0, data: data(text) } });
+  }
+  order.calm();
+  assert.equal(order.finish()?.data, ["first", "3 for 1"]);
 });
 
 test("a view that takes nobody away begins a new round too: what it swallowed is said again", () => {

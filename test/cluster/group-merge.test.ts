@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { CardId } from "../../src/base/ids.ts";
-import { encodeGroupEntry, type GroupEntry } from "../../src/cluster/group-entry.ts";
+import { decodeGroupData, encodeGroupEntry, type GroupData, type GroupEntry } from "../../src/cluster/group-entry.ts";
 import { cards, five, four, one, Order, type Run, three, two } from "./group-order.ts";
 
 /** Cards in view 1, each with its client 1 in group "g", calm and with nothing told. */
@@ -27,6 +27,12 @@ function requestsOf(order: Order): Extract<GroupEntry, { kind: "request" }>[] {
 /** Puts an entry of a card into the order as it stands. */
 function insert(order: Order, origin: CardId, body: GroupEntry): void {
   order.items.push({ kind: "entry", entry: { type: "control", origin, id: 0, body: encodeGroupEntry(body) } });
+}
+
+/** Puts a message of a card's first member into the order as it stands. */
+function insertMessage(order: Order, origin: CardId): void {
+  const body = encodeGroupEntry({ kind: "message", incarnation: 1, group: "g", number: 1, data: new TextEncoder().encode("in between") });
+  order.items.push({ kind: "entry", entry: { type: "data", origin, id: 100, body } });
 }
 
 test("HA-15: a card that was away and comes back brings its members back; its own clients see all that happened, and lose nothing", () => {
@@ -281,6 +287,19 @@ test("SG-7: when all that share the state die before they sent it, who has follo
   for (const run of order.in()) assert.is(order.members(run, "g"), "4.1");
 });
 
+test("SG-7: nor does an exchange wait for the state from a card that does not know it any more", () => {
+  const { order, runs: [a] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  const d = order.start(four);
+  order.change([one, two, three, four]);
+  deliver(order);
+  order.order(a);
+  deliver(order);
+  order.change([one, two, four], { losing: [one, two] });
+  order.calm();
+  assert.is(d.groups.status().counters.abandoned, 1);
+  for (const run of order.in()) assert.is(order.members(run, "g"), "1.1 2.1");
+});
+
 test("SG-7: when all that knew the state die after they sent it, the exchange ends with what they sent", () => {
   const { order, runs: [a, b, c] } = joined() as { order: Order; runs: [Run, Run, Run] };
   order.send(c, 1, "g", "counted");
@@ -317,14 +336,15 @@ test("a request of another view, without all cards, or a second one means nothin
   insert(order, one, { kind: "request", view: 3, subgroups: [[one, two, three], [four]] });
   insert(order, one, { kind: "request", view: 2, subgroups: [[one, two, three]] });
   insert(order, one, { kind: "request", view: 2, subgroups: [[one, two, three], [three, four]] });
+  insert(order, one, { kind: "request", view: 2, subgroups: [[one, two, two], [four]] });
   deliver(order);
-  assert.equal(ignored(), [4, 4, 4, 4]);
+  assert.equal(ignored(), [5, 5, 5, 5]);
   assert.is(d.groups.status().reason, "waiting for the exchange of group data");
   order.calm();
   assert.is(d.groups.status().state, "running");
   insert(order, one, { kind: "request", view: 2, subgroups: [[one, two, three], [four]] });
   order.calm();
-  assert.equal(ignored(), [5, 5, 5, 5]);
+  assert.equal(ignored(), [6, 6, 6, 6]);
   assert.is(d.groups.status().state, "running");
 });
 
@@ -356,11 +376,7 @@ test("what comes into the order between the request and its end is applied by th
   // The state is taken here; a message and a lost card follow.
   order.order(a);
   deliver(order);
-  const data = new TextEncoder().encode("in between");
-  order.items.push({
-    kind: "entry",
-    entry: { type: "data", origin: two, id: 100, body: encodeGroupEntry({ kind: "message", incarnation: 1, group: "g", number: 1, data }) },
-  });
+  insertMessage(order, two);
   deliver(order);
   order.change([one, two, four]);
   order.calm();
@@ -378,11 +394,7 @@ test("messages that pass by while a card knows no groups are told as lost", () =
   order.change([one, three]);
   order.calm();
   order.change([one, two, three], { losing: [two] });
-  const data = new TextEncoder().encode("too early");
-  order.items.push({
-    kind: "entry",
-    entry: { type: "data", origin: one, id: 100, body: encodeGroupEntry({ kind: "message", incarnation: 1, group: "g", number: 1, data }) },
-  });
+  insertMessage(order, one);
   const passed = order.items.length;
   order.calm();
   assert.equal(order.toldOf(a, 1, "message").length, 1);
@@ -435,6 +447,189 @@ test("SG-4: all cards log the same end of an exchange: its request, subgroups, a
   const ends = order.in().map(({ logged }) => logged.filter(({ event }) => event === "exchange finished").map(({ fields }) => fields));
   assert.equal(ends[0]?.map(({ request, subgroups }) => ({ request, subgroups })), [{ request: 2, subgroups: ["1 2 3", "4"] }]);
   for (const end of ends) assert.equal(end, ends[0]);
+});
+
+test("SG-7: when all of the first subgroup die before they spoke, a new request asks who has followed the order", () => {
+  const { order, runs } = joined(cards);
+  const a = runs[0] as Run;
+  order.change([one, two, three]);
+  order.calm();
+  order.change(cards);
+  deliver(order);
+  order.order(a);
+  deliver(order);
+  order.change([four, five]);
+  order.calm();
+  assert.equal(requestsOf(order).map(({ subgroups }) => subgroups), [[[one, two, three], [four, five]], [[four, five]]]);
+  for (const run of order.in()) assert.is(order.members(run, "g"), "4.1 5.1");
+});
+
+test("HA-15: cards that lost their place together are spoken for by their lowest, from what it knew when they parted", () => {
+  const { order, runs } = joined(cards);
+  order.change([one, two, three]);
+  order.calm();
+  order.news(runs[0] as Run, 1);
+  order.change(cards, { losing: [four, five] });
+  order.calm();
+  assert.equal(order.news(runs[0] as Run, 1), ["view g 7: 1.1 2.1 3.1 4.1 5.1, 4.1 returned, 5.1 returned"]);
+});
+
+test("SG-1: a leader speaks for the members of its own subgroup only", () => {
+  const { order } = joined(cards);
+  order.change([one, three, four]);
+  order.calm();
+  order.change([one, three, five]);
+  order.calm();
+  order.change(cards);
+  order.calm();
+  const said = order.bodies().flatMap((body) => body?.kind === "groupData" && body.request === 4 ? [body] : []);
+  assert.equal(
+    said.sort((a, b) => a.subgroup - b.subgroup).map(({ data }) => {
+      const { state, members } = decodeGroupData(data) as GroupData;
+      return [state !== undefined, members.map(({ member: { card, number } }) => `${card}.${number}`)];
+    }),
+    [[true, []], [false, ["2.1"]], [false, ["4.1"]]],
+  );
+});
+
+test("SG-5: the members of a card that was lost during the exchange do not come back with what was said for it", () => {
+  const { order, runs } = joined(cards);
+  const [a, , , d] = runs as [Run, Run, Run, Run];
+  order.change([one, two, three]);
+  order.calm();
+  order.news(a, 1);
+  order.change(cards);
+  deliver(order);
+  order.order(a);
+  deliver(order);
+  order.order(d);
+  deliver(order);
+  order.change([one, two, three, four]);
+  order.calm();
+  assert.equal(order.news(a, 1), ["view g 7: 1.1 2.1 3.1 4.1, 4.1 returned"]);
+});
+
+test("HA-15: what a card knew when it was away once is forgotten when it shares the state again", () => {
+  const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  order.change([two, three]);
+  order.calm();
+  order.change([one, two, three]);
+  order.calm();
+  order.gone(b, 1);
+  order.calm();
+  order.news(a, 1);
+  order.start(four);
+  order.change([one, two, three, four]);
+  order.calm();
+  assert.equal(order.news(a, 1), [], "no member of card 2 returns");
+});
+
+test("what came into the order before a later leader spoke is in the state that it gives, and is not applied again", () => {
+  const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  const d = order.start(four);
+  order.ask(d, 1, { kind: "watch", request: 1, group: "g" });
+  order.change([one, two, three, four]);
+  deliver(order);
+  order.order(a);
+  deliver(order);
+  insertMessage(order, two);
+  deliver(order);
+  order.change([two, three, four]);
+  order.calm();
+  assert.equal(d.groups.digest(), b.groups.digest());
+  assert.equal(order.news(d, 1).slice(2), ["watching g, view 4: 2.1 3.1"]);
+});
+
+test("HA-15: while an exchange goes on among those that shared the state anyway, data is held back to its end", () => {
+  const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  order.start(four);
+  order.change([one, two, three, four]);
+  deliver(order);
+  order.order(a);
+  deliver(order);
+  order.change([one, two, three]);
+  deliver(order);
+  for (const run of [a, b]) {
+    assert.is(run.groups.status().state, "exchanging");
+    assert.not(run.isOpen);
+  }
+  order.calm();
+  for (const run of [a, b]) assert.ok(run.isOpen);
+});
+
+test("HA-7: a critical member that failed while its card was away does not come back before its card is reset", () => {
+  const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  order.join(b, 2, "g", { critical: true });
+  order.calm();
+  order.change([one, three]);
+  order.calm();
+  order.gone(b, 2);
+  assert.is(b.failing.length, 1);
+  order.news(a, 1);
+  order.change([one, two, three]);
+  order.calm();
+  assert.equal(order.news(a, 1), ["view g 6: 1.1 2.1 3.1, 2.1 returned"]);
+});
+
+test("a leave that was delivered while this card was away is answered when it is back", () => {
+  const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  order.ask(b, 1, { kind: "leave", request: 7, group: "g" });
+  order.order(b);
+  order.change([one, three]);
+  order.calm();
+  order.change([one, two, three], { losing: [two] });
+  order.calm();
+  assert.is(order.news(b, 1).at(-1), "left g");
+  assert.is(order.members(a, "g"), "1.1 3.1");
+});
+
+test("a join that was delivered while this card was away, and a leave asked for in the meantime, are both answered", () => {
+  const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  order.join(b, 2, "g");
+  order.order(b);
+  order.change([one, three]);
+  order.calm();
+  order.ask(b, 2, { kind: "leave", request: 7, group: "g" });
+  order.change([one, two, three], { losing: [two] });
+  order.calm();
+  assert.equal(order.news(b, 2), ["stopped: no quorum", "resumed", "refused state", "left g"]);
+  assert.is(order.members(a, "g"), "1.1 2.1 3.1");
+});
+
+test("a card that loses its place twice tells each loss once", () => {
+  for (const isAfterRequest of [false, true]) {
+    const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+    order.change([one, three]);
+    order.calm();
+    order.change([one, two, three], { losing: [two] });
+    deliver(order);
+    if (isAfterRequest) order.order(a);
+    insertMessage(order, one);
+    deliver(order);
+    order.change([one, three]);
+    order.calm();
+    order.change([one, two, three], { losing: [two] });
+    order.calm();
+    assert.is(order.toldOf(b, 1, "lost").length, 2);
+  }
+});
+
+test("HA-11: what a card that takes the state over has seen since the request reaches its clients, and is not told as lost", () => {
+  const { order, runs: [a, b] } = joined() as { order: Order; runs: [Run, Run, Run] };
+  order.change([one, three]);
+  order.calm();
+  order.change([one, two, three], { losing: [two] });
+  deliver(order);
+  order.order(a);
+  deliver(order);
+  insertMessage(order, one);
+  order.calm();
+  assert.equal(order.news(b, 1).slice(2), [
+    "resumed",
+    "view g 4: 1.1 3.1",
+    "message g from 1.1: in between",
+    "view g 5: 1.1 2.1 3.1, 2.1 returned",
+  ]);
 });
 
 test.run();

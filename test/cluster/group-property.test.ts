@@ -85,7 +85,8 @@ class Life {
     if (members.length < quorum) return;
     const ether = members.filter(() => this.#prng.chance(0.95));
     // Only who was out of an epoch can have lost its place: in one, each holds what is committed.
-    const losing = ether.filter((card) => !this.order.runOf(card).isIn && this.#prng.chance(0.3));
+    const last = this.order.items.findLast((item) => item.kind === "epoch");
+    const losing = ether.filter((card) => last?.view.ether.includes(card) !== true && this.#prng.chance(0.3));
     this.order.change(members, { ether: ether.length < quorum ? [] : ether, losing });
   }
 

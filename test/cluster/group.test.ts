@@ -46,12 +46,17 @@ test("a client that leaves is told so and hears nothing more; the others see it 
   order.news(a, 1);
   order.news(b, 1);
   order.ask(a, 1, { kind: "leave", request: 5, group: "g" });
-  order.send(b, 1, "g", "before the leave is in the order");
+  order.ask(a, 2, { kind: "watch", request: 6, group: "g" });
+  order.join(a, 2, "g");
+  order.calm();
+  order.news(a, 2);
+  order.ask(a, 2, { kind: "leave", request: 7, group: "g" });
   order.calm();
   order.send(b, 1, "g", "after");
   order.calm();
-  assert.equal(order.news(a, 1).slice(-1), ["left g"]);
-  assert.ok(order.news(b, 1).includes("view g 3: 2.1, 1.1 left"));
+  assert.equal(order.news(a, 1), ["left g"]);
+  assert.equal(order.news(a, 2), ["view g 5: 2.1, 1.2 left", "left g", "message g from 2.1: after"], "it goes on watching");
+  assert.equal(order.news(b, 1).slice(0, 3), ["view g 3: 2.1, 1.1 left", "view g 4: 1.2 2.1, 1.2 joined", "view g 5: 2.1, 1.2 left"]);
   assert.is(order.members(b, "g"), "2.1");
 });
 
@@ -242,8 +247,12 @@ test("HA-6: who does not answer its monitor in time, or answers another one, is 
   assert.is(order.members(b, "h"), "", "all memberships of the connection end with it");
   assert.is(a.groups.deadline(), Infinity);
   // What was still on its way from the connection, and its end, do nothing more.
+  order.news(a, 1);
   order.join(a, 1, "g");
+  assert.is(a.pending.length, 0);
+  order.ask(a, 1, { kind: "leave", request: 9, group: "g" });
   order.gone(a, 1);
+  assert.equal(order.news(a, 1), []);
   order.calm();
   assert.is(order.members(b, "g"), "2.1");
 });
@@ -389,6 +398,10 @@ test("the bytes of a card's messages under way are bounded too, and the end of a
   order.gone(a, 1);
   order.calm();
   assert.is(order.members(b, "g"), "");
+  order.news(a, 2);
+  order.send(a, 2, "g", text);
+  order.calm();
+  assert.equal(order.news(a, 2), ["sent 2"], "what is in the order does not count any more");
 });
 
 test("a card has so many clients and no more", () => {
@@ -448,6 +461,20 @@ test("how many members there may be is decided where the join stands in the orde
   order.join(a, 20, "g0");
   order.calm();
   assert.match(order.news(a, 20)[0] ?? "", /^joined g0 as 1\.259,/);
+  // Refused with a leave behind it, and back before that leave is in the order.
+  order.join(a, 21, "g0");
+  order.ask(a, 21, { kind: "leave", request: 8, group: "g0" });
+  for (let client = 30; client < 30 + perClient - 1; client++) order.join(b, client, "g0");
+  for (let count = 0; count < perClient; count++) order.order(b);
+  order.order(a);
+  for (const run of order.in()) while (order.deliver(run));
+  assert.equal(order.news(a, 21), ["refused bounds", "left g0"]);
+  order.gone(b, 3);
+  for (let count = 0; count < perClient; count++) order.order(b);
+  order.join(a, 21, "g0");
+  order.calm();
+  assert.match(order.news(a, 21).at(-1) ?? "", /^joined g0 as 1\.261,/);
+  assert.ok(order.members(b, "g0").includes("1.261"));
 });
 
 test("a group that lost its last member goes on counting its views", () => {
@@ -469,9 +496,13 @@ test("entries that mean nothing are counted and ignored by all alike", () => {
   const leave = encodeGroupEntry({ kind: "leave", incarnation: 1, group: "g", number: 1, change: "left" });
   const old = encodeGroupEntry({ kind: "join", incarnation: 99, group: "g", number: 7, name: "", critical: false, returned: false });
   for (const [type, body] of [["data", new Uint8Array([1, 2])], ["control", leave], ["data", old]] as const) {
-    order.items.push({ kind: "entry", entry: { type, origin: one, id: 100, body } });
+    order.items.push({ kind: "entry", entry: { type, origin: one, id: 2, body } });
   }
-  order.calm();
+  order.step(a, { kind: "stopped", reason: "later" });
+  order.news(a, 1);
+  order.send(a, 1, "g", "with the same id as what an earlier incarnation left");
+  for (const run of order.in()) while (order.deliver(run));
+  assert.equal(order.news(a, 1), []);
   for (const run of [a, b, c]) {
     assert.is(run.groups.status().counters.malformed, 2);
     assert.is(run.groups.status().counters.ignored, 1);

@@ -3,7 +3,7 @@
  * loses, delays, repeats and cuts, cards crash and come back with another incarnation and what their disk had reserved. After
  * every step the invariants are checked; what breaks throws, with the seed and the last things that happened.
  */
-import { type Address, cardAt, type CardId, cardCountMax, chassisOf, type LinkKind, slotOf } from "../../src/base/ids.ts";
+import { type Address, cardAt, cardCountMax, type CardId, chassisOf, type LinkKind, slotOf } from "../../src/base/ids.ts";
 import { cardsIn } from "../../src/base/card-set.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { Heartbeat, type HeartbeatInput } from "../../src/cluster/heartbeat.ts";
@@ -53,6 +53,7 @@ type Event = { readonly at: number; readonly order: number; readonly act: () => 
 const ether = { periodMs: 20, silentAfterMs: 60, downAfterMs: 100 };
 const serial = { periodMs: 50, silentAfterMs: 150, downAfterMs: 250 };
 const senseMs = 5;
+const timerGrainMs = 0.05;
 
 export class MembershipNetwork {
   now = 0;
@@ -80,12 +81,28 @@ export class MembershipNetwork {
     this.prng = new Prng(options.seed);
     this.loss = options.loss ?? 0;
     this.repeated = options.repeated ?? 0;
-    this.slots = options.cards.map((card) => ({ card, run: undefined, incarnation: 0, reserved: 0, isPowered: true, promised: 0, taken: 0 }));
+    this.slots = options.cards.map((card) => ({
+      card,
+      run: undefined,
+      incarnation: 0,
+      reserved: 0,
+      isPowered: true,
+      promised: 0,
+      taken: 0,
+    }));
   }
 
   get settings() {
     const { cards, tieBreak, witness } = this.options;
-    return { ether, serial, baud: 4_000_000, expected: cards, disabled: [], witness: witness === true, ...(tieBreak === undefined ? {} : { tieBreak }) };
+    return {
+      ether,
+      serial,
+      baud: 4_000_000,
+      expected: cards,
+      disabled: [],
+      witness: witness === true,
+      ...(tieBreak === undefined ? {} : { tieBreak }),
+    };
   }
 
   slot(card: CardId): Slot {
@@ -199,7 +216,9 @@ export class MembershipNetwork {
     let first: string | undefined;
     for (const { card, run } of this.running()) {
       const view = run?.membership.view();
-      if (run?.membership.isHeld() !== true || view === undefined) return `card ${card} is tentative: ${run?.membership.status(this.now).reason}`;
+      if (run?.membership.isHeld() !== true || view === undefined) {
+        return `card ${card} is tentative: ${run?.membership.status(this.now).reason}`;
+      }
       const text = JSON.stringify(view);
       first ??= text;
       if (text !== first) return `card ${card} holds ${text}, another ${first}`;
@@ -312,16 +331,19 @@ export class MembershipNetwork {
 
   /** One call at a time waits for each service, at its deadline or before. */
   #wake(slot: Slot, run: Run, service: "heartbeat" | "membership"): void {
-    const at = run[service].deadline();
+    // A timer never fires twice in the same instant.
+    const at = Math.max(run[service].deadline(), this.now + timerGrainMs);
     if (at >= run.wakeAt[service]) return;
     run.wakeAt[service] = at;
-    this.#schedule(Math.max(this.now, at), () => {
-      if (slot.run !== run || run.wakeAt[service] !== at) return;
-      run.wakeAt[service] = Infinity;
-      if (run[service].deadline() > this.now) this.#wake(slot, run, service);
-      else if (service === "heartbeat") this.#heartbeat(slot, run, { kind: "tick" });
-      else this.#membership(slot, run, { kind: "tick" });
-    });
+    if (at < Infinity) {
+      this.#schedule(at, () => {
+        if (slot.run !== run || run.wakeAt[service] !== at) return;
+        run.wakeAt[service] = Infinity;
+        if (run[service].deadline() > this.now) this.#wake(slot, run, service);
+        else if (service === "heartbeat") this.#heartbeat(slot, run, { kind: "tick" });
+        else this.#membership(slot, run, { kind: "tick" });
+      });
+    }
   }
 
   #membership(slot: Slot, run: Run, input: MembershipInput): void {
@@ -335,7 +357,9 @@ export class MembershipNetwork {
         case "send":
           this.#checkSaid(slot, run, output.message);
           if (output.message.kind !== "wantView") this.#tell(`card ${slot.card} to ${output.to}: ${sayingOf(slot.card, output.message)}`);
-          for (const link of ["ether", "serial"] as const) this.#send(slot, run, link, output.to, { kind: "message", message: output.message });
+          for (const link of ["ether", "serial"] as const) {
+            this.#send(slot, run, link, output.to, { kind: "message", message: output.message });
+          }
           break;
         case "notification": {
           const { notification, reason } = output;
@@ -436,7 +460,9 @@ export class MembershipNetwork {
       if (isLater && other.members.some((member) => member.card === card)) last = other;
     }
     const then = last?.members.find((member) => member.card === card);
-    if (then?.incarnation === run.incarnation) this.fail(`view ${JSON.stringify(view)} calls card ${card} down, which runs as ${run.incarnation}`);
+    if (then?.incarnation === run.incarnation) {
+      this.fail(`view ${JSON.stringify(view)} calls card ${card} down, which runs as ${run.incarnation}`);
+    }
   }
 
   /** Two views that are held at the same time share a card. With a witness the lease says who goes on, and the other one learns it later. */

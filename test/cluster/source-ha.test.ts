@@ -99,8 +99,11 @@ test("HA-7: a critical process that ends without unregistering takes its card do
   two.effects.length = 0;
   table.feed(two, { kind: "applicationGone", client: 2, reason: "the connection ended" });
   const order = two.effects.flatMap((effect) =>
-    effect.kind === "send" && (effect.message.kind === "failing" || effect.message.kind === "muxReset") ? [`${effect.link} ${effect.message.kind}`]
-    : effect.kind === "resetCard" ? ["resetCard"] : []
+    effect.kind === "send" && (effect.message.kind === "failing" || effect.message.kind === "muxReset")
+      ? [`${effect.link} ${effect.message.kind}`]
+      : effect.kind === "resetCard"
+      ? ["resetCard"]
+      : []
   );
   assert.equal(order, ["ether failing", "serial failing", "serial muxReset", "resetCard"]);
   table.crash(two);

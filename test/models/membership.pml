@@ -62,6 +62,7 @@ byte proposals;
 byte restarts;
 #ifdef WITNESS
 byte lease;               /* who holds it, counted from 1 */
+bool leased[PROPOSALS];   /* the lease decided at exactly half, so the view is in force while it is held */
 #endif
 
 #define LISTED(p, card) ((listed[p] >> (2 * (card))) & 3)
@@ -113,7 +114,7 @@ byte lease;               /* who holds it, counted from 1 */
 #define IS_SAME(p, q) (members[p] == members[q] && listed[p] == listed[q])
 
 #ifdef WITNESS
-#define IS_LEASED(p) (2 * SIZE(members[p]) != CARDS || lease == LOWEST(members[p]) + 1)
+#define IS_LEASED(p) (!leased[p] || lease == LOWEST(members[p]) + 1)
 #else
 #define IS_LEASED(p) 1
 #endif
@@ -171,6 +172,9 @@ inline propose(card, round, set) {
     :: else
     fi
   }
+#ifdef WITNESS
+  leased[proposals] = (2 * SIZE(set) == CARDS && lease == card + 1);
+#endif
   other = proposals;
   proposals++;
   hear(card, set);

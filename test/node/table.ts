@@ -1,5 +1,5 @@
 /** Nodes joined by two links without delay, on one clock: the smallest world in which a whole node can be tested. */
-import { type CardId, cardAt, type LinkKind, linkKinds } from "../../src/base/ids.ts";
+import { cardAt, type CardId, type LinkKind, linkKinds } from "../../src/base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest } from "../../src/cluster/application.ts";
 import type { Effect } from "../../src/node/effect.ts";
 import type { Input } from "../../src/node/input.ts";

@@ -30,7 +30,7 @@ async function withFive(tail: string, use: (chassis: Chassis, clients: readonly 
       await within("five members", 10_000, () => clients.every(({ members }) => members.length === 5));
       await use(chassis, clients);
     } catch (error) {
-      await tellLogs(chassis);
+      await tellLogs(chassis, clients);
       throw error;
     } finally {
       for (const client of clients) client.drop();
@@ -38,12 +38,21 @@ async function withFive(tail: string, use: (chassis: Chassis, clients: readonly 
   });
 }
 
-/** The last words of each card, for whoever has to find out. */
-async function tellLogs(chassis: Chassis): Promise<void> {
-  for (const card of five) {
-    const lines = await chassis.log(card, 25);
-    console.error([`card ${card}:`, ...lines.map((line) => `  ${line}`)].join("\n"));
+/** What clients and cards have seen, for whoever has to find out. */
+async function tellLogs(chassis: Chassis, clients: readonly LogClient[]): Promise<void> {
+  for (const client of clients) {
+    const { card, sentCount, acknowledged, log, events } = client;
+    console.error(
+      `client of card ${card}: ${sentCount} sent, ${acknowledged.length} acknowledged, ${log.length} delivered, last ${log.at(-1)}`,
+    );
+    for (const event of events.slice(-12)) console.error(`  ${JSON.stringify(event)}`);
+    const lines = await chassis.log(card, 5_000);
+    // What is no JSON is a program's last word.
+    for (const line of [...lines.filter((line) => !line.startsWith("{")), ...lines.slice(-25)]) console.error(`  ${line}`);
+    const said = await chassis.exec(card, [`${buildDirectory}/cardinal`, "groups"]);
+    console.error(said.stdout);
   }
+  for (const line of await lastLines(eventLog(chassis.directory), 100)) console.error(line);
 }
 
 /** Whether these cards, and no others, are in one view that each of them follows in the order too. */

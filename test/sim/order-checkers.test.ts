@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import type { CardId } from "../../src/base/ids.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { ApplicationEvent, GroupView, Member } from "../../src/cluster/application.ts";
-import { Applications, type Process } from "../../src/sim/applications.ts";
+import { Applications, type Client } from "../../src/sim/applications.ts";
 import type { Checker, Scene } from "../../src/sim/checker.ts";
 import { EqualGroupViews, OneOrder, OrderRecord, SentOnce } from "../../src/sim/order-checkers.ts";
 import type { Run, SimCard } from "../../src/sim/sim-card.ts";
@@ -23,9 +23,9 @@ function rig() {
       world: scene,
       tell: () => {},
       onMissing: () => {},
-      onEvent: (process, event) => {
+      onEvent: (client, event) => {
         for (const checker of checkers) {
-          const wrong = checker.event?.({ ...scene, applications } as unknown as Scene, process, event);
+          const wrong = checker.event?.({ ...scene, applications } as unknown as Scene, client, event);
           if (wrong !== undefined) wrongs.push(`${checker.name}: ${wrong}`);
         }
       },
@@ -43,19 +43,19 @@ function rig() {
     } as unknown as Run;
     const card = { id: id as CardId, label: `card ${id}`, run } as unknown as SimCard;
     applications.join(card, group, { critical: false, monitorMs: 0, shared: false, watches: false });
-    const process = applications.processes.at(-1) as Process;
-    const tell = (event: ApplicationEvent) => applications.onEvent(run, process.client, event);
+    const client = applications.clients.at(-1) as Client;
+    const tell = (event: ApplicationEvent) => applications.onEvent(run, client.number, event);
     let asked = 1;
     return {
-      process,
-      member: { card: id as CardId, number: 1, name: `p${process.id}`, critical: false } satisfies Member,
+      client,
+      member: { card: id as CardId, number: 1, name: `p${client.id}`, critical: false } satisfies Member,
       enter: (epoch: number) => {
         place.epoch = epoch;
         record.epochOf(run);
       },
       send: (text = "") => {
         applications.send(card, group, [text]);
-        asked = process.requests;
+        asked = client.requests;
       },
       acknowledge: (sequence: number) => tell({ kind: "sent", request: asked, group, sequence }),
       refuse: () => tell({ kind: "refused", request: asked, code: "busy", message: "" }),
@@ -74,16 +74,21 @@ function rig() {
       sequence,
       view: inView,
       from: from.member,
-      data: from.process.sent[number - 1]?.data ?? new Uint8Array(9),
+      data: from.client.sent[number - 1]?.data ?? new Uint8Array(9),
     });
   const change = (to: Card, sequence: number, of: GroupView, member: Member, how: "joined" | "left" | "exited" | "returned") =>
     to.tell({ kind: "view", group, sequence, view: of, changes: [{ member, change: how }] });
   const lose = (card: Card, sequence: number) => card.tell({ kind: "lost", group, sequence, reason: "away" });
   /** A node view of these incarnations of cards, all of them on Ethernet. */
   const agree = (number: number, ...cards: readonly Card[]) => {
-    const members = cards.map(({ process }) => ({ card: process.run.identity.card, incarnation: process.run.identity.incarnation, previous: 0, ether: true }));
+    const members = cards.map(({ client }) => ({
+      card: client.run.identity.card,
+      incarnation: client.run.identity.incarnation,
+      previous: 0,
+      ether: true,
+    }));
     const status = { number, coordinator: members[0]?.card, members, absent: [] } as unknown as ViewStatus;
-    views.seen.set(number, { number, status, text: "", by: cards[0]?.process.card as SimCard, runs: new Map() });
+    views.seen.set(number, { number, status, text: "", by: cards[0]?.client.card as SimCard, runs: new Map() });
     for (const card of cards) card.enter(number);
   };
   return { start, view, join, message, change, lose, agree, wrongs };
@@ -117,23 +122,31 @@ test("a right history is right", () => {
 });
 
 const wrongHistories: readonly (readonly [string, RegExp, (world: ReturnType<typeof two>) => void])[] = [
-  ["two orders", /^one-order: sequence 4 is message 1 of process 1 on card 2/, ({ one, other, message }) => {
+  ["two orders", /^one-order: sequence 4 is message 1 of client 1 on card 2/, ({ one, other, message }) => {
     message(one, 4, one, 1, 2);
     message(other, 4, other, 1, 2);
   }],
-  ["a message that one goes past", /^one-order: process 1 on card 2 went from 3 to 5 and did not get message 1 of process 0/, ({ one, other, message }) => {
-    message(one, 4, one, 1, 2);
-    message(other, 5, other, 1, 2);
-  }],
-  ["a message before what another has got", /^one-order: message 1 of process 0 .* has sequence 4, and process 0 on card 1 has gone on to 5/, ({ one, other, message }) => {
+  [
+    "a message that one goes past",
+    /^one-order: client 1 on card 2 went from 3 to 5 and did not get message 1 of client 0/,
+    ({ one, other, message }) => {
+      message(one, 4, one, 1, 2);
+      message(other, 5, other, 1, 2);
+    },
+  ],
+  [
+    "a message before what another has got",
+    /^one-order: message 1 of client 0 .* has sequence 4, and client 0 on card 1 has gone on to 5/,
+    ({ one, other, message }) => {
+      message(one, 5, other, 1, 2);
+      message(other, 4, one, 1, 2);
+    },
+  ],
+  ["an order that goes back", /^one-order: client 0 on card 1 got message 4 after 5/, ({ one, other, message }) => {
     message(one, 5, other, 1, 2);
-    message(other, 4, one, 1, 2);
-  }],
-  ["an order that goes back", /^one-order: process 0 on card 1 got message 4 after 5/, ({ one, other, message }) => {
-    message(one, 5, other, 1, 2);
     message(one, 4, one, 1, 2);
   }],
-  ["an acknowledged message that a member goes past", /^one-order: process 1 on card 2 went from 3 to 6/, ({ one, other, message }) => {
+  ["an acknowledged message that a member goes past", /^one-order: client 1 on card 2 went from 3 to 6/, ({ one, other, message }) => {
     one.acknowledge(5);
     message(other, 6, other, 1, 2);
   }],
@@ -141,13 +154,17 @@ const wrongHistories: readonly (readonly [string, RegExp, (world: ReturnType<typ
     one.acknowledge(5);
     other.acknowledge(5);
   }],
-  ["a message twice", /^sent-once: process 0 on card 1 got message 1 of process 0 on card 1 to alpha at 4 and at 5/, ({ one, message }) => {
+  ["a message twice", /^sent-once: client 0 on card 1 got message 1 of client 0 on card 1 to alpha at 4 and at 5/, ({ one, message }) => {
     message(one, 4, one, 1, 2);
     message(one, 5, one, 1, 2);
   }],
   ["a message of nobody", /^sent-once: .* that nobody sent/, ({ one, message }) => message(one, 4, one, 99, 2)],
-  ["a message in another's name", /^sent-once: message 1 .* came from 2\.1/, ({ one, other }) =>
-    one.tell({ kind: "message", group, sequence: 4, view: 2, from: other.member, data: one.process.sent[0]?.data as Uint8Array })],
+  [
+    "a message in another's name",
+    /^sent-once: message 1 .* came from 2\.1/,
+    ({ one, other }) =>
+      one.tell({ kind: "message", group, sequence: 4, view: 2, from: other.member, data: one.client.sent[0]?.data as Uint8Array }),
+  ],
   ["a sender's messages out of turn", /^sent-once: .* got message 1 .* after number 2/, ({ one, message }) => {
     message(one, 4, one, 2, 2);
     message(one, 5, one, 1, 2);
@@ -156,20 +173,34 @@ const wrongHistories: readonly (readonly [string, RegExp, (world: ReturnType<typ
     message(one, 4, one, 1, 2);
     message(one, 5, one, 3, 2);
   }],
-  ["a message in two group views", /^one-order: .* was delivered in view 3 of its group, and in view 2/, ({ one, other, message, change, view }) => {
-    message(one, 5, one, 1, 2);
-    change(other, 4, view(3, other), one.member, "exited");
-    message(other, 5, one, 1, 3);
-  }],
-  ["a message outside of the view that it names", /^equal-group-views: .* got a message of view 1 in view 2/, ({ one, message }) => message(one, 4, one, 1, 1)],
+  [
+    "a message in two group views",
+    /^one-order: .* was delivered in view 3 of its group, and in view 2/,
+    ({ one, other, message, change, view }) => {
+      message(one, 5, one, 1, 2);
+      change(other, 4, view(3, other), one.member, "exited");
+      message(other, 5, one, 1, 3);
+    },
+  ],
+  [
+    "a message outside of the view that it names",
+    /^equal-group-views: .* got a message of view 1 in view 2/,
+    ({ one, message }) => message(one, 4, one, 1, 1),
+  ],
   ["two group views at one place", /^equal-group-views: .* another view 3 of 2\.1 there/, ({ one, other, change, view }) => {
     change(other, 4, view(3, other), one.member, "exited");
     change(one, 4, view(3, one), other.member, "exited");
   }],
-  ["a group view that does not follow on the one before", /^equal-group-views: .*: view 4 after view 2/, ({ other, one, change, view }) =>
-    change(other, 4, view(4, other), one.member, "exited")],
-  ["a change that is not named", /^equal-group-views: .*: member 2\.1 is not accounted for/, ({ one, change, view }) =>
-    change(one, 4, view(3), one.member, "exited")],
+  [
+    "a group view that does not follow on the one before",
+    /^equal-group-views: .*: view 4 after view 2/,
+    ({ other, one, change, view }) => change(other, 4, view(4, other), one.member, "exited"),
+  ],
+  [
+    "a change that is not named",
+    /^equal-group-views: .*: member 2\.1 is not accounted for/,
+    ({ one, change, view }) => change(one, 4, view(3), one.member, "exited"),
+  ],
   ["an order begun anew while somebody knew it", /^one-order: sequence 4 is/, (world) => {
     const { one, message, agree, start, join, view } = world;
     message(one, 4, one, 1, 2);

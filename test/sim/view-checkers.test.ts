@@ -69,7 +69,10 @@ function rig(count: number, options: Options = {}) {
     const step = { card, run, status, view: views.note(scene, card, run, status), effects: [] } as unknown as Step;
     for (const checker of checkers) note(checker, checker.step?.(step, scene));
   };
-  const viewOf = (number: number, { members, ether = members, down = [], unknown = [], previous = 2, incarnations, coordinator }: Wish): ViewStatus => ({
+  const viewOf = (
+    number: number,
+    { members, ether = members, down = [], unknown = [], previous = 2, incarnations, coordinator }: Wish,
+  ): ViewStatus => ({
     number,
     coordinator: (coordinator ?? Math.min(...members)) as CardId,
     members: members.map((card, index) => ({
@@ -78,10 +81,13 @@ function rig(count: number, options: Options = {}) {
       previous,
       ether: ether.includes(card),
     })),
-    absent: [...down.map((card) => ({ card: card as CardId, state: "down" as const })), ...unknown.map((card) => ({
-      card: card as CardId,
-      state: "unknown" as const,
-    }))],
+    absent: [
+      ...down.map((card) => ({ card: card as CardId, state: "down" as const })),
+      ...unknown.map((card) => ({
+        card: card as CardId,
+        state: "unknown" as const,
+      })),
+    ],
   });
   /** A card takes over a view. */
   const take = (id: number, number: number, wish: Wish, state?: "confirmed" | "unconfirmed" | "tentative") =>
@@ -115,12 +121,17 @@ test("a right history is right", () => {
 });
 
 const wrongHistories: readonly (readonly [string, RegExp, Rig, (rig: Rig) => void])[] = [
-  ["two views of one number", /^equal-views: took over view 64 by 1 of 1:1<0, 2:1<0.*, and card 1/, rig(3), ({ propose, promise, take }) => {
-    propose(1, 64, [1, 2, 3]);
-    for (const id of [2, 3]) promise(id, 64);
-    take(1, 64, { members: [1, 2, 3], previous: 0 });
-    take(2, 64, { members: [1, 2], unknown: [3], previous: 0 });
-  }],
+  [
+    "two views of one number",
+    /^equal-views: took over view 64 by 1 of 1:1<0, 2:1<0.*, and card 1/,
+    rig(3),
+    ({ propose, promise, take }) => {
+      propose(1, 64, [1, 2, 3]);
+      for (const id of [2, 3]) promise(id, 64);
+      take(1, 64, { members: [1, 2, 3], previous: 0 });
+      take(2, 64, { members: [1, 2], unknown: [3], previous: 0 });
+    },
+  ],
   ["a number that goes back over a restart", /^views-grow: took over view 64 after view 128/, rig(3), ({ start, commit, take }) => {
     commit(128, { members: [1, 2, 3], previous: 0 });
     start(3, 2);
@@ -156,11 +167,31 @@ const wrongHistories: readonly (readonly [string, RegExp, Rig, (rig: Rig) => voi
   ["another card's number", /^promised: proposes view 65, which is card 2's/, rig(3), ({ propose }) => propose(1, 65, [1, 2, 3])],
   ["a minority", /^quorum: .* no quorum of cards 1, 2, 3/, rig(3), ({ commit }) => commit(64, { members: [1], unknown: [2, 3] })],
   ["a half without the tie-break card", /^quorum/, rig(2), ({ commit }) => commit(65, { members: [2], unknown: [1] })],
-  ["a half whose tie-break card has just started", /^quorum/, rig(2), ({ commit }) => commit(64, { members: [1], unknown: [2], previous: 0 })],
+  [
+    "a half whose tie-break card has just started",
+    /^quorum/,
+    rig(2),
+    ({ commit }) => commit(64, { members: [1], unknown: [2], previous: 0 }),
+  ],
   ["a half without the witness's lease", /^quorum/, rig(2, { witness: true }), ({ commit }) => commit(64, { members: [1], unknown: [2] })],
-  ["a member without a vote", /^quorum: .* card 3 has no vote/, rig(3, { disabled: [3] }), ({ commit }) => commit(64, { members: [1, 2, 3] })],
-  ["a minority that orders messages", /^quorum: .* cards 1 alone are no quorum/, rig(3), ({ commit }) => commit(64, { members: [1, 2, 3], ether: [1] })],
-  ["a coordinator that is not the lowest", /^quorum: .* its lowest card is 1/, rig(3), ({ commit }) => commit(64, { members: [1, 2, 3], coordinator: 3 })],
+  [
+    "a member without a vote",
+    /^quorum: .* card 3 has no vote/,
+    rig(3, { disabled: [3] }),
+    ({ commit }) => commit(64, { members: [1, 2, 3] }),
+  ],
+  [
+    "a minority that orders messages",
+    /^quorum: .* cards 1 alone are no quorum/,
+    rig(3),
+    ({ commit }) => commit(64, { members: [1, 2, 3], ether: [1] }),
+  ],
+  [
+    "a coordinator that is not the lowest",
+    /^quorum: .* its lowest card is 1/,
+    rig(3),
+    ({ commit }) => commit(64, { members: [1, 2, 3], coordinator: 3 }),
+  ],
   ["a confirmed view with an unknown card", /^proven-absent: confirmed/, rig(3), ({ propose, promise, take }) => {
     propose(1, 64, [1, 2]);
     promise(2, 64);
@@ -223,7 +254,8 @@ for (const [what, world, happens] of rightHistories) {
 }
 
 test("in the end there is one view of all, and it is confirmed", () => {
-  const settled = ({ scene, checkers }: Rig) => checkers.map((checker) => checker.settled?.(scene)?.detail).find((detail) => detail !== undefined);
+  const settled = ({ scene, checkers }: Rig) =>
+    checkers.map((checker) => checker.settled?.(scene)?.detail).find((detail) => detail !== undefined);
   const world = rig(2);
   world.commit(64, { members: [1, 2] });
   assert.is(settled(world), undefined);

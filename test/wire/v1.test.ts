@@ -24,7 +24,14 @@ const fromMultiplexor = { system: 0xc0de, from: 65, to: card(3), incarnation: 1,
 /** Every number at its largest. */
 const largest = { system: 0xffff, from: card(64), to: card(64), incarnation: 0xffffffff, sequence: Number.MAX_SAFE_INTEGER } as const;
 
-const heartbeat: Message = { kind: "heartbeat", etherPort: true, serialPort: false, serialTicks: bytes(0b11), etherTicks: bytes(0b1011), view: 0x1234 };
+const heartbeat: Message = {
+  kind: "heartbeat",
+  etherPort: true,
+  serialPort: false,
+  serialTicks: bytes(0b11),
+  etherTicks: bytes(0b1011),
+  view: 0x1234,
+};
 const farHeartbeat: Message = {
   kind: "heartbeat",
   etherPort: true,
