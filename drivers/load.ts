@@ -83,7 +83,7 @@ export type Addon = {
   watchdogClose(port: NativePort, disarm: boolean): void;
 
   realtimeEnter(priority: number): void;
-  realtimeLockMemory(future: boolean): void;
+  realtimeLockMemory(): void;
 };
 
 type Sea = { isSea(): boolean; getAsset(name: string): ArrayBuffer };

@@ -240,7 +240,7 @@ class RunningCard {
     if (realtime === false) return;
     try {
       this.#drivers.realtime.enter(realtime.priority);
-      if (realtime.lockMemory) this.#drivers.realtime.lockMemory({ future: false });
+      if (realtime.lockMemory) this.#drivers.realtime.lockMemory();
       this.#isRealtime = true;
       this.#logger.log("info", "real-time", { priority: realtime.priority, lockMemory: realtime.lockMemory });
     } catch (error) {

@@ -12,13 +12,11 @@ static napi_value enter_realtime(napi_env env, napi_callback_info info) {
   return result < 0 ? js_throw(env, result, error) : js_undefined(env);
 }
 
-/* realtimeLockMemory(future) */
+/* realtimeLockMemory() */
 static napi_value lock_memory(napi_env env, napi_callback_info info) {
-  napi_value argument;
+  (void)info;
   char error[REALTIME_ERROR_BYTES];
-  bool future;
-  if (!js_arguments(env, info, 1, &argument) || !js_boolean(env, argument, &future)) return NULL;
-  int result = realtime_lock_memory(future, error);
+  int result = realtime_lock_memory(error);
   return result < 0 ? js_throw(env, result, error) : js_undefined(env);
 }
 

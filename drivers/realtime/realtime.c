@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,9 +72,44 @@ int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]) {
   return describe(error, result, "realtime: SCHED_FIFO cannot be set: %s", strerrordesc_np(-result));
 }
 
-int realtime_lock_memory(bool future, char error[REALTIME_ERROR_BYTES]) {
-  if (mlockall(MCL_CURRENT | MCL_ONFAULT | (future ? MCL_FUTURE : 0)) == 0) return 0;
-  int number = errno;
+/*
+ * Whether a mapping is one whose pages the kernel may drop although there is no swap, or that the program cannot do
+ * without: files (code, libraries), the stack, the classic heap. Memory without a name is left alone: a runtime gives parts of
+ * its own back with madvise(MADV_DONTNEED), which fails on locked pages, and V8 takes that failure for the end of the world.
+ */
+static bool is_locked_kind(const char *name) {
+  return name[0] == '/' || strcmp(name, "[stack]") == 0 || strcmp(name, "[heap]") == 0;
+}
+
+/* 0 or -errno. */
+static int lock_named_mappings(void) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  if (maps == NULL) return -errno;
+  char *line = NULL;
+  size_t size = 0;
+  int result = 0;
+  while (result == 0 && getline(&line, &size, maps) > 0) {
+    unsigned long start = 0, end = 0;
+    char access[5] = "";
+    int name_at = 0;
+    if (sscanf(line, "%lx-%lx %4s %*x %*s %*u %n", &start, &end, access, &name_at) < 3 || name_at == 0) continue;
+    char *name = line + name_at;
+    name[strcspn(name, "\n")] = '\0';
+    if (access[0] != 'r' || !is_locked_kind(name)) continue;
+    if (mlock2((void *)start, end - start, MLOCK_ONFAULT) == 0) continue;
+    int number = errno;
+    /* A mapping that has gone since is nobody's loss. */
+    unsigned char present;
+    if (number != ENOMEM || mincore((void *)start, 1, &present) == 0) result = -number;
+  }
+  free(line);
+  fclose(maps);
+  return result;
+}
+
+int realtime_lock_memory(char error[REALTIME_ERROR_BYTES]) {
+  int number = -lock_named_mappings();
+  if (number == 0) return 0;
   if (number != EPERM && number != ENOMEM) {
     return describe(error, -number, "realtime: memory cannot be locked: %s", strerrordesc_np(number));
   }

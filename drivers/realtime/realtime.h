@@ -5,21 +5,20 @@
  *                           program, one below: it may spin for the others, and must not keep them from running. Child processes start normal (SCHED_RESET_ON_FORK); so
  *                           would new threads, which is why worker_start() gives a driver's thread the scheduling
  *                           of the thread that starts it, one above
- *   realtime_lock_memory()  pages that are in memory stay there, and others once they have been touched; `future`
- *                           extends that to mappings made later. Pages that are never touched are not brought in:
- *                           most of a runtime's address space is of that kind
+ *   realtime_lock_memory()  pages of code, libraries, stack and classic heap that are in memory stay there, and others
+ *                           once they have been touched. Memory that the runtime maps without a name is not locked:
+ *                           V8 gives such pages back with madvise(), which the kernel refuses for locked ones
  *
  * 0 or -errno; then `error` says which permission is missing.
  */
 #ifndef CARDINAL_REALTIME_H
 #define CARDINAL_REALTIME_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define REALTIME_ERROR_BYTES 256
 
 int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]);
-int realtime_lock_memory(bool future, char error[REALTIME_ERROR_BYTES]);
+int realtime_lock_memory(char error[REALTIME_ERROR_BYTES]);
 
 #endif

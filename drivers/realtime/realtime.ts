@@ -5,6 +5,6 @@ import type { Addon } from "../load.ts";
 export function nativeRealtime(addon: Addon): RealtimeDriver {
   return {
     enter: (priority) => addon.realtimeEnter(priority),
-    lockMemory: ({ future }) => addon.realtimeLockMemory(future),
+    lockMemory: () => addon.realtimeLockMemory(),
   };
 }

@@ -5,7 +5,7 @@ export class SimulatedRealtime implements RealtimeDriver {
   readonly #permitted: boolean;
   /** 0 while the process is scheduled normally. */
   priority = 0;
-  locked: "nothing" | "present" | "future" = "nothing";
+  locked = false;
 
   constructor(permitted: boolean) {
     this.#permitted = permitted;
@@ -19,8 +19,8 @@ export class SimulatedRealtime implements RealtimeDriver {
     this.priority = priority;
   }
 
-  lockMemory({ future }: { readonly future: boolean }): void {
+  lockMemory(): void {
     if (!this.#permitted) throw new Error("realtime: memory cannot be locked: CAP_IPC_LOCK is missing");
-    this.locked = future ? "future" : "present";
+    this.locked = true;
   }
 }

@@ -460,7 +460,8 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     }
     if (!isSeen) return;
     this.#sentId = Math.max(this.#sentId, this.#seenId);
-    if (this.#control.length === 0) this.#submitAt = Infinity;
+    // A pass may bring a part of what was sent; the rest may have been lost on its way.
+    if (this.#control.length === 0 && this.#sentId === this.#seenId) this.#submitAt = Infinity;
     this.#sendSubmits(now, outputs);
   }
 

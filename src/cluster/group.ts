@@ -90,7 +90,7 @@ type Counters = {
   /** Entries whose bodies mean nothing. */
   malformed: number;
   /** Entries that came too late to mean anything. */
-  ignored: number;
+  outdated: number;
   exchanges: number;
   abandoned: number;
 };
@@ -110,7 +110,7 @@ type Recorded =
 export class Groups implements Service<GroupsInput, GroupsOutput> {
   readonly #card: CardId;
   readonly #incarnation: number;
-  readonly #counters: Counters = { malformed: 0, ignored: 0, exchanges: 0, abandoned: 0 };
+  readonly #counters: Counters = { malformed: 0, outdated: 0, exchanges: 0, abandoned: 0 };
   #outputs: GroupsOutput[] = [];
 
   // The order.
@@ -127,7 +127,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
   #record: Recorded[] = [];
   /** The members that the state had when this card last ceased to share it. */
   #parted: readonly GroupMember[] = [];
-  /** Groups of which messages passed by while this card was void. */
+  /** Groups that are heard here, and of which messages passed by while this card was void. */
   readonly #missed = new Set<string>();
 
   // The clients of this card.
@@ -314,7 +314,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
         return this.#onRequest(now, sequence, body.view, body.subgroups);
       case "groupData":
       case "acknowledgment":
-        if (body.request !== this.#exchange.id) this.#counters.ignored++;
+        if (body.request !== this.#exchange.id) this.#counters.outdated++;
         return this.#carryOut(now, this.#exchange.step({ ...body, from: entry.origin }));
       default:
         if (this.#state !== undefined) this.#applyData(now, sequence, entry, body);
@@ -325,7 +325,8 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
 
   /** Data that a void card cannot follow. */
   #passOver(sequence: number, entry: Entry, body: DataEntry): void {
-    if (body.kind === "message") this.#missed.add(body.group);
+    const isHeard = [...this.#clients.values()].some((client) => hears(client, body.group));
+    if (body.kind === "message" && isHeard) this.#missed.add(body.group);
     if (this.#isOwn(entry, body)) this.#onOrdered(entry.id, sequence);
   }
 
@@ -338,7 +339,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
     const own = this.#isOwn(entry, body) ? this.#underWay.get(entry.id) : undefined;
     const local = own === undefined || own.about.kind === "send" ? undefined : own.about;
     if (state.incarnationOf(entry.origin) !== body.incarnation) {
-      this.#counters.ignored++;
+      this.#counters.outdated++;
       if (own !== undefined) this.#onOrdered(entry.id, sequence);
       return;
     }
@@ -402,7 +403,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
     const isCurrent = view?.number === number && number > this.#requested;
     // Each card of the epoch is in one subgroup.
     if (!isCurrent || cards.length !== view.ether.length || cards.some((card, index) => card !== view.ether[index])) {
-      this.#counters.ignored++;
+      this.#counters.outdated++;
       return;
     }
     this.#requested = number;

@@ -177,7 +177,8 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
       default:
         return unreachable(input);
     }
-    if (listened >= this.#judgeAt) this.#judge(listened, outputs);
+    // The sum, as the deadline has it: a difference may be rounded to just before it, and nothing would ever be judged.
+    if (now >= this.#judgeAt + this.#forgivenMs) this.#judge(Math.max(listened, this.#judgeAt), outputs);
     for (const link of linkKinds) if (now >= this.#beatAt[link]) this.#sendBeat(now, listened, link, outputs);
     return outputs;
   }
@@ -386,17 +387,19 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
     if (!this.#portUp[link]) return this.#enterLink(peer, link, "down", "our own port is down", outputs);
     const { silentAfterMs, downAfterMs } = this.patience(peer.card, link);
     const silentMs = listened - at.heardAt;
-    const isHeard = at.beats > 0 && silentMs < silentAfterMs;
+    // Sums again, the same as `#judge` sets its next time by.
+    const isSilent = listened >= at.heardAt + silentAfterMs;
+    const isHeard = at.beats > 0 && !isSilent;
     if (!isHeard) {
       if (at.health === "down") return;
-      if (silentMs >= downAfterMs) {
+      if (listened >= at.heardAt + downAfterMs) {
         this.#enterLink(peer, link, "down", at.health === "unheard" ? "never heard" : `silent for ${Math.round(silentMs)} ms`, outputs);
-      } else if (silentMs >= silentAfterMs && at.beats > 0) {
+      } else if (isSilent && at.beats > 0) {
         this.#enterLink(peer, link, "silent", `silent for ${Math.round(silentMs)} ms`, outputs);
       }
       return;
     }
-    const isUntickedLong = !at.ticked && listened - at.untickedAt >= silentAfterMs;
+    const isUntickedLong = !at.ticked && listened >= at.untickedAt + silentAfterMs;
     switch (at.health) {
       case "unheard":
       case "down":

@@ -10,10 +10,12 @@
  * A pair inside the view counts until it has not been confirmed for `downAfterMs - silentAfterMs`; a new pair counts
  * when both tick now.
  */
-import { type CardSet, cardSetHas } from "../base/card-set.ts";
-import { cardCountMax, type CardId, chassisCountMax, chassisOf, type LinkKind } from "../base/ids.ts";
+import { type CardSet, cardSetHas, cardsIn } from "../base/card-set.ts";
+import { cardCountMax, type CardId, chassisCountMax, chassisOf, type LinkKind, linkKinds } from "../base/ids.ts";
 import type { Heartbeat } from "../wire/message.ts";
 import type { LinkPatience } from "./heartbeat.ts";
+
+type Patience = Readonly<Record<LinkKind, LinkPatience>>;
 
 /** What one card said last, as sets in its own terms. */
 type Row = {
@@ -27,7 +29,14 @@ type Row = {
 const side = cardCountMax + 1;
 
 export class TickMatrix {
-  #patience: Readonly<Record<LinkKind, LinkPatience>>;
+  readonly #card: CardId;
+  #settings: Patience;
+  /** As the settings say, stretched where our own heartbeats keep a longer period: the serial line may be too slow for the set one. */
+  #patience: Patience;
+  /** Per link our own last heartbeat, and the period that it kept; and whether the port is up. */
+  readonly #beatAt: Record<LinkKind, number> = { ether: -Infinity, serial: -Infinity };
+  readonly #gapMs: Record<LinkKind, number> = { ether: 0, serial: 0 };
+  readonly #portUp: Record<LinkKind, boolean> = { ether: true, serial: true };
   readonly #rows = new Map<CardId, Row>();
   /** Per pair and link since when it is not confirmed; `Infinity` while it is. `any` is on whichever link. */
   readonly #lostAt: Readonly<Record<"any" | "ether", Float64Array>> = {
@@ -36,12 +45,41 @@ export class TickMatrix {
   };
   readonly #members: Record<"any" | "ether", Set<CardId>> = { any: new Set(), ether: new Set() };
 
-  constructor(patience: Readonly<Record<LinkKind, LinkPatience>>) {
-    this.#patience = patience;
+  constructor(card: CardId, settings: Patience) {
+    this.#card = card;
+    this.#settings = settings;
+    this.#patience = settings;
   }
 
-  onSettings(patience: Readonly<Record<LinkKind, LinkPatience>>): void {
-    this.#patience = patience;
+  onSettings(settings: Patience): void {
+    this.#settings = settings;
+    this.#stretch();
+  }
+
+  /** Takes our own heartbeat as it is sent. Says whether anything changed. */
+  onOwnBeat(now: number, link: LinkKind, beat: Heartbeat): boolean {
+    const gapMs = now - this.#beatAt[link];
+    const beforeMs = this.#gapMs[link];
+    this.#beatAt[link] = now;
+    this.#portUp.ether = beat.etherPort;
+    this.#portUp.serial = beat.serialPort;
+    if (gapMs < Infinity) {
+      // A slow line stretches the period for good, a port that was down or a pause does not.
+      this.#gapMs[link] = beforeMs === 0 ? gapMs : Math.min(gapMs, 2 * beforeMs);
+      if (this.#gapMs[link] !== beforeMs) this.#stretch();
+    }
+    return this.onBeat(now, link, this.#card, beat);
+  }
+
+  /** Whether our own heartbeats have been sent on a link. */
+  hasSpoken(link: LinkKind): boolean {
+    return this.#beatAt[link] > -Infinity;
+  }
+
+  /** Two periods of the slower link that is up: in that time cards that start together have heard each other. */
+  listenMs(): number {
+    const up = linkKinds.filter((link) => this.#portUp[link]);
+    return 2 * Math.max(...(up.length === 0 ? linkKinds : up).map((link) => this.#patience[link].periodMs));
   }
 
   /** Takes a heartbeat of `from`. Says whether anything changed. */
@@ -99,7 +137,16 @@ export class TickMatrix {
     return this.#rows.has(card);
   }
 
-  /** Whom a card says that it hears on a link, as a test. */
+  cards(): CardId[] {
+    return [...this.#rows.keys()];
+  }
+
+  /** Whom a card says that it hears on a link, lowest first. */
+  heardBy(link: LinkKind, from: CardId): CardId[] {
+    const row = this.#rows.get(from);
+    return row === undefined ? [] : cardsIn(from, row[link]);
+  }
+
   hears(link: LinkKind, from: CardId, card: CardId): boolean {
     const row = this.#rows.get(from);
     return row !== undefined && cardSetHas(from, row[link], card);
@@ -111,6 +158,15 @@ export class TickMatrix {
     if (lostAt === Infinity) return Infinity;
     const members = this.#members[kind];
     return members.has(a) && members.has(b) ? lostAt + this.#graceMs(kind, a, b) : -Infinity;
+  }
+
+  #stretch(): void {
+    const stretched = (link: LinkKind): LinkPatience => {
+      const { periodMs, silentAfterMs, downAfterMs } = this.#settings[link];
+      const by = Math.max(1, this.#gapMs[link] / periodMs);
+      return { periodMs: periodMs * by, silentAfterMs: silentAfterMs * by, downAfterMs: downAfterMs * by };
+    };
+    this.#patience = { ether: stretched("ether"), serial: stretched("serial") };
   }
 
   /** How long a pair of the view is borne: the first `silentAfterMs` have passed before a tick goes out. */

@@ -114,8 +114,8 @@ export interface WatchdogDriver {
 export interface RealtimeDriver {
   /** Puts every thread of this process under SCHED_FIFO with `priority` 2 to 99, the calling one, which may spin for the others, one below (drivers' threads opened later follow). Throws an `Error` that says which permission is missing. */
   enter(priority: number): void;
-  /** Locks the pages that the process has now and, with `future`, will have. Throws likewise. */
-  lockMemory(options: { readonly future: boolean }): void;
+  /** Locks the program's code and stack in memory; the runtime's own heap stays as it is, for it gives pages back. Throws likewise. */
+  lockMemory(): void;
 }
 
 /** A pseudo terminal's controlling side, for the virtual multiplexor and for tests. */

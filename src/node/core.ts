@@ -313,6 +313,7 @@ export class Core {
       state: groups.state === "stopped" || state === "stopped" ? "stopped" : state === "flushing" ? state : groups.state,
       ...(stopped === undefined ? {} : { reason: stopped }),
       ...order,
+      counters: { ...order.counters, ...groups.counters },
       groups: groups.groups,
     };
   }

@@ -164,7 +164,7 @@ export class Node implements Service<Input, Effect> {
       chassis: chassisOf(card),
       slot: slotOf(card),
       name,
-      uid: hex(uid),
+      uid: uidText(uid),
       incarnation,
       software,
       uptimeMs: Math.round(now - this.#startedAt),
@@ -233,6 +233,8 @@ export class Node implements Service<Input, Effect> {
         this.#core.onReceipt(now, from, "left", effects);
         return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
       case "failing":
+        // It comes on both links.
+        if (this.#heartbeat.healthOf(from) === "left") return;
         effects.push({ kind: "log", level: "warn", event: "failing", fields: { peer: from, reason: message.reason } });
         this.#core.onReceipt(now, from, "failing", effects);
         return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
@@ -578,7 +580,7 @@ export class Node implements Service<Input, Effect> {
       ...(verified ? {} : { unverifiedBecause: because }),
       ...(candidate === undefined
         ? {}
-        : { name: candidate.advert.name, uid: hex(candidate.advert.uid), software: candidate.advert.software }),
+        : { name: candidate.advert.name, uid: uidText(candidate.advert.uid), software: candidate.advert.software }),
       ...(incarnation === undefined ? {} : { incarnation }),
       links: Object.fromEntries(linkKinds.flatMap((link) => {
         const status = this.#peerLinkStatus(now, card, link);
@@ -598,4 +600,13 @@ export class Node implements Service<Input, Effect> {
       ...this.#admission.counts(card, link),
     };
   }
+}
+
+/** Asked for at each status; an identity's bytes never change. */
+const uidTexts = new WeakMap<Uint8Array, string>();
+
+function uidText(uid: Uint8Array): string {
+  let text = uidTexts.get(uid);
+  if (text === undefined) uidTexts.set(uid, text = hex(uid));
+  return text;
 }

@@ -371,9 +371,12 @@ export class EqualInTheEnd extends OrderChecker {
   override readonly needsSingles: boolean = false;
 
   override settled(scene: Scene): Unsettled | undefined {
+    const votes = (card: SimCard) => scene.options.disabled?.includes(card.id) !== true;
+    const running = scene.cards.filter((card) => card.run !== undefined && !card.run.leaving && votes(card));
+    // Without a quorum messages stand still.
+    if (2 * running.length <= scene.options.cards.length - (scene.options.disabled?.length ?? 0)) return undefined;
     let first: { readonly card: SimCard; readonly text: string } | undefined;
-    for (const card of scene.cards) {
-      if (card.run === undefined || card.run.leaving || scene.options.disabled?.includes(card.id) === true) continue;
+    for (const card of running) {
       const groups = scene.statusOf(card)?.groups;
       if (groups === undefined) continue;
       if (groups.state !== "running") return { card, detail: `is ${groups.state}: ${groups.reason ?? "no reason"}` };
@@ -388,8 +391,7 @@ export class EqualInTheEnd extends OrderChecker {
       if (wrong !== undefined) return { card, detail: `has groups ${text}, ${wrong}` };
     }
     for (const { card, group, client, watches } of scene.applications.installed) {
-      if (card.run === undefined || card.run.leaving || scene.options.disabled?.includes(card.id) === true) continue;
-      if (client === undefined) continue;
+      if (client === undefined || !running.includes(card)) continue;
       const membership = client.memberships.get(group);
       if (membership?.state !== "member") return { card, detail: `${client.label} is ${membership?.state ?? "not"} in ${group}` };
       if (client.asked.size > 0) return { card, detail: `${client.label} waits for ${client.asked.size} answers` };

@@ -3,6 +3,7 @@
  * A recording is made by running it; whoever changes one reads the difference.
  *
  *     cards 3              how the world is set up: cards, chassis, profile, baud, seed, disabled CARD, tiebreak CARD, witness
+ *     only tentative epoch of the cards' log lines only those whose event begins with one of these words
  *     settle               runs until all is quiet; what is concluded on the way is left out
  *     pull 3               any verb of faults.ts
  *     run 5000             lets 5 s pass
@@ -55,6 +56,8 @@ export function runScenario(
 ): ScenarioResult | string {
   const setup = { cards: 3, chassis: 1, profile: "default" as ProfileName, baud: 115_200, seed: 1 };
   const votes: { disabled?: CardId[]; tieBreak?: CardId; witness?: boolean } = {};
+  /** The first words of the events of log lines that are recorded; without it all are. */
+  let only: ReadonlySet<string> | undefined;
   const lines = scenario.verbs.map((line) => line.replace(/#.*/, "").trim());
   let index = 0;
   for (; index < lines.length; index++) {
@@ -73,6 +76,7 @@ export function runScenario(
       if (name === "disabled") votes.disabled = [...votes.disabled ?? [], Number(word) as CardId];
       else votes.tieBreak = Number(word) as CardId;
     } else if (name === "witness") votes.witness = true;
+    else if (name === "only") only = new Set(line.split(/\s+/).slice(1));
     else break;
   }
   if (setup.chassis > 8 || setup.cards < setup.chassis || setup.cards > 8 * setup.chassis) {
@@ -93,6 +97,7 @@ export function runScenario(
     onStep: (card, at, _input, effects) => {
       if (quiet) return;
       for (const effect of effects) {
+        if (effect.kind === "log" && only?.has(effect.event.split(" ")[0] as string) === false) continue;
         const text = textOf(effect);
         if (text !== undefined) concluded.push(`${at.toFixed(0).padStart(8)} ${card.label}: ${text}`);
       }

@@ -171,12 +171,14 @@ export class OneSide extends ViewChecker {
 
 export class OneView extends ViewChecker {
   readonly name = "one-view";
-  readonly sentence = "Within a stated time after the last fault all running cards that vote hold one view of all of them.";
+  readonly sentence =
+    "Within a stated time after the last fault all running cards that vote hold one view of all of them, confirmed when none is missing; unless they are no quorum.";
   override readonly needsSingles: boolean = false;
 
   override settled(scene: Scene): Unsettled | undefined {
     const electorate = this.views.electorateOf(scene);
     const running = scene.cards.filter((card) => card.run !== undefined && !card.run.leaving && electorate.includes(card.id));
+    if (2 * running.length <= electorate.length) return undefined;
     let first: { readonly card: SimCard; readonly text: string } | undefined;
     for (const card of running) {
       const membership = scene.statusOf(card)?.membership;
@@ -188,7 +190,7 @@ export class OneView extends ViewChecker {
       );
       if (missing !== undefined) return { card, detail: `holds ${textOf(view)} without ${missing.label}` };
       if (etherOf(view).length !== view.members.length) return { card, detail: `holds ${textOf(view)}, not all of it on Ethernet` };
-      if (state !== "confirmed") return { card, detail: `holds ${textOf(view)}, ${state}` };
+      if (state !== "confirmed" && running.length === electorate.length) return { card, detail: `holds ${textOf(view)}, ${state}` };
       const text = textOf(view);
       first ??= { card, text };
       if (text !== first.text) return { card, detail: `holds ${text} while ${first.card.label} holds ${first.text}` };

@@ -331,7 +331,7 @@ test("a request of another view, without all cards, or a second one means nothin
   const d = order.start(four);
   order.change([one, two, three, four]);
   deliver(order);
-  const ignored = () => [...runs, d].map((run) => run.groups.status().counters.ignored);
+  const ignored = () => [...runs, d].map((run) => run.groups.status().counters.outdated);
   insert(order, one, { kind: "request", view: 1, subgroups: [[one, two, three], [four]] });
   insert(order, one, { kind: "request", view: 3, subgroups: [[one, two, three], [four]] });
   insert(order, one, { kind: "request", view: 2, subgroups: [[one, two, three]] });

@@ -45,7 +45,7 @@ function simulated(): Promise<RealtimeWorld> {
       const { realtime } = machineOf(isPrivileged).drivers;
       try {
         if (what === "enter") realtime.enter(10);
-        else realtime.lockMemory({ future: true });
+        else realtime.lockMemory();
         return Promise.resolve("");
       } catch (error) {
         return Promise.resolve((error as Error).message);
@@ -58,9 +58,9 @@ function simulated(): Promise<RealtimeWorld> {
 /** In a user namespace even its root may not raise a priority. */
 const mayEnter = spawnSync("chrt", ["--fifo", "1", "true"]).status === 0;
 const mayNotEnter = "this process may not use SCHED_FIFO, so it cannot show that it works";
-/** The address sanitizer needs pages that come and go, so it makes mlockall do nothing. */
+/** The address sanitizer needs pages that come and go, so it makes locking do nothing. */
 const canLock = !(process.env["LD_PRELOAD"] ?? "").includes("libasan");
-const cannotLock = "under the address sanitizer mlockall does nothing";
+const cannotLock = "under the address sanitizer locking does nothing";
 
 // A process that may not use SCHED_FIFO cannot show what comes of it.
 const whenEntering = mayEnter ? test : test.skip;
@@ -90,7 +90,7 @@ whenEntering("realtime, native: the thread that runs the program is one below al
   assert.equal(threads.filter(({ isMain, priority }) => !isMain && priority !== 10), []);
 });
 
-whenLocking("realtime, native: memory is locked", () => {
+whenLocking("realtime, native: memory is locked, and the runtime can still give pages back", () => {
   assert.ok(attempt("lock", true).lockedKiB > 1_024);
 });
 

@@ -149,7 +149,7 @@ test("one card at a time has a state directory; what a killed one left is taken 
         name,
       ) => [name, readFileSync(join(state, name), "utf8"), statSync(join(state, name)).mtimeMs]);
     const before = shown();
-    assert.equal(before.length, 3);
+    assert.equal(before.length, 4);
 
     const second = await place.start().ended();
     assert.is(second.code, 1);

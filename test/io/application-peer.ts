@@ -23,9 +23,12 @@ export type ApplicationPeer = {
   closed(): Promise<void>;
 };
 
-/** Connects and, unless told not to, says hello. Rejects when there is no connection. */
-export async function connectPeer(path: string, options: { readonly hello?: boolean } = {}): Promise<ApplicationPeer> {
-  const socket = connect({ path });
+/** Connects and, unless told not to, says hello. A half open one goes on when the server has ended. Rejects when there is no connection. */
+export async function connectPeer(
+  path: string,
+  options: { readonly hello?: boolean; readonly halfOpen?: boolean } = {},
+): Promise<ApplicationPeer> {
+  const socket = connect({ path, allowHalfOpen: options.halfOpen === true });
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("error", reject);

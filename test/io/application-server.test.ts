@@ -204,6 +204,15 @@ worldTest("who does not begin with hello is cut off and never was a client", asy
   assert.equal([world.requests, world.gone], [[], []]);
 });
 
+worldTest("one that was cut off and goes on is not listened to, and is closed soon", async (world) => {
+  const peer = await connectPeer(world.path, { hello: false, halfOpen: true });
+  peer.sayBytes(good);
+  await peer.next("closed");
+  for (let index = 0; index < 10; index++) peer.sayBytes(new Uint8Array(10_000));
+  await peer.closed();
+  assert.is(world.server.counters()["bytesIn"], good.length);
+});
+
 test("hello has to come in time", async () => {
   const due: (() => void)[] = [];
   const real = globalThis.setTimeout;

@@ -11,7 +11,9 @@
  * log's content too, which only stands for its epochs and marks: `base` says what the card does not have.
  *
  * Bounds, by -D: CARDS; VIEWS, the first included, of which FIRST is the set; DATA entries in all; CRASHES; with
- * -DRESTARTS crashed cards come back with nothing.
+ * -DRESTARTS crashed cards come back with nothing. SECOND, THIRD, FOURTH
+ * prescribe the sets of these views, to go deep in one place. -DFINISHES
+ * lets everything calm down at any time, and then looks whether it comes to its end.
  *
  *   one_order                             no two cards deliver different entries at one place, and what the cards of an
  *                                         epoch know when it begins is the same order
@@ -108,6 +110,7 @@ byte views;
 byte data;
 byte crashes;
 bool calm;                /* no more data, views and crashes */
+bool ended;
 
 /* For the properties: all that was ever delivered. */
 byte golden[PLACES];
@@ -439,13 +442,13 @@ inline checkBeginning(v) {
   /* What was delivered in earlier epochs is in the order that goes on, and somebody has it. */
   for (i : 1 .. goldenLast) {
     if
-    :: IS_VIEW(golden[i]) && golden[i] >= VIEW(v) -> break
+    :: IS_VIEW(golden[i]) -> entry = golden[i]
     :: else
     fi;
-    found = (SYNC(v, i) == golden[i]);
+    found = (golden[i] == 0 || entry >= VIEW(v) || SYNC(v, i) == golden[i]);
     assert(committed_is_never_lost || found);
     if
-    :: STILL_FLUSHES(0, v) && STILL_FLUSHES(1, v) && STILL_FLUSHES(2, v) ->
+    :: golden[i] > 0 && entry < VIEW(v) && STILL_FLUSHES(0, v) && STILL_FLUSHES(1, v) && STILL_FLUSHES(2, v) ->
        found = false;
        for (j : 0 .. CARDS - 1) {
          found = found || (HAS(ether[v], j) && !skips[j] && base[j] < i && LOG(j, i) == golden[i])
@@ -470,23 +473,24 @@ inline checkBeginning(v) {
   i = 0;
   j = 0;
   k = 0;
+  entry = 0;
   found = 0
 }
 
 inline append(card, v, what) {
-  held[card]++;
-  LOG(card, held[card]) = what;
-  ORDER(v, held[card]) = what;
   if
   :: !IS_VIEW(what) ->
      kept = true;
-     for (k : 1 .. held[card] - 1) { kept = kept && LOG(card, k) != what }
+     for (k : 1 .. held[card]) { kept = kept && LOG(card, k) != what }
      k = 0;
      assert(no_duplicates || kept);
      kept = HAS(ether[v], ORIGIN(what)) && LIFE_IN(v, ORIGIN(what)) == LIFE(what);
      assert(queued_of_failed_initiator_is_not_sent || kept)
   :: else
-  fi
+  fi;
+  held[card]++;
+  LOG(card, held[card]) = what;
+  ORDER(v, held[card]) = what
 }
 
 /* One pass is around, or there is nobody else. */
@@ -577,7 +581,7 @@ inline deliver(card) {
        :: IS_VIEW(golden[k]) -> found = golden[k]
        :: else
        fi;
-       kept = kept && (found >= entry || (k < place && LOG(card, k) == golden[k]))
+       kept = kept && (golden[k] == 0 || found >= entry || (k < place && LOG(card, k) == golden[k]))
      }
      k = 0;
      found = 0;
@@ -603,7 +607,7 @@ inline deliver(card) {
 #define BACK_AT(v, card) (OF(passed, v, PREVIOUS(ether[v], card)) == held[card])
 #ifdef BITE_RING
 #undef BACK_AT
-#define BACK_AT(v, card) (OF(passed, v, NEXT(ether[v], card)) == held[card])
+#define BACK_AT(v, card) 1
 #endif
 #ifdef BITE_HELD
 #define MAY_DELIVER(card) (delivered[card] < held[card])
@@ -725,9 +729,20 @@ inline checkEnd() {
 }
 
 #define IS_UP_OR_OUT(set, card) (!HAS(set, card) || up[card])
+#ifndef SECOND
+#define SECOND 0
+#endif
+#ifndef THIRD
+#define THIRD 0
+#endif
+#ifndef FOURTH
+#define FOURTH 0
+#endif
+#define PRESCRIBED (views == 1 -> SECOND : (views == 2 -> THIRD : FOURTH))
+#define MAY_DECIDE(set) (PRESCRIBED == 0 || PRESCRIBED == set)
 #define DECIDE(set) \
   :: d_step { \
-       !calm && set <= EVERYBODY && views < VIEWS && IS_QUORUM(set) && IS_UP_OR_OUT(set, 0) && IS_UP_OR_OUT(set, 1) && (CARDS < 3 || IS_UP_OR_OUT(set, 2)) -> \
+       !calm && MAY_DECIDE(set) && set <= EVERYBODY && views < VIEWS && IS_QUORUM(set) && IS_UP_OR_OUT(set, 0) && IS_UP_OR_OUT(set, 1) && (CARDS < 3 || IS_UP_OR_OUT(set, 2)) -> \
        views++; \
        ether[views] = set; \
        lives[views] = incarnation[0] | (incarnation[1] << 2) | (incarnation[CARDS - 1] << (2 * (CARDS - 1))) \
@@ -747,12 +762,23 @@ end:
 #endif
 #ifdef FINISHES
   :: d_step { !calm -> calm = true }
-  :: d_step { timeout && calm -> checkEnd(); break }
+  :: d_step { timeout && calm && !ended -> ended = true; checkEnd() }
 #endif
   od
 }
 
 init {
+#ifdef ONLY
+  d_step {
+    one_order = 1;
+    same_view_delivery = 1;
+    no_duplicates = 1;
+    committed_is_never_lost = 1;
+    queued_of_failed_initiator_is_not_sent = 1;
+    all_is_delivered = 1;
+    ONLY = 0
+  }
+#endif
   d_step {
     ether[1] = FIRST;
     views = 1;

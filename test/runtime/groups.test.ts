@@ -81,7 +81,7 @@ async function within(what: string, timeoutMs: number, holds: () => boolean): Pr
 class LogClient {
   readonly card: number;
   readonly #client: GroupClient;
-  /** "sequence card:number" of each message. */
+  /** "sequence card:number" of each message, "sequence change card" of each member that came back or went, in one order. */
   readonly log: string[] = [];
   readonly events: GroupEvent[] = [];
   /** The cards of the group's members, as of the last view. */
@@ -122,6 +122,11 @@ class LogClient {
         continue;
       }
       this.events.push(event);
+      if (event.kind === "view") {
+        for (const { member, change } of event.changes) {
+          if (change !== "joined") this.log.push(`${event.sequence} ${change} ${member.card}`);
+        }
+      }
       if (event.kind === "joined" || event.kind === "view") this.members = event.view.members.map(({ card }) => card);
     }
   }
