@@ -287,7 +287,13 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
       if (this.#early.get(from)?.view !== flush.view) this.#early.set(from, flush);
       return;
     }
-    if (flush.view < view.number || this.#state !== "flushing" || !view.ether.includes(from)) return this.#ignore();
+    if (flush.view < view.number || !view.ether.includes(from)) return this.#ignore();
+    if (this.#state === "running" && !flush.ready) {
+      // Ours got lost on its way to that card: without it, it cannot tell who holds the most and takes no pass.
+      outputs.push({ kind: "send", to: from, message: this.#flushes.get(this.#card) as Flush });
+      return;
+    }
+    if (this.#state !== "flushing") return this.#ignore();
     if (!this.#flushes.has(from)) this.#flushes.set(from, flush);
     if (flush.ready) this.#ready.set(from, flush);
     const isAnswer = this.#isHolder();

@@ -313,7 +313,8 @@ export class Node implements Service<Input, Effect> {
    */
   #onReplayed(now: number, link: LinkKind, from: CardId, frame: Frame, effects: Effect[]): void {
     const { incarnation, sequence, message } = frame;
-    if (!this.#isGone(from)) {
+    // A clone that was taken out may have been ahead on one link alone: there the card would count as played again for long.
+    if (!this.#isGone(from) && this.#heartbeat.linkOf(now, from, link)?.health !== "down") {
       if (message.kind !== "advert") return;
       const output = this.#discovery.step(now, { kind: "replayedAdvert", card: from, incarnation, advert: message });
       return this.#settleDiscovery(now, output, effects);

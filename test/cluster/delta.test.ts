@@ -254,6 +254,18 @@ test("HA-10: a coordinator that dies after its commit reached one card only: the
   for (const run of net.runs.values()) assert.equal(texts(run), ["view 1", "a", "view 2"]);
 });
 
+test("HA-8: a flush that is lost once is given again, also by a card that has gone on", () => {
+  const [one, two, three] = cards as [CardId, CardId, CardId];
+  const net = fiveCards();
+  let isLost = true;
+  net.lose = ({ from, to, message }) => message.kind === "flush" && from === one && to === two && isLost;
+  net.enter(2, [one, two, three]);
+  net.runUntil(net.now + 15);
+  isLost = false;
+  net.runUntil(net.now + 100);
+  for (const run of net.runs.values()) assert.equal(texts(run), ["view 1", "view 2"]);
+});
+
 test("HA-15: a card that was away catches up with the same order, and its own messages go on, each once", () => {
   const net = fiveCards(5);
   const [one, two, three, four, five] = cards as [CardId, CardId, CardId, CardId, CardId];
