@@ -467,7 +467,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     const stopped = this.stoppedBecause();
     const was = this.#isWithoutQuorum;
     this.#isWithoutQuorum = stopped !== undefined;
-    if (stopped !== undefined && !was) this.#enter(now, "tentative", stopped);
+    if (stopped !== undefined && !was && stopped !== this.#reason) this.#enter(now, "tentative", stopped);
   }
 
   /** Whether a set is what should be the view. */

@@ -171,6 +171,7 @@ export class Core {
       effects.push({ kind: "log", level: "warn", event: "tentative", fields: { reason } });
       return;
     }
+    this.#watchQuorum(now, effects);
     const { view } = notification;
     const unknown = view.absent.filter(({ state }) => state === "unknown").map(({ card }) => card);
     effects.push({
@@ -200,9 +201,14 @@ export class Core {
   #watchQuorum(now: number, effects: Effect[]): void {
     const { alarms } = this.#surroundings;
     const stopped = this.#membership.stoppedBecause();
-    if ((stopped !== undefined) === this.#isStopped) return;
-    this.#isStopped = stopped !== undefined;
-    if (stopped === undefined) return alarms.clear(now, "no-quorum", "", effects);
+    if (this.#isStopped) {
+      // That a quorum is in sight again ends nothing: it takes a view.
+      if (!this.#membership.isHeld()) return;
+      this.#isStopped = false;
+      return alarms.clear(now, "no-quorum", "", effects);
+    }
+    if (stopped === undefined) return;
+    this.#isStopped = true;
     alarms.raise(now, "no-quorum", "", stopped, effects);
     this.#stepGroups(now, { kind: "stopped", reason: stopped }, effects);
   }

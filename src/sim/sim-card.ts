@@ -67,7 +67,9 @@ export class SimCard {
   readonly etherPort: Port;
   /** A second card that claims the identity of another. */
   readonly isTwin: boolean;
+  /** What its program goes by, and what its configuration says, which a program that stands still has not read yet. */
   settings: NodeSettings;
+  configured: NodeSettings;
   powered = false;
   /** Its slot's power sense tells the truth. */
   senseWorks = true;
@@ -102,7 +104,7 @@ export class SimCard {
     this.clock = options.clock;
     this.etherPort = options.etherPort;
     this.isTwin = options.isTwin;
-    this.settings = options.settings;
+    this.settings = this.configured = options.settings;
     this.incarnation = options.incarnation;
     this.portWorks = { ether: true, serial: options.slot !== undefined };
   }

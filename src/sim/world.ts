@@ -214,7 +214,7 @@ export class World {
     this.#powerOn(card, bootMs);
   }
 
-  /** The card is asked to leave in good order, and its client ends. */
+  /** The card is asked to leave in good order, and its process ends. */
   leave(card: SimCard, reason: Extract<Input, { kind: "leave" }>["reason"]): void {
     const { run } = card;
     if (run === undefined || run.stall !== undefined) return;
@@ -226,12 +226,11 @@ export class World {
   }
 
   reload(card: SimCard, profile: ProfileName): void {
-    card.settings = { ...card.settings, ...patiences(profile) };
-    const { run } = card;
-    if (run !== undefined && run.stall === undefined) this.#step(card, run, { kind: "reloaded", settings: card.settings });
+    card.configured = { ...card.configured, ...patiences(profile) };
+    if (card.run !== undefined) this.#tell(card, card.run, { kind: "reloaded", settings: card.configured });
   }
 
-  /** The card's client stands still. */
+  /** The card's process stands still. */
   stall(card: SimCard, ms: number, first: WakeOrder, dropsOldest: boolean): void {
     const { run } = card;
     if (run === undefined || run.stall !== undefined) return;
@@ -456,11 +455,12 @@ export class World {
     card.etherPort.attached = card.powered && card.portWorks.ether;
   }
 
-  /** A new node, at the card's start or, with the nonce that it had, when the client gives itself a new incarnation. */
+  /** A new node, at the card's start or, with the nonce that it had, when the process gives itself a new incarnation. */
   #begin(card: SimCard, nonce: number): void {
     if (card.run !== undefined) this.applications.onEnd(card.run);
     card.incarnation++;
     if (!card.senseWorks) card.senseWrongUpTo = card.incarnation;
+    card.settings = card.configured;
     const { id, uid, incarnation, reservedView } = card;
     const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim", reservedView };
     const run = card.begin(identity, this.#start, this.#at);
@@ -587,6 +587,7 @@ export class World {
     const now = Math.max(card.clock.localAt(at), run.now, notBefore);
     run.witness.onStep(now, now - run.deadline, card.settings.ether.periodMs);
     this.history.input(at, card.label, card.index, input);
+    if (input.kind === "reloaded") card.settings = input.settings;
     const seen = this.checkers.before(run, now, input);
     const effects = run.program.step(now, input);
     run.now = now;

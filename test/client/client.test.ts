@@ -92,7 +92,11 @@ worldTest("a client knows its card, joins, sends, receives in order, and leaves"
   await membership.leave();
   assert.equal([world.members("g"), world.asked("leave").length], [[], 1]);
   assert.equal((await take(client, 1))[0]?.kind, "left");
+  // What was left by name is not left again.
+  await client.join("g");
+  await client.leave("g");
   await client.close();
+  assert.is(world.asked("leave").length, 2);
 });
 
 worldTest("a watcher and a sender need not be members", async (_, connectTo) => {
@@ -326,6 +330,16 @@ worldTest("a program that does not take its events is told so, and loses the con
   })();
   await failsWith(iteration, "overrun", /events came faster than they were taken/);
   assert.ok(count * data.length > applicationWaitingBytesMax * 0.9, `${count} messages`);
+});
+
+worldTest("one that takes them may have any number", async (_, connectTo) => {
+  const client = await connectTo();
+  await client.watch("g");
+  const data = new Uint8Array(30_000);
+  for (let bytes = 0; bytes < 2 * applicationWaitingBytesMax; bytes += data.length) {
+    await client.send("g", data);
+    await take(client, 1);
+  }
 });
 
 worldTest("one that wants no events gathers none", async (_, connectTo) => {

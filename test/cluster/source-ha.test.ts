@@ -42,6 +42,17 @@ test("HA-1: two to eight cards make one system, and all of them are active", () 
   }
 });
 
+test("HA-1: a system of one card forms its view alone, and its applications run at once", () => {
+  const { table, seats } = tableOf(1);
+  const one = seatOf(seats, 1);
+  join(table, one, 1);
+  send(table, one, 1, "to myself");
+  table.run(50);
+  assert.is(table.status(one).groups.state, "running");
+  assert.equal(eventsOf(one, "message").map(({ data }) => textOf(data)), ["to myself"]);
+  assert.equal(table.status(one).alarms.map(({ code }) => code), []);
+});
+
 test("HA-4: the failure of a card's program is the failure of the card; the others agree on a view without it in two phases", () => {
   const { table, seats } = tableOf(3);
   const before = table.status(seatOf(seats, 1)).membership.view?.number ?? 0;

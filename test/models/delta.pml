@@ -422,6 +422,10 @@ inline checkBeginning(v) {
   }
   j = 0;
   /* Quorums without a common card that remembers: from here on only the cards of an epoch can be compared. */
+  if
+  :: whole[v] == 0 -> intact = false
+  :: else
+  fi;
   for (i : 1 .. views) {
     if
     :: i != v && whole[i] > 0 ->
@@ -430,15 +434,18 @@ inline checkBeginning(v) {
        :: else -> findWitness(v, i)
        fi;
        if
-       :: !found ->
-          intact = false;
-          goldenLast = 0;
-          for (k : 0 .. PLACES - 1) { golden[k] = 0 }
+       :: !found -> intact = false
        :: else
        fi
     :: else
     fi
   }
+  if
+  :: !intact ->
+     goldenLast = 0;
+     for (k : 0 .. PLACES - 1) { golden[k] = 0 }
+  :: else
+  fi;
   /* What was delivered in earlier epochs is in the order that goes on, and somebody has it. */
   for (i : 1 .. goldenLast) {
     if
@@ -545,7 +552,9 @@ inline accept(v, origin) {
 inline proposeNext(card, v, count) {
   for (i : 1 .. count) {
     append(card, v, QUEUE(v, 0));
+#if DATA > 0
     for (k : 1 .. DATA) { QUEUE(v, k - 1) = QUEUE(v, k) }
+#endif
     QUEUE(v, DATA) = 0;
     queued[v]--
   }
