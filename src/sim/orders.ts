@@ -37,14 +37,14 @@ export class SeenEpoch {
 
   /** Whether `other` is this epoch or one that it goes on from. */
   goesOnFrom(other: SeenEpoch): boolean {
-    for (let epoch: SeenEpoch | undefined = this; epoch !== undefined && epoch.view >= other.view; epoch = epoch.parent) {
+    for (let epoch = startingAt(this); epoch !== undefined && epoch.view >= other.view; epoch = epoch.parent) {
       if (epoch === other) return true;
     }
     return false;
   }
 
   contentAt(sequence: number): Content | undefined {
-    for (let epoch: SeenEpoch | undefined = this; epoch !== undefined; epoch = epoch.parent) {
+    for (let epoch = startingAt(this); epoch !== undefined; epoch = epoch.parent) {
       if (sequence > epoch.lastContent) continue;
       const content = epoch.contents.get(sequence);
       if (content !== undefined) return content;
@@ -54,7 +54,7 @@ export class SeenEpoch {
 
   /** Somebody says this of what all must say the same of. Gives what was said before, if that was something else. */
   say(about: string, text: string): string | undefined {
-    for (let epoch: SeenEpoch | undefined = this; epoch !== undefined; epoch = epoch.parent) {
+    for (let epoch = startingAt(this); epoch !== undefined; epoch = epoch.parent) {
       const said = epoch.#said.get(about);
       if (said !== undefined) return said === text ? undefined : said;
     }
@@ -65,7 +65,7 @@ export class SeenEpoch {
   /** The first message of a group between two places, both excluded. */
   between(group: string, after: number, before: number): number | undefined {
     let first: number | undefined;
-    for (let epoch: SeenEpoch | undefined = this; epoch !== undefined; epoch = epoch.parent) {
+    for (let epoch = startingAt(this); epoch !== undefined; epoch = epoch.parent) {
       const places = epoch.#groups.get(group);
       if (places === undefined || (places.at(-1) as number) <= after) continue;
       const place = places[indexAfter(places, after)] as number;
@@ -92,7 +92,7 @@ export class SeenEpoch {
    */
   placeView(group: string, sequence: number, view: GroupView): string | undefined {
     const placed: PlacedView = { sequence, view, text: textOfView(view) };
-    for (let epoch: SeenEpoch | undefined = this; epoch !== undefined; epoch = epoch.parent) {
+    for (let epoch = startingAt(this); epoch !== undefined; epoch = epoch.parent) {
       const same = epoch.#viewsAt.get(`${group} ${sequence}`);
       if (same !== undefined) return same.text === placed.text ? undefined : `${same.text} there`;
       const before = epoch.#viewsOf.get(`${group} ${view.number}`);
@@ -185,4 +185,9 @@ export class Orders {
 
 export function nameOf({ client, number, group }: Sent): string {
   return `message ${number} of ${client.label} to ${group}`;
+}
+
+/** Where a walk through an epoch and those that it goes on from begins. */
+function startingAt(epoch: SeenEpoch): SeenEpoch | undefined {
+  return epoch;
 }

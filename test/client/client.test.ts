@@ -269,7 +269,7 @@ worldTest(
   async (world, connectTo) => {
     const client = await connectTo({ events: false });
     const data = new Uint8Array(applicationMessageBytesMax);
-    world.decide = ({}, { kind }) => kind === "send";
+    world.decide = (_client, { kind }) => kind === "send";
     const sends = Array.from({ length: 2 * applicationWaitingBytesMax / data.length }, () => client.send("g", data));
     const outcomes = sends.map((sent) => sent.then(() => "sent", ({ code }: ApplicationError) => code));
     await failsWith(sends.at(-1) as Promise<unknown>, "busy", /await room\(\) before each send/);

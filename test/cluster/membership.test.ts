@@ -276,12 +276,7 @@ test("HA-4: no promise above what is reserved; it is given when the disk has ans
 
 test("HA-1: a card that is configured alone forms its view at once", () => {
   const bench = new Bench(c3, [c3]).start();
-  assert.equal(bench.takeTold().slice(1), [
-    "tentative: 1 of 1 card: more than half".replace(
-      "tentative: 1 of 1 card: more than half",
-      "confirmed 3: the first view of this card, of card 3 alone",
-    ),
-  ]);
+  assert.equal(bench.takeTold(), ["tentative: this card has just started", "confirmed 3: the first view of this card, of card 3 alone"]);
   assert.is(bench.service.deadline(), Infinity);
   assert.is(bench.service.stoppedBecause(), undefined);
 });
@@ -305,6 +300,7 @@ test("HA-4: two cards that start together agree in two phases as soon as each he
   bench.run(viewResendMs);
   assert.equal(bench.take("commitView").length, 1, "said again until it is answered");
   bench.from(c2, { kind: "committedView", number: proposal.number });
+  bench.sent = [];
   bench.run(5_000);
   assert.equal(bench.sent, []);
 });
@@ -509,13 +505,17 @@ test("a goodbye, a receipt and a later incarnation put a card out at once, each 
 test("a pair of the view may miss its ticks for the grace; what this card was late does not count", () => {
   const bench = new Bench(c1, [c1, c2, c3]).start();
   bench.lead([c1, c2, c3]);
+  // Without Ethernet ticks from the start on, so that only the serial ones are at stake.
+  bench.beat(c3, [c1, c2], { ether: [] });
+  bench.run(graceMs);
+  bench.agree();
   bench.takeTold();
-  bench.beat(c3, [c1]);
+  bench.beat(c3, [c1], { ether: [] });
   bench.run(graceMs - 1);
-  bench.beat(c3, [c1, c2]);
+  bench.beat(c3, [c1, c2], { ether: [] });
   bench.run(1_000);
   assert.equal(bench.take("proposeView"), [], "it was back in time");
-  bench.beat(c3, [c1]);
+  bench.beat(c3, [c1], { ether: [] });
   bench.run(graceMs - 1);
   bench.now += 5_000;
   bench.say({ kind: "late", ms: 5_000 });
@@ -839,14 +839,7 @@ test("HA-15: of two cards the tie-break card goes on alone, the other one only w
   tieBreak.lead([c1, c2]);
   tieBreak.takeTold();
   tieBreak.down(c2);
-  assert.equal(
-    tieBreak.takeTold(),
-    ["tentative: card 2 is down", "unconfirmed 1, 2 unknown: card 2 is down"].toSpliced(
-      1,
-      0,
-      "tentative: a view is being agreed on: card 2 is down",
-    ).filter((_, index) => index !== 1),
-  );
+  assert.equal(tieBreak.takeTold(), ["tentative: card 2 is down", "unconfirmed 1, 2 unknown: card 2 is down"]);
   assert.is(tieBreak.service.status(tieBreak.now).quorum.text, "1 of 2 cards with the tie-break card 1");
 
   const other = new Bench(c2, [c1, c2]).start();
@@ -882,11 +875,7 @@ test("HA-15: at exactly half the coordinator asks the witness, forms its view wi
   bench.say({ kind: "witness", held: true });
   assert.equal(last(bench.takeTold()), "unconfirmed 1, 2 unknown: card 2 is down");
   bench.say({ kind: "witness", held: false });
-  assert.equal(
-    bench.takeTold(),
-    ["tentative: 1 of 2 cards, without the witness's lease: no quorum", "tentative: 1 of 2 cards, without the witness's lease: no quorum"]
-      .slice(0, bench.told.length + 2),
-  );
+  assert.equal(bench.takeTold(), ["tentative: 1 of 2 cards, without the witness's lease: no quorum"]);
   bench.say({ kind: "witness", held: true });
   assert.ok(bench.service.isHeld());
   bench.mesh([c1, c2]);
@@ -898,13 +887,10 @@ test("HA-15: the members of a half learn from their coordinator that the lease i
   const bench = new Bench(c2, [c1, c2, c3, c4], { witness: true }).start();
   bench.follow(c1, 64, [c1, c2]);
   bench.from(c1, { kind: "wantView", previous: 64, promised: 64 });
-  assert.equal(
-    bench.takeTold(),
-    [
-      "tentative: card 1 does not hold the witness's lease any more",
-      "tentative: 2 of 4 cards, without the witness's lease: no quorum",
-    ].slice(0, 1 + Number(!bench.service.isHeld() && bench.service.stoppedBecause() !== undefined)),
-  );
+  assert.equal(bench.takeTold(), [
+    "tentative: card 1 does not hold the witness's lease any more",
+    "tentative: 2 of 4 cards, without the witness's lease: no quorum",
+  ]);
 });
 
 // ---- settings and the end
