@@ -77,9 +77,9 @@ class GroupMember {
     let number = 0;
     for (; performance.now() < endAt; number++) {
       if (perSecond > 0) {
-        const waitMs = Math.min(startedAt + (number * 1_000) / perSecond, endAt) - performance.now();
-        if (waitMs > 0) await sleep(waitMs);
-        if (performance.now() >= endAt) break;
+        const due = startedAt + (number * 1_000) / perSecond;
+        if (due >= endAt) break;
+        await sleep(Math.max(0, due - performance.now()));
         this.#sentAt[number] = performance.now();
       } else {
         await this.#client.room();

@@ -271,8 +271,18 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
   }
 
   #ownFlush(): Flush {
-    const whole = this.#whole && this.#skip === undefined;
+    const whole = (this.#whole || this.#isToBegin()) && this.#skip === undefined;
     return { kind: "flush", view: this.#view?.number ?? 0, ...this.#log.claim(), whole, ready: this.#isReady };
+  }
+
+  /** What this card holds and has not delivered lets it begin with the empty state: then it knows it at the end of what it holds. */
+  #isToBegin(): boolean {
+    for (let sequence = this.#log.delivered + 1; sequence <= this.#log.held; sequence++) {
+      const entry = this.#log.at(sequence);
+      const opened = entry.type === "view" ? readViewEntry(entry.body) : undefined;
+      if (opened?.whole.length === 0 && opened.view.ether.includes(this.#card)) return true;
+    }
+    return false;
   }
 
   #sendFlush(now: number, flush: Flush, outputs: DeltaOutput[]): void {
@@ -289,8 +299,9 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     }
     if (flush.view < view.number || !view.ether.includes(from)) return this.#ignore();
     if (this.#state === "running" && !flush.ready) {
-      // Ours got lost on its way to that card: without it, it cannot tell who holds the most and takes no pass.
-      outputs.push({ kind: "send", to: from, message: this.#flushes.get(this.#card) as Flush });
+      // Ours got lost on its way to that card: without it, it cannot tell who holds the most and takes no pass. An answer
+      // is ready, so that it is not answered.
+      outputs.push({ kind: "send", to: from, message: { ...this.#flushes.get(this.#card) as Flush, ready: true } });
       return;
     }
     if (this.#state !== "flushing") return this.#ignore();

@@ -505,7 +505,8 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     };
     const isNeeded = view !== undefined && quorumOf(stay.members, this.#ownFacts()).held &&
       (!this.isHeld() || this.#isWanted || stay.members.length < view.members.length || stay.ether.length < view.ether.length);
-    if (isNeeded || !isGrowing(this.#would, stay, this.#peers.proven(), this.#electorate)) {
+    const notAwaited = [...this.#peers.proven(), ...this.#electorate.filter((card) => this.#leftOut.concerns(card))];
+    if (isNeeded || !isGrowing(this.#would, stay, notAwaited, this.#electorate)) {
       this.#joinAt = Infinity;
       return false;
     }
@@ -773,10 +774,10 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
       ether: cardsIn(from, message.ether),
       absent: [...down, ...unknown].sort(ascending).map(absentOf),
     };
+    for (const card of down) this.#peers.onAgreed(now, card);
     const reason = this.#changeTo(now, draftOf(view), view.absent);
     for (const member of members) this.#peers.get(member.card).previous = Math.max(this.#peers.get(member.card).previous, member.previous);
     // What the members agreed on counts, in both directions: a receipt that did not convince was older than their last views.
-    for (const card of down) this.#peers.onAgreed(now, card);
     for (const card of unknown) if (claimed.includes(card)) this.#peers.get(card).proof = undefined;
     for (const peer of this.#peers.all()) peer.aheadAt = Infinity;
     this.#leftOut.onView();

@@ -33,9 +33,10 @@ export class TickMatrix {
   #settings: Patience;
   /** As the settings say, stretched where our own heartbeats keep a longer period: the serial line may be too slow for the set one. */
   #patience: Patience;
-  /** Per link our own last heartbeat, and the period that it kept; and whether the port is up. */
+  /** Per link our own last heartbeat, the gap before it, the period that they keep, and whether the port is up. */
   readonly #beatAt: Record<LinkKind, number> = { ether: -Infinity, serial: -Infinity };
-  readonly #gapMs: Record<LinkKind, number> = { ether: 0, serial: 0 };
+  readonly #gapMs: Record<LinkKind, number> = { ether: Infinity, serial: Infinity };
+  readonly #periodMs: Record<LinkKind, number> = { ether: 0, serial: 0 };
   readonly #portUp: Record<LinkKind, boolean> = { ether: true, serial: true };
   readonly #rows = new Map<CardId, Row>();
   /** Per pair and link since when it is not confirmed; `Infinity` while it is. `any` is on whichever link. */
@@ -59,14 +60,16 @@ export class TickMatrix {
   /** Takes our own heartbeat as it is sent. Says whether anything changed. */
   onOwnBeat(now: number, link: LinkKind, beat: Heartbeat): boolean {
     const gapMs = now - this.#beatAt[link];
-    const beforeMs = this.#gapMs[link];
+    const gapBeforeMs = this.#gapMs[link];
     this.#beatAt[link] = now;
+    this.#gapMs[link] = gapMs;
     this.#portUp.ether = beat.etherPort;
     this.#portUp.serial = beat.serialPort;
-    if (gapMs < Infinity) {
-      // A slow line stretches the period for good, a port that was down or a pause does not.
-      this.#gapMs[link] = beforeMs === 0 ? gapMs : Math.min(gapMs, 2 * beforeMs);
-      if (this.#gapMs[link] !== beforeMs) this.#stretch();
+    if (gapBeforeMs < Infinity) {
+      // A slow line stretches every period, a port that was down or a pause only one.
+      const beforeMs = this.#periodMs[link];
+      this.#periodMs[link] = Math.min(gapMs, gapBeforeMs);
+      if (this.#periodMs[link] !== beforeMs) this.#stretch();
     }
     return this.onBeat(now, link, this.#card, beat);
   }
@@ -163,7 +166,7 @@ export class TickMatrix {
   #stretch(): void {
     const stretched = (link: LinkKind): LinkPatience => {
       const { periodMs, silentAfterMs, downAfterMs } = this.#settings[link];
-      const by = Math.max(1, this.#gapMs[link] / periodMs);
+      const by = Math.max(1, this.#periodMs[link] / periodMs);
       return { periodMs: periodMs * by, silentAfterMs: silentAfterMs * by, downAfterMs: downAfterMs * by };
     };
     this.#patience = { ether: stretched("ether"), serial: stretched("serial") };

@@ -42,14 +42,14 @@ export function surveyOf(now: number, { cards, countsUntil, present, facts }: Su
 
 /**
  * Whether a would-be view takes cards in (or in on Ethernet), and others could still come: some that may vote are neither in it
- * nor proven down, or are in it without Ethernet. `stay` are those of it that were in before.
+ * nor in `notAwaited`, or are in it without Ethernet. `stay` are those of it that were in before.
  */
 export function isGrowing(
   { members, ether }: WouldBe,
   stay: { readonly members: readonly CardId[]; readonly ether: readonly CardId[] },
-  proven: readonly CardId[],
+  notAwaited: readonly CardId[],
   electorate: readonly CardId[],
 ): boolean {
-  const isComplete = ether.length === members.length && electorate.every((card) => members.includes(card) || proven.includes(card));
+  const isComplete = ether.length === members.length && electorate.every((card) => members.includes(card) || notAwaited.includes(card));
   return !isComplete && (stay.members.length < members.length || stay.ether.length < ether.length);
 }

@@ -37,7 +37,7 @@ import {
 } from "./checker.ts";
 import { FailedReset, OnlyFailedExit, OnlyFailedReset } from "./application-checkers.ts";
 import type { Client } from "./applications.ts";
-import { EqualGroupViews, EqualInTheEnd, EqualState, OneExchange, OneOrder, OrderRecord, SentOnce } from "./order-checkers.ts";
+import { EqualGroupViews, EqualInTheEnd, EqualState, OneExchange, OneOrder, OrderRecord, SentOnce, StateKept } from "./order-checkers.ts";
 import { EqualViews, OneSide, OneView, Promised, ProvenAbsent, Quorum, ViewsGrow } from "./view-checkers.ts";
 import { Views } from "./views.ts";
 import type { SaidOfPeer } from "./witness.ts";
@@ -157,7 +157,7 @@ export class ProvenIdentity extends Checker {
 export class BoundedStep extends Checker {
   readonly name = "bounded-step";
   readonly sentence =
-    "A step returns a bounded number of effects: a few messages for each peer, and for each entry of the order that it delivers a few events for each application; and after it the next deadline lies ahead: nothing spins.";
+    "A step returns a bounded number of effects: a few for each peer, and for each entry of the order that it delivers a few log lines and a few events for each application; and after it the next deadline lies ahead: nothing spins.";
   /** How far each run had delivered when it last had much to say. */
   readonly #delivered = new WeakMap<Run, number>();
 
@@ -165,24 +165,21 @@ export class BoundedStep extends Checker {
   every(run: Run, now: number, input: Input, effects: readonly Effect[]): string | undefined {
     if (!(run.deadline > now)) return `after ${input.kind} at ${now} the deadline is ${run.deadline}`;
     if (effects.length <= 16) return undefined;
-    let events = 0;
-    let pieces = 0;
+    const counts = { events: 0, pieces: 0, logs: 0 };
     for (const effect of effects) {
-      if (effect.kind === "application" || effect.kind === "closeApplication") events++;
-      else if (effect.kind === "send" && effect.message.kind === "fragment" && effect.message.index > 0) pieces++;
+      if (effect.kind === "application" || effect.kind === "closeApplication") counts.events++;
+      else if (effect.kind === "log") counts.logs++;
+      else if (effect.kind === "send" && effect.message.kind === "fragment" && effect.message.index > 0) counts.pieces++;
     }
-    const messages = effects.length - events - pieces;
-    const messagesMax = 16 + 8 * run.program.status(now).peers.length;
-    if (messages > messagesMax) return `${messages} effects of one ${input.kind}, more than ${messagesMax}`;
-    if (events === 0) return undefined;
     const delivered = run.program.order?.().delivered ?? 0;
     const advanced = Math.max(0, delivered - (this.#delivered.get(run) ?? 0));
     this.#delivered.set(run, delivered);
+    const few = 16 + 8 * run.program.status(now).peers.length;
+    const others = effects.length - counts.events - counts.logs - counts.pieces;
     // What came during an exchange of group data is told at its end.
     const eventsMax = 2 * (advanced + passEntriesMax) * (run.clients + 1);
-    return events <= eventsMax
-      ? undefined
-      : `${events} events of one ${input.kind} that delivered ${advanced} entries, more than ${eventsMax}`;
+    if (others <= few && counts.logs <= few + 2 * advanced && counts.events <= eventsMax) return undefined;
+    return `${others} effects, ${counts.logs} log lines and ${counts.events} events of one ${input.kind} that delivered ${advanced} entries`;
   }
 }
 
@@ -320,6 +317,24 @@ export class Settled extends Checker {
   }
 }
 
+export class AtRest extends Checker {
+  readonly name = "at-rest";
+  readonly sentence = "With nobody sending and nothing under way a card sends heartbeats and adverts, and nothing else.";
+
+  override settled(scene: Scene): Unsettled | undefined {
+    for (const card of scene.cards) {
+      const { run } = card;
+      // A card that may not take part, or is too few, goes on asking.
+      if (run === undefined || run.leaving || scene.statusOf(card)?.membership.state === "tentative") continue;
+      if (scene.at - run.spoke.at < restMs) return { card, detail: `sent ${run.spoke.kind} ${(scene.at - run.spoke.at).toFixed(0)} ms ago` };
+    }
+    return undefined;
+  }
+}
+
+/** After this long without anything to do a card is at rest. */
+const restMs = 500;
+
 /** The time within which a world settles after its last fault, from the patience and the advert periods of its cards. */
 export function settleMs(scene: Scene, hadTwins: boolean): number {
   let ms = 0;
@@ -395,6 +410,7 @@ export class Checkers {
     this.changesLogged,
     this.calmKept,
     new Settled(),
+    new AtRest(),
     new EqualViews(this.#views),
     new ViewsGrow(this.#views),
     new Promised(this.#views),
@@ -406,6 +422,7 @@ export class Checkers {
     new SentOnce(this.#order),
     new EqualGroupViews(this.#order),
     new EqualState(this.#order),
+    new StateKept(this.#order),
     new OneExchange(this.#order),
     new EqualInTheEnd(this.#order),
     new OnlyFailedReset(),

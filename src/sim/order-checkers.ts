@@ -71,6 +71,12 @@ export class OrderRecord {
     return this.#viewsAt.get(sequence) ?? [];
   }
 
+  /** What ran on the cards that order messages in a view, as far as it is known. */
+  runsOf(number: number): Run[] {
+    const view = this.#views.seen.get(number);
+    return view === undefined ? [] : etherOf(view.status).flatMap((card) => view.runs.get(card) ?? []);
+  }
+
   /** The cards of the epoch at the place in the order that a run has come to. */
   cardsOf(run: Run): readonly unknown[] {
     return this.#cards.get(run) ?? [];
@@ -337,6 +343,36 @@ export class EqualState extends OrderChecker {
     if (digest === undefined || epoch === undefined) return undefined;
     const other = epoch.say(`state ${digest.sequence}`, digest.digest);
     return other === undefined ? undefined : `the state after ${digest.sequence} has digest ${digest.digest}, and had ${other} elsewhere`;
+  }
+}
+
+export class StateKept extends OrderChecker {
+  readonly name = "state-kept";
+  readonly sentence = "The groups begin anew, empty, only in an epoch in which no card knew them.";
+  /** Where each run came to know the groups. */
+  readonly #knownAt = new Map<Run, number>();
+
+  override log(run: Run, { event, fields }: Log): string | undefined {
+    if (event === "place in the order lost") this.#knownAt.delete(run);
+    if (event !== "groups begin" && event !== "groups taken over") return undefined;
+    const sequence = Number(fields["sequence"]);
+    const knew = event === "groups begin" ? this.#whoKnew(Number(fields["view"]), sequence) : undefined;
+    if (event === "groups begin") this.record.epochOf(run)?.begin(sequence);
+    this.#knownAt.set(run, sequence);
+    return knew === undefined ? undefined : `begins with no groups at ${sequence}, and card ${knew.identity.card} knew them`;
+  }
+
+  override end(_scene: Scene, _card: SimCard, run: Run): void {
+    this.#knownAt.delete(run);
+  }
+
+  #whoKnew(number: number, sequence: number): Run | undefined {
+    for (const other of this.record.runsOf(number)) {
+      const knownAt = this.#knownAt.get(other);
+      // With nothing between the two there is nothing that could be lost.
+      if (knownAt !== undefined && knownAt < sequence - 1) return other;
+    }
+    return undefined;
   }
 }
 

@@ -14,7 +14,7 @@ import { type Sent, textOfView } from "./applications.ts";
 
 /** A message at its place, with the group view in which it was delivered; whoever only sent it does not know that. */
 export type Content = { readonly sent: Sent; readonly view: number | undefined };
-type PlacedView = { readonly sequence: number; readonly view: GroupView; readonly text: string };
+type PlacedView = { readonly sequence: number; readonly text: string };
 
 export class SeenEpoch {
   readonly view: number;
@@ -24,6 +24,8 @@ export class SeenEpoch {
   /** Group views, by "group sequence", and the last of each number, by "group number". */
   readonly #viewsAt = new Map<string, PlacedView>();
   readonly #viewsOf = new Map<string, PlacedView>();
+  /** Where the groups began anew, empty, lowest first. */
+  readonly #begins: number[] = [];
   lastContent = 0;
   /** What must be equal for all who follow the order, by what it is about. */
   readonly #said = new Map<string, string>();
@@ -74,6 +76,17 @@ export class SeenEpoch {
     return first;
   }
 
+  /** Whether the groups began anew between two places. */
+  #areParted(one: number, other: number): boolean {
+    const low = Math.min(one, other);
+    const high = Math.max(one, other);
+    for (let epoch: SeenEpoch | undefined = this; epoch !== undefined; epoch = epoch.parent) {
+      const begin = epoch.#begins[indexAfter(epoch.#begins, low)];
+      if (begin !== undefined && begin <= high) return true;
+    }
+    return false;
+  }
+
   add(sequence: number, content: Content): void {
     const isKnown = this.contents.has(sequence);
     this.contents.set(sequence, content);
@@ -86,28 +99,25 @@ export class SeenEpoch {
     else places.splice(indexAfter(places, sequence), 0, sequence);
   }
 
-  /**
-   * A group has this view from a place on. Says with what it contradicts another one. Numbers begin anew when the state
-   * does, so equal numbers at two places are only wrong for views that have a member in common.
-   */
+  /** The groups begin anew at a place, and with them the numbers of their views. */
+  begin(sequence: number): void {
+    if (!this.#begins.includes(sequence)) this.#begins.splice(indexAfter(this.#begins, sequence), 0, sequence);
+  }
+
+  /** A group has this view from a place on. Says with what it contradicts another one. */
   placeView(group: string, sequence: number, view: GroupView): string | undefined {
-    const placed: PlacedView = { sequence, view, text: textOfView(view) };
+    const placed: PlacedView = { sequence, text: textOfView(view) };
     for (let epoch = startingAt(this); epoch !== undefined; epoch = epoch.parent) {
       const same = epoch.#viewsAt.get(`${group} ${sequence}`);
       if (same !== undefined) return same.text === placed.text ? undefined : `${same.text} there`;
       const before = epoch.#viewsOf.get(`${group} ${view.number}`);
-      if (before === undefined || before.text === placed.text) continue;
-      const isOther = !view.members.some((member) => before.view.members.some((known) => isSame(member, known)));
-      if (!isOther) return `${before.text} at ${before.sequence}`;
+      if (before === undefined || before.text === placed.text || this.#areParted(before.sequence, sequence)) continue;
+      return `${before.text} at ${before.sequence}`;
     }
     this.#viewsAt.set(`${group} ${sequence}`, placed);
     this.#viewsOf.set(`${group} ${view.number}`, placed);
     return undefined;
   }
-}
-
-function isSame(one: GroupView["members"][number], other: GroupView["members"][number]): boolean {
-  return one.card === other.card && one.number === other.number && one.name === other.name;
 }
 
 /** A stretch of the order in which somebody has had every message of a group. */

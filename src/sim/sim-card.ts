@@ -51,6 +51,8 @@ export type Run = {
   leaving: boolean;
   /** When it told the others that it resets itself; from then on it does nothing more for anybody. */
   failingAt: number;
+  /** When it last sent anything but a heartbeat or an advert, and what. */
+  readonly spoke: { at: number; kind: string };
   /** Clients that its socket has had. */
   clients: number;
 };
@@ -123,6 +125,7 @@ export class SimCard {
       stall: undefined,
       leaving: false,
       failingAt: Infinity,
+      spoke: { at: -Infinity, kind: "" },
       clients: 0,
     };
     this.run = run;

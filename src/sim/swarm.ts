@@ -173,7 +173,7 @@ function drawVotes(prng: Prng, cards: readonly CardId[]): Pick<WorldOptions, "di
 
 /** Draws the applications of a system: up to one for each card and group. Most systems say little, a few a lot. */
 function drawApplications(prng: Prng, cards: readonly CardId[], groups: readonly string[], untilMs: number): Plan {
-  const perSecond = prng.pick([0, 1, 1, 3, 3, 3, 10, 10, 10, 30, 30, 200]);
+  const perSecond = prng.pick([0, 1, 1, 1, 2, 3, 3, 5, 5, 10, 10, 30, 100]);
   const bytes = prng.pick([16, 16, 16, 200, 1_500, 6_000]);
   const members = cards.flatMap((card) => groups.filter(() => prng.chance(0.5)).map((group) => ({ card, group })));
   // Large messages cost what they weigh.

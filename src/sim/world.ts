@@ -689,6 +689,10 @@ export class World {
 
   #send(card: SimCard, run: Run, { link, to, sequence, message }: Extract<Effect, { kind: "send" }>): void {
     const { system, incarnation } = run.identity;
+    if (message.kind !== "heartbeat" && message.kind !== "advert") {
+      run.spoke.at = this.#at;
+      run.spoke.kind = message.kind;
+    }
     const bytes = encodeFrame(link, this.#keyring, { system, from: card.id, to, incarnation, sequence, message });
     this.history.tag(bytes);
     if (link === "ether") {

@@ -285,6 +285,16 @@ worldTest(
     const waiting = applicationWaitingBytesMax / data.length - 1;
     const counts = Object.groupBy(await Promise.all(outcomes), (outcome) => outcome);
     assert.equal([counts["sent"]?.length, counts["busy"]?.length], [atOnce + waiting, sends.length - atOnce - waiting]);
+    // What has gone counts no more, under way or waiting.
+    world.decide = (_client, { kind }) => kind === "send";
+    const before = world.asked("send").length;
+    let refused = 0;
+    for (let index = 0; index < atOnce + waiting; index++) {
+      void client.send("g", data).catch(({ code }: ApplicationError) => refused += code === "busy" ? 1 : 0);
+    }
+    await world.until(() => world.asked("send").length === before + atOnce);
+    assert.is(refused, 0);
+    await failsWith(client.send("g", data), "busy", /await room/);
   },
 );
 

@@ -50,6 +50,58 @@ export function runSeed(seed: number): SwarmResult {
   return { network, settledMs };
 }
 
+/**
+ * Cuts drawn once, not transitive and perhaps one way, that stay. The cards must come to rest: no more views, and a majority that
+ * confirms each other has one. Gives what is wrong.
+ */
+export function runPartial(seed: number): string | undefined {
+  const draw = new Prng(seed);
+  const cards = chassisOfCards(2 + draw.below(6)).map((card, index) => index % 3 === 2 && seed % 3 === 0 ? cardAt(2, card) : card);
+  cards.sort((a, b) => a - b);
+  const network = new MembershipNetwork({ seed, cards });
+  for (const slot of network.slots) network.start(slot);
+  network.run(500);
+  if (network.unsettled() !== undefined) return `does not begin: ${network.unsettled()}`;
+  const share = draw.pick([0.1, 0.2, 0.3, 0.5]);
+  const oneWay = draw.pick([0, 0.3, 1]);
+  for (const a of cards) {
+    for (const b of cards) {
+      if (a >= b || !draw.chance(share)) continue;
+      for (const link of draw.pick([["ether"], ["serial"], ["ether", "serial"], ["ether", "serial"]] as const)) {
+        const isOneWay = draw.chance(oneWay);
+        const isBack = draw.chance(0.5);
+        if (!isOneWay || !isBack) network.setCut(link, a, b, true);
+        if (!isOneWay || isBack) network.setCut(link, b, a, true);
+      }
+    }
+  }
+  if (draw.chance(0.5)) {
+    const slot = draw.pick(network.slots);
+    network.stop(slot, "silent");
+    network.at(draw.between(1, 500), () => network.start(slot));
+  }
+  network.run(3_000);
+  const views = viewsOf(network);
+  network.run(2_000);
+  const holders = network.running().filter(({ run }) => run?.membership.isHeld() === true).map(({ card }) => card);
+  const clique = largestConfirming(network, cards);
+  if (2 * clique.length > cards.length && holders.length < clique.length) {
+    return `cards ${clique.join(", ")} confirm each other, and only ${holders.join(", ")} hold a view`;
+  }
+  return viewsOf(network) === views ? undefined : `${viewsOf(network) - views} views in the end`;
+}
+
+function largestConfirming(network: MembershipNetwork, cards: readonly CardId[]): readonly CardId[] {
+  const hears = (a: CardId, b: CardId) =>
+    !network.cut.has(`ether ${b} ${a}`) || (chassisOf(a) === chassisOf(b) && !network.cut.has(`serial ${b} ${a}`));
+  let best: readonly CardId[] = [];
+  for (let bits = 0; bits < 2 ** cards.length; bits++) {
+    const set = cards.filter((_, index) => ((bits >> index) & 1) === 1);
+    if (set.length > best.length && set.every((a) => set.every((b) => a === b || hears(a, b)))) best = set;
+  }
+  return best;
+}
+
 function viewsOf(network: MembershipNetwork): number {
   return network.slots.reduce((sum, { run }) => sum + (run?.views ?? 0), 0);
 }

@@ -422,10 +422,6 @@ inline checkBeginning(v) {
   }
   j = 0;
   /* Quorums without a common card that remembers: from here on only the cards of an epoch can be compared. */
-  if
-  :: whole[v] == 0 -> intact = false
-  :: else
-  fi;
   for (i : 1 .. views) {
     if
     :: i != v && whole[i] > 0 ->
@@ -477,6 +473,13 @@ inline checkBeginning(v) {
       fi
     }
   }
+  if
+  :: whole[v] == 0 ->
+     intact = false;
+     goldenLast = 0;
+     for (k : 0 .. PLACES - 1) { golden[k] = 0 }
+  :: else
+  fi;
   i = 0;
   j = 0;
   k = 0;
