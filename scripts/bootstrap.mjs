@@ -40,7 +40,7 @@ const debianFor = {
   node: ["libatomic1", "libstdc++6"],
   addon: ["gcc", "libc6-dev", "make"],
   chassis: ["iproute2"],
-  test: ["etcd-server", "lldpd", "tshark"],
+  test: ["etcd-server", "lldpd", "spin", "tshark"],
   check: ["clang", "libclang-rt-dev"],
   bench: ["stress-ng", "corosync", "libcpg-dev"],
 };

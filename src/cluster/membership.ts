@@ -460,6 +460,8 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     const isWanted = this.#settings.witness && members[0] === this.#card && (isHalf(members, electorate) || isHalf(ether, electorate));
     if (isWanted === this.#witnessWanted) return;
     this.#witnessWanted = isWanted;
+    // What is given back is not held, and what is asked for is not held yet.
+    this.#witnessHeld = false;
     this.#outputs.push({ kind: "witness", wanted: isWanted });
   }
 

@@ -39,7 +39,7 @@
 #define SIZE(set) (HAS(set, 0) + HAS(set, 1) + HAS(set, 2) + HAS(set, 3))
 #define LOWEST(set) (HAS(set, 0) -> 0 : (HAS(set, 1) -> 1 : (HAS(set, 2) -> 2 : 3)))
 
-/* A property is asserted as "its name || kept": the name, always 0, is in the report of a violation. */
+/* A property is asserted as "its name || kept": the name, 0 unless ONLY another one is asked for, is in the report of a violation. */
 hidden byte equal_number_equal_members, number_only_grows, two_quorums_share_a_card, promised_once;
 hidden byte kept;
 
@@ -287,6 +287,15 @@ end:
 }
 
 init {
+#ifdef ONLY
+  d_step {
+    equal_number_equal_members = 1;
+    number_only_grows = 1;
+    two_quorums_share_a_card = 1;
+    promised_once = 1;
+    ONLY = 0
+  }
+#endif
   d_step {
     for (other : 0 .. CARDS - 1) {
       up[other] = true
