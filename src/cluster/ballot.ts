@@ -2,11 +2,12 @@
  * A coordinator's own proposal on its way through the two phases: who has promised what, and what is committed when all have (HA-4;
  * PROTOCOLS.md, Membership 4, 5 and 9).
  */
-import { cardSetOf } from "../base/card-set.ts";
+import { cardSetOf, cardsIn } from "../base/card-set.ts";
 import type { CardId } from "../base/ids.ts";
 import { viewResendMs, viewResendsMax } from "../limits.ts";
 import type { CommitView, ProposeView } from "../wire/message.ts";
 import { type QuorumFacts, quorumOf } from "./quorum.ts";
+import type { NodeView } from "./view.ts";
 import type { ViewDraft } from "./view-words.ts";
 
 /** What a member says with its promise: the view that it was in before, and whose end it can prove. */
@@ -107,4 +108,22 @@ export class Ballot {
   #setOf(cards: readonly CardId[]) {
     return cardSetOf(this.#coordinator, cards);
   }
+}
+
+/** The view that a coordinator's commit tells of. */
+export function viewOf(coordinator: CardId, message: CommitView): NodeView {
+  const { number, incarnations, previous } = message;
+  const down = cardsIn(coordinator, message.down);
+  const absent = [...down, ...cardsIn(coordinator, message.unknown)].sort((a, b) => a - b);
+  return {
+    number,
+    coordinator,
+    members: cardsIn(coordinator, message.members).map((card, index) => ({
+      card,
+      incarnation: incarnations[index] ?? 0,
+      previous: previous[index] ?? 0,
+    })),
+    ether: cardsIn(coordinator, message.ether),
+    absent: absent.map((card) => ({ card, state: down.includes(card) ? "down" : "unknown" })),
+  };
 }

@@ -397,7 +397,9 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     // What is in the order already is not sent again.
     const ordered = this.#log.markOf(this.#card);
     if (skip !== undefined) {
-      // What is below counts as committed once the first pass has been around, not before: others may still lack it.
+      // What is below counts as committed once the first pass has been around, not before: others may still lack it. And
+      // what was committed in an order that was overtaken counts for nothing.
+      this.#committed = Math.min(this.#committed, skip.last);
       this.#whole = false;
       this.#counters.skips++;
       this.#forgetPending(ordered);

@@ -23,17 +23,17 @@ import { type Address, type CardId, everybody, type LinkKind, linkKinds } from "
 import { viewMuteMs, viewNumberMax, viewResendMs, viewResendsMax, wantViewMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { CommittedView, CommitView, Heartbeat, PromiseView, ProposeView, RefuseView, WantView } from "../wire/message.ts";
-import { Ballot, Resending } from "./ballot.ts";
+import { Ballot, Resending, viewOf } from "./ballot.ts";
 import type { CardHealth, LinkPatience } from "./heartbeat.ts";
 import { LeftOut } from "./left-out.ts";
 import { type MembershipState, type MembershipStatus, ticksOf, ViewHistory, viewStatusOf } from "./membership-status.ts";
 import { isEnded, isGone, Peers } from "./peers.ts";
-import { isHalf, type Quorum, type QuorumFacts, quorumOf } from "./quorum.ts";
+import { electorateOf, isHalf, type Quorum, type QuorumFacts, quorumOf } from "./quorum.ts";
 import { TickMatrix } from "./tick-matrix.ts";
 import type { AbsentCard, MembershipNotification, NodeView, Receipt } from "./view.ts";
 import { proposerOf, ViewNumbers } from "./view-numbers.ts";
-import { changeText, lossText, type ViewDraft } from "./view-words.ts";
-import { isGrowing, surveyOf, type WouldBe } from "./would-be.ts";
+import { changeText, draftOf, lossText, type ViewDraft } from "./view-words.ts";
+import { flawOf, isBetter, isDraftOf, isGrowing, isSame, surveyOf, type WouldBe } from "./would-be.ts";
 
 export type { MembershipStatus };
 
@@ -135,7 +135,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#card = card;
     this.#incarnation = incarnation;
     this.#settings = settings;
-    this.#electorate = electorateOf(settings);
+    this.#electorate = electorateOf(settings.expected, settings.disabled);
     this.#matrix = new TickMatrix(card, settings);
     this.#numbers = new ViewNumbers(card, reservedView);
     this.#wakeAt = now;
@@ -274,7 +274,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
 
   #onSettings(settings: MembershipSettings): void {
     const before = this.#settings;
-    const electorate = electorateOf(settings);
+    const electorate = electorateOf(settings.expected, settings.disabled);
     this.#isInDoubt = before.tieBreak !== settings.tieBreak || before.witness !== settings.witness || !isSame(electorate, this.#electorate);
     this.#settings = settings;
     this.#electorate = electorate;
@@ -421,19 +421,14 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     const view = this.#view;
     if (view === undefined || !this.isHeld()) return;
     if (!this.#isVoting()) return this.#enterTentative(now, "this card has no vote any more");
-    for (const [index, { card }] of view.members.entries()) {
-      const { aheadAt } = this.#peers.get(card);
-      const isLost = card !== this.#card && (!this.#isMember(card) || !this.#peers.isUp(card));
-      if (isLost) return this.#enterTentative(now, this.#lossOf(now, card, []));
-      const behindAt = aheadAt + viewResendMs * viewResendsMax;
-      if (behindAt <= now) return this.#enterTentative(now, `card ${card} is in a later view than this card`);
-      this.#wakeBy(behindAt);
-      for (const { card: other } of view.members.slice(0, index)) {
-        const countsUntil = this.#matrix.countsUntil("any", card, other);
-        if (countsUntil <= now) return this.#enterTentative(now, this.#lossOf(now, card, [other]));
-        this.#wakeBy(countsUntil);
-      }
-    }
+    const { flaw, until } = flawOf(now, view, {
+      isLost: (card) => card !== this.#card && (!this.#isMember(card) || !this.#peers.isUp(card)),
+      behindAt: (card) => this.#peers.get(card).aheadAt + viewResendMs * viewResendsMax,
+      countsUntil: (a, b) => this.#matrix.countsUntil("any", a, b),
+    });
+    if (flaw?.isLater === true) return this.#enterTentative(now, `card ${flaw.card} is in a later view than this card`);
+    if (flaw !== undefined) return this.#enterTentative(now, this.#lossOf(now, flaw.card, flaw.others));
+    this.#wakeBy(until);
     const news = view.absent.find((absent) => this.#isNews(absent));
     if (news !== undefined && view.coordinator !== this.#card) {
       this.#enterTentative(now, `${this.#lossOf(now, news.card, [])}, as is proven now`);
@@ -473,9 +468,8 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 
   /** Whether a set is what should be the view. */
-  #isWould({ members, incarnations, ether }: ViewDraft): boolean {
-    return isSame(members, this.#would.members) && isSame(ether, this.#would.ether) &&
-      members.every((card, index) => incarnations[index] === this.#incarnationOf(card));
+  #isWould(draft: ViewDraft): boolean {
+    return isDraftOf(this.#would, draft, (card) => this.#incarnationOf(card));
   }
 
   #isViewDue(): boolean {
@@ -737,23 +731,24 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
       if (unheard.length === 0 && promised < number) this.#leftOut.add(now, from);
       this.#ballot = undefined;
       this.#isDirty = true;
-    } else if (this.#view?.number === number && this.#commit !== undefined && promised > this.#numbers.promised) this.#want(from);
+    } else if (this.#view?.number === number && this.#commit !== undefined && promised !== this.#numbers.promised) this.#want(from);
   }
 
   #onCommit(now: number, from: CardId, message: CommitView): void {
     const { number } = message;
     const members = cardsIn(from, message.members);
     const index = members.indexOf(this.#card);
+    if (proposerOf(number) !== from) return;
     if (index < 0 || message.incarnations[index] !== this.#incarnation) {
       if (number <= (this.#view?.number ?? 0) || !members.some((card) => this.#isMember(card))) return;
       return this.#enterTentative(now, `card ${from} went on in a view without this card`);
     }
     if (number === this.#view?.number) return this.#answer(now, from, { kind: "committedView", number });
-    if (number < this.#numbers.promised) {
+    const promise = this.#promise;
+    // It promised a higher one since, or another card promised in its name.
+    if (promise?.number !== number) {
       return this.#send(from, { kind: "refuseView", number, promised: this.#numbers.promised, missing: this.#setOf([]) });
     }
-    const promise = this.#promise;
-    if (promise?.number !== number) return;
     this.#answeredAt = -Infinity;
     this.#answer(now, from, { kind: "committedView", number });
     this.#takeView(now, from, message, promise.down);
@@ -763,24 +758,14 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
 
   /** `claimed`: the absent cards whose end this card said that it can prove. */
   #takeView(now: number, from: CardId, message: CommitView, claimed: readonly CardId[]): void {
-    const { number, incarnations, previous } = message;
-    const cards = cardsIn(from, message.members);
-    const members = cards.map((card, index) => ({ card, incarnation: incarnations[index] ?? 0, previous: previous[index] ?? 0 }));
-    const down = cardsIn(from, message.down);
-    const unknown = cardsIn(from, message.unknown);
-    const absentOf = (card: CardId): AbsentCard => ({ card, state: down.includes(card) ? "down" : "unknown" });
-    const view = {
-      number,
-      coordinator: from,
-      members,
-      ether: cardsIn(from, message.ether),
-      absent: [...down, ...unknown].sort(ascending).map(absentOf),
-    };
-    for (const card of down) this.#peers.onAgreed(now, card);
+    const view = viewOf(from, message);
+    const cards = view.members.map(({ card }) => card);
+    for (const { card, state } of view.absent) if (state === "down") this.#peers.onAgreed(now, card);
     const reason = this.#changeTo(now, draftOf(view), view.absent);
-    for (const member of members) this.#peers.get(member.card).previous = Math.max(this.#peers.get(member.card).previous, member.previous);
+    for (const { card, previous } of view.members) this.#peers.get(card).previous = Math.max(this.#peers.get(card).previous, previous);
     // What the members agreed on counts, in both directions: a receipt that did not convince was older than their last views.
-    for (const card of unknown) if (claimed.includes(card)) this.#peers.get(card).proof = undefined;
+    const unknown = view.absent.filter(({ state }) => state === "unknown");
+    for (const { card } of unknown) if (claimed.includes(card)) this.#peers.get(card).proof = undefined;
     for (const peer of this.#peers.all()) peer.aheadAt = Infinity;
     this.#leftOut.onView();
     this.#matrix.enterView(now, cards, view.ether);
@@ -821,10 +806,8 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
 
   /** Why a card is not with `others`, in words. */
   #lossOf(now: number, card: CardId, others: readonly CardId[]): string {
-    const { disabled, expected } = this.#settings;
-    if (!expected.includes(card)) return `card ${card} is not in the configuration any more`;
-    if (disabled.includes(card)) return `card ${card} is disabled`;
-    return lossText(card, this.#peers.get(card), others.find((other) => this.#matrix.countsUntil("any", other, card) <= now));
+    const unconfirmed = others.find((other) => this.#matrix.countsUntil("any", other, card) <= now);
+    return lossText(card, this.#settings, this.#peers.get(card), unconfirmed);
   }
 
   // ---- outputs
@@ -842,31 +825,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 }
 
-/** The cards that vote, lowest first. */
-function electorateOf({ expected, disabled }: MembershipSettings): CardId[] {
-  return [...new Set(expected)].filter((card) => !disabled.includes(card)).sort(ascending);
-}
-
-function draftOf({ members, ether }: NodeView): ViewDraft {
-  return { members: members.map(({ card }) => card), incarnations: members.map(({ incarnation }) => incarnation), ether };
-}
-
-/** The larger set, or of equally large ones the lower one: of two coordinators that see different things one gives way. */
-function isBetter(one: readonly CardId[], other: readonly CardId[]): boolean {
-  if (one.length !== other.length) return one.length > other.length;
-  const index = one.findIndex((card, at) => card !== other[at]);
-  return index >= 0 && (one[index] ?? 0) < (other[index] ?? 0);
-}
-
-function isSame(one: readonly CardId[], other: readonly CardId[]): boolean {
-  return one.length === other.length && one.every((card, index) => card === other[index]);
-}
-
 function addressOf(cards: readonly CardId[]): Address {
   const [first, second] = cards;
   return first === undefined || second !== undefined ? everybody : first;
-}
-
-function ascending(a: CardId, b: CardId): number {
-  return a - b;
 }

@@ -39,6 +39,11 @@ export type Quorum = {
   readonly text: string;
 };
 
+/** The cards that vote, lowest first. */
+export function electorateOf(expected: readonly CardId[], disabled: readonly CardId[]): CardId[] {
+  return [...new Set(expected)].filter((card) => !disabled.includes(card)).sort((a, b) => a - b);
+}
+
 export function tieBreakOf({ electorate, tieBreak }: Pick<QuorumFacts, "electorate" | "tieBreak">): CardId | undefined {
   return tieBreak !== undefined && electorate.includes(tieBreak) ? tieBreak : electorate[0];
 }

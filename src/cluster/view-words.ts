@@ -11,6 +11,10 @@ export type ViewDraft = {
   readonly ether: readonly CardId[];
 };
 
+export function draftOf({ members, ether }: NodeView): ViewDraft {
+  return { members: members.map(({ card }) => card), incarnations: members.map(({ incarnation }) => incarnation), ether };
+}
+
 const receiptTexts: Readonly<Record<Receipt, string>> = {
   left: "left",
   power: "has lost its power",
@@ -47,8 +51,15 @@ export function changeText(
 }
 
 /** Why a card is not with the others. `unconfirmed`: one of them that it no longer confirms. */
-export function lossText(card: CardId, { proof, health }: Peer, unconfirmed: CardId | undefined): string {
+export function lossText(
+  card: CardId,
+  { expected, disabled }: { readonly expected: readonly CardId[]; readonly disabled: readonly CardId[] },
+  { proof, health }: Peer,
+  unconfirmed: CardId | undefined,
+): string {
   const name = `card ${card}`;
+  if (!expected.includes(card)) return `${name} is not in the configuration any more`;
+  if (disabled.includes(card)) return `${name} is disabled`;
   if (proof !== undefined && proof.receipt !== "agreed") return `${name} ${receiptTexts[proof.receipt]}`;
   if (health === "left") return `${name} ${receiptTexts.left}`;
   if (health === "down") return `${name} is down`;

@@ -326,7 +326,9 @@ export class AtRest extends Checker {
       const { run } = card;
       // A card that may not take part, or is too few, goes on asking.
       if (run === undefined || run.leaving || scene.statusOf(card)?.membership.state === "tentative") continue;
-      if (scene.at - run.spoke.at < restMs) return { card, detail: `sent ${run.spoke.kind} ${(scene.at - run.spoke.at).toFixed(0)} ms ago` };
+      if (scene.at - run.spoke.at < restMs) {
+        return { card, detail: `sent ${run.spoke.kind} ${(scene.at - run.spoke.at).toFixed(0)} ms ago` };
+      }
     }
     return undefined;
   }

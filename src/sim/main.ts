@@ -25,7 +25,7 @@ Simulates whole systems under faults drawn from a seed, and checks every invaria
   --seeds A..B       all seeds from A to B
   --cards N          2 to 64 cards (default: drawn from the seed)
   --chassis N        1 to 8 chassis (default: drawn from the seed)
-  --seconds S        simulated seconds for each seed (default 60); more when the world needs them to settle
+  --seconds S        simulated seconds for each seed (default 30); more when the world needs them to settle
   --profile NAME     default or fast (default: drawn from the seed)
   --calm             no faults
   --trace            print every line of history (one seed)
@@ -68,7 +68,7 @@ function readOptions(args: readonly string[]): Options | { readonly wrong: strin
         seeds: { type: "string" },
         cards: { type: "string" },
         chassis: { type: "string" },
-        seconds: { type: "string", default: "60" },
+        seconds: { type: "string", default: "30" },
         profile: { type: "string" },
         calm: { type: "boolean", default: false },
         trace: { type: "boolean", default: false },

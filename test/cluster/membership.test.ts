@@ -214,8 +214,14 @@ test("what is meant for another card in this slot, or is not its sender's to say
   other.sent = [];
   other.propose(c1, 65, [c1, c2, c3]);
   other.propose(c3, 66, [c1, c2, c3]);
+  other.commit(c3, 64, [c1, c2, c3]);
+  assert.equal(other.sent, [], "number 65 is not card 1's, a view of card 1 is not card 3's");
   other.commit(c1, 64, [c1, c2, c3]);
-  assert.equal(other.sent, [], "number 65 is not card 1's, a view of card 1 is not card 3's, and 64 was not promised");
+  assert.equal(
+    other.take("refuseView"),
+    [{ kind: "refuseView", number: 64, promised: 0, missing: cardSetOf(c2, []) }],
+    "it was not promised",
+  );
   assert.is(other.service.view(), undefined);
 });
 
