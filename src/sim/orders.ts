@@ -80,7 +80,7 @@ export class SeenEpoch {
   #areParted(one: number, other: number): boolean {
     const low = Math.min(one, other);
     const high = Math.max(one, other);
-    for (let epoch: SeenEpoch | undefined = this; epoch !== undefined; epoch = epoch.parent) {
+    for (let epoch = startingAt(this); epoch !== undefined; epoch = epoch.parent) {
       const begin = epoch.#begins[indexAfter(epoch.#begins, low)];
       if (begin !== undefined && begin <= high) return true;
     }

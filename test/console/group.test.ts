@@ -217,6 +217,16 @@ worldTest("join --exec: the command has its place, its events and its voice; wit
   assert.equal([sentTexts(world)[1], world.asked("leave").length], ["bye", 1]);
 });
 
+worldTest("join --exec: all that a command has said is sent before the member leaves", async (world, start) => {
+  let before = 0;
+  world.decide = (_client, { kind }) => {
+    if (kind === "leave") before = world.asked("send").length;
+    return false;
+  };
+  assert.is((await start("join", "lab", "--exec", "seq 1 3000").ended()).code, 0);
+  assert.equal([sentTexts(world), before], [Array.from({ length: 3_000 }, (_, index) => String(index + 1)), 3_000]);
+});
+
 worldTest("HA-7: join --exec: a command that fails ends the connection without leaving", async (world, start) => {
   const session = start("join", "lab", "--critical", "--exec", "echo trouble >&2; exit 3");
   const { code, stdout, stderr } = await session.ended();
