@@ -102,6 +102,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   #state: MembershipState = "tentative";
   #reason = "this card has just started";
   #view: NodeView | undefined;
+  #viewAt = -Infinity;
   #viewQuorum: Quorum = { held: false, text: "" };
   readonly #history = new ViewHistory();
 
@@ -731,7 +732,11 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
       if (unheard.length === 0 && promised < number) this.#leftOut.add(now, from);
       this.#ballot = undefined;
       this.#isDirty = true;
-    } else if (this.#view?.number === number && this.#commit !== undefined && promised !== this.#numbers.promised) this.#want(from);
+      return;
+    }
+    // Who refuses goes on asking. A second card of its identity makes it refuse each time: not a view for each word.
+    const isRefusedCommit = this.#view?.number === number && this.#commit !== undefined && promised !== this.#numbers.promised;
+    if (isRefusedCommit && now - this.#viewAt >= wantViewMs) this.#want(from);
   }
 
   #onCommit(now: number, from: CardId, message: CommitView): void {
@@ -770,6 +775,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#leftOut.onView();
     this.#matrix.enterView(now, cards, view.ether);
     this.#view = view;
+    this.#viewAt = now;
     this.#viewQuorum = this.#quorumOf(view);
     this.#promise = undefined;
     this.#coordinator = undefined;

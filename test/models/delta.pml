@@ -539,12 +539,10 @@ inline beginEpoch(card, v) {
 }
 
 /* The coordinator takes the initiator's next entry; with a hole in its ids, the first that the initiator still has. */
-#define NEXT_ID(v, origin) (OF(accepted, v, origin) + 1 < OF(submittedFrom, v, origin) && !defined_BITE_GAP -> \
-                            OF(submittedFrom, v, origin) : OF(accepted, v, origin) + 1)
 #ifdef BITE_GAP
-#define defined_BITE_GAP 1
+#define NEXT_ID(v, origin) (OF(accepted, v, origin) + 1)
 #else
-#define defined_BITE_GAP 0
+#define NEXT_ID(v, origin) (OF(accepted, v, origin) + 1 < OF(submittedFrom, v, origin) -> OF(submittedFrom, v, origin) : OF(accepted, v, origin) + 1)
 #endif
 inline accept(v, origin) {
   OF(accepted, v, origin) = NEXT_ID(v, origin);
@@ -635,6 +633,12 @@ inline deliver(card) {
 #define EXPECTS_FIRST(card, v) (FLUSHES(card, v) && HAS(ready[v], card))
 #define HOLDS_UP_TO(card, v) (skips[card] -> syncHeld[v] : held[card])
 
+#ifdef BITE_RESEND
+#define MAY_SUBMIT(v) (v == 1)
+#else
+#define MAY_SUBMIT(v) 1
+#endif
+
 #define IN_VIEW(v) \
   :: d_step { v <= views && up[me] && view[me] < v && LISTS(v, me) -> takeView(me, v) } \
   :: d_step { \
@@ -659,13 +663,14 @@ inline deliver(card) {
        v <= views && TAKES_PART(me, v) && LOWEST(ether[v]) == me && committed[v] < held[me] && BACK_AT(v, me) -> committed[v] = held[me] \
      } \
   :: d_step { \
-       v <= views && RUNS(me, v) && firstPending[me] <= lastId[me] && OF(submitted, v, me) < lastId[me] -> \
+       v <= views && RUNS(me, v) && MAY_SUBMIT(v) && firstPending[me] <= lastId[me] && OF(submitted, v, me) < lastId[me] -> \
        OF(submitted, v, me) = lastId[me]; \
        OF(submittedFrom, v, me) = firstPending[me] \
      }
 #define ACCEPT(v, origin) \
   :: d_step { \
-       v <= views && RUNS(me, v) && LOWEST(ether[v]) == me && HAS(ether[v], origin) && NEXT_ID(v, origin) <= OF(submitted, v, origin) -> \
+       v <= views && RUNS(me, v) && LOWEST(ether[v]) == me && HAS(ether[v], origin) && \
+       NEXT_ID(v, origin) >= OF(submittedFrom, v, origin) && NEXT_ID(v, origin) <= OF(submitted, v, origin) -> \
        accept(v, origin) \
      }
 

@@ -44,7 +44,10 @@ class Table {
   feed(seat: Seat, input: Input): void {
     const effects = seat.node.step(this.now, input);
     seat.effects.push(...effects);
-    for (const effect of effects) if (effect.kind === "send") this.send(seat, effect);
+    for (const effect of effects) {
+      if (effect.kind === "send") this.send(seat, effect);
+      else if (effect.kind === "reserve") this.feed(seat, { kind: "reserved", upTo: effect.upTo });
+    }
   }
 
   send(from: Seat, effect: Extract<Effect, { kind: "send" }>): void {

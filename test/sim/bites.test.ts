@@ -199,8 +199,8 @@ const bites: readonly Bite[] = [
     checker: "equal-views",
     breaks: "a member takes over another Ethernet set than the coordinator",
     file: "cluster/membership.ts",
-    line: "ether: cardsIn(from, message.ether)",
-    broken: "ether: cardsIn(from, message.ether).filter((card) => from === this.#card || card !== 2)",
+    line: "const view = viewOf(from, message);",
+    broken: "const view = { ...viewOf(from, message), ether: cardsIn(from, message.ether).filter((card) => from === this.#card || card !== 2) };",
     world: scenarioOf("membership/crash.txt"),
   },
   {
