@@ -200,7 +200,8 @@ const bites: readonly Bite[] = [
     breaks: "a member takes over another Ethernet set than the coordinator",
     file: "cluster/membership.ts",
     line: "const view = viewOf(from, message);",
-    broken: "const view = { ...viewOf(from, message), ether: cardsIn(from, message.ether).filter((card) => from === this.#card || card !== 2) };",
+    broken:
+      "const view = { ...viewOf(from, message), ether: cardsIn(from, message.ether).filter((card) => from === this.#card || card !== 2) };",
     world: scenarioOf("membership/crash.txt"),
   },
   {
