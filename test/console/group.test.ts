@@ -248,7 +248,12 @@ worldTest("join --exec: a command that is killed has failed too", async (world, 
 
 worldTest("join --exec: SIGTERM leaves first, then ends the command", async (world, start) => {
   const note = join(world.directory, "note");
-  const session = start("join", "lab", "--exec", `trap 'echo ended > ${note}; exit 9' TERM; echo ready; while :; do sleep 0.05; done`);
+  const session = start(
+    "join",
+    "lab",
+    "--exec",
+    `trap 'echo ended > ${note}; exit 9' TERM; echo ready; while kill -0 $PPID; do sleep 0.05; done`,
+  );
   await world.until(() => world.asked("send").length === 1);
   let wasEnded = true;
   world.decide = (_, { kind }) => {
@@ -263,7 +268,12 @@ worldTest("join --exec: SIGTERM leaves first, then ends the command", async (wor
 
 worldTest("join --exec: without the card the command is ended", async (world, start) => {
   const note = join(tmpdir(), `cardinal-group-note-${process.pid}`);
-  const session = start("join", "lab", "--exec", `trap 'echo ended > ${note}; exit 9' TERM; echo ready; while :; do sleep 0.05; done`);
+  const session = start(
+    "join",
+    "lab",
+    "--exec",
+    `trap 'echo ended > ${note}; exit 9' TERM; echo ready; while kill -0 $PPID; do sleep 0.05; done`,
+  );
   await world.until(() => world.asked("send").length === 1);
   const [{ code, stderr }] = await Promise.all([session.ended(), world.server.end()]);
   assert.equal([code, withoutNotice(stderr), readFileSync(note, "utf8")], [
@@ -276,7 +286,7 @@ worldTest("join --exec: without the card the command is ended", async (world, st
 
 worldTest("join --exec: a command that does not read goes on, and is told what it missed", async (world, start) => {
   const go = join(world.directory, "go");
-  const command = `while [ ! -e ${go} ]; do sleep 0.05; done; grep -m1 -F '"kind":"lost"'; cat > /dev/null`;
+  const command = `while [ ! -e ${go} ] && kill -0 $PPID; do sleep 0.05; done; grep -m1 -F '"kind":"lost"'; cat > /dev/null`;
   const session = start("join", "lab", "--exec", command);
   await world.until(() => world.asked("join").length === 1);
   // More than its pipe and what waits for it take together.
