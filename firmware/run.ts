@@ -131,6 +131,7 @@ class RunningCard {
       applications: {
         send: (client, event) => this.#applications?.send(client, event),
         close: (client, reason) => this.#applications?.close(client, reason),
+        closeAll: (reason) => this.#applications?.closeAll(reason),
       },
       wantWitness: (wanted) => this.#witness?.want(wanted),
       checkWitness: () => this.#witness?.check(),

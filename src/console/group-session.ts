@@ -50,7 +50,7 @@ export async function withClient(
     if (!(error instanceof module.ApplicationError)) throw error;
     // What was asked for was given up because of Ctrl-C.
     if (error.code === "closed" && signal.aborted) return exitCodes.interrupted;
-    const hint = client === undefined && error.code === "unreachable" && socket === undefined ? "; --socket names another path" : "";
+    const hint = client === undefined && error.code === "unreachable" && socket === undefined ? " (--socket names another path)" : "";
     say(context, command, error.message + hint);
     return codes[error.code];
   } finally {

@@ -36,6 +36,7 @@ export type CardOptions = {
   readonly applications: {
     send(client: number, event: ApplicationEvent): void;
     close(client: number, reason: string): void;
+    closeAll(reason: string): void;
   };
   /** Asks the witness for its lease, or gives it back; without one it is never called. */
   readonly wantWitness: (wanted: boolean) => void;
@@ -207,6 +208,7 @@ export class Card {
     const incarnation = this.#options.nextIncarnation(above);
     this.#options.log("warn", "new incarnation", { was: this.#identity.incarnation, incarnation });
     this.#identity = { ...this.#identity, incarnation };
+    this.#options.applications.closeAll("the card starts over with a new incarnation");
     this.#node = new Node(this.#identity, this.#settings, performance.now());
     for (const port of Object.values(this.#ports)) queueMicrotask(() => this.#step(port));
   }

@@ -477,7 +477,7 @@ test("a card that does not run is said not to, with exit code 3", async () => {
     assert.equal(await new Session(["group", ...words], { CARDINAL_SOCKET: path }).ended(), {
       code: 3,
       stdout: "",
-      stderr: `cardinal group ${words[0]}: there is no socket ${path}; is the card running?; --socket names another path\n`,
+      stderr: `cardinal group ${words[0]}: there is no socket ${path}; is the card running? (--socket names another path)\n`,
     });
   }
   rmSync(directory, { recursive: true });
