@@ -101,12 +101,14 @@ done
 while read -r arguments; do
   loads=
   for pid in $pids; do
+    # Into a file of its own: what several write into one pipe comes in pieces.
     # shellcheck disable=SC2086 # they are several words
-    nsenter --target "$pid" --mount --net --ipc "$load" $arguments < /dev/null &
+    nsenter --target "$pid" --mount --net --ipc "$load" $arguments < /dev/null > "/run/said$pid" &
     loads="$loads $!"
   done
   outcome=done
   for pid in $loads; do wait "$pid" || outcome=failed; done
+  for pid in $pids; do cat "/run/said$pid"; done
   if [ "$outcome" = failed ]; then logs; fi
   echo "$outcome"
 done
