@@ -106,9 +106,26 @@ async function perform(cwd: string, command: string, args: readonly string[]): P
   return output;
 }
 
+const places = new Set<string>();
+
+function removePlaces(): void {
+  for (const place of places) rmSync(place, { recursive: true, force: true });
+}
+
+// A verifier is in a process group of its own: whoever ends this program does not end it.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    void endAll().then(() => {
+      removePlaces();
+      process.exit(130);
+    });
+  });
+}
+
 /** Generates, compiles and runs one verifier; gives what it prints. What ends at once is not worth the compiler's time. */
 async function verify(model: string, bounds: string, optimized: boolean): Promise<string> {
   const place = mkdtempSync(join(tmpdir(), "cardinal-model-"));
+  places.add(place);
   try {
     await perform(place, "spin", ["-a", ...bounds.split(" ").map((bound) => `-D${bound}`), join(folder, `${model}.pml`)]);
     const options = [optimized ? "-O1" : "-O0", "-w", "-DSAFETY", "-DNOFAIR", "-DCOLLAPSE", "-DVECTORSZ=2048", `-DMEMLIM=${memoryMb}`];
@@ -116,6 +133,7 @@ async function verify(model: string, bounds: string, optimized: boolean): Promis
     return await perform(place, "./pan", ["-n", "-m10000", "-w20"]);
   } finally {
     rmSync(place, { recursive: true, force: true });
+    places.delete(place);
   }
 }
 
