@@ -151,11 +151,16 @@ const laws: Readonly<Record<string, Law>> = {
   wire: { values: ["base", "limits"], packages: [/^cbor-x\/(encode|decode)$/, /^@noble\/hashes\//] },
   // What the cluster puts into the order has a form of its own; frames are none of its business.
   cluster: { values: ground, types: ["wire"], files: ["src/wire/cbor.ts"], packages: [] },
-  config: { values: ground, types: ["wire", "cluster"], packages: [/^drizzle-orm(\/|$)/] },
+  config: {
+    values: ground,
+    types: ["wire", "cluster"],
+    files: ["src/wire/cbor.ts"],
+    packages: [/^drizzle-orm(\/|$)/, /^@noble\/hashes\//],
+  },
   failover: { values: ground, types: ["wire", "cluster", "config"], packages: [] },
   storage: { values: ground, types: ["wire", "cluster", "config", "failover"], packages: [] },
   node: { values: [...ground, "wire", ...services], packages: [] },
-  io: { values: [...ground, "node", "wire", "version"], types: ["cluster"] },
+  io: { values: [...ground, "node", "wire", "config", "version"], types: ["cluster"] },
   // What an application loads: the protocol, and no more of a card than it takes to say what is in the way.
   client: {
     values: [...ground, "wire"],
@@ -163,9 +168,10 @@ const laws: Readonly<Record<string, Law>> = {
     files: ["src/io/application-wire.ts", "src/io/refusal.ts", "src/io/system-group.ts"],
     packages: [],
   },
-  sim: { values: [...ground, "node", "wire"], types: services, packages: [] },
-  api: { values: [...ground, "node", "ui", "version"] },
-  console: { values: [...ground, "node", "client", "version"] },
+  // A simulated store plans and applies by the very rules of the real one.
+  sim: { values: [...ground, "node", "wire", "config"], types: services, packages: [] },
+  api: { values: [...ground, "node", "ui", "config", "version"] },
+  console: { values: [...ground, "node", "client", "config", "version"] },
   ui: { values: [...ground, "node", "version"] },
   drivers: { values: ["base", "limits"], types: ["io"] },
   firmware: { values: [...ground, "wire", "io", "api", "console", "ui", "drivers", "node", "version"] },
