@@ -337,8 +337,12 @@ export class AtRest extends Checker {
 /** After this long without anything to do a card is at rest. */
 const restMs = 500;
 
-/** The time within which a world settles after its last fault, from the patience and the advert periods of its cards. */
-export function settleMs(scene: Scene, hadTwins: boolean): number {
+/**
+ * The time within which a world settles after its last fault, from the patience and the advert periods of its cards. Two cards in one slot
+ * take longer to be forgotten, and so does a card from a restored store that may pass for two; `longest` reckons with either.
+ */
+export function settleMs(scene: Scene, longest = false): number {
+  const mayPassForTwo = longest || scene.cards.some((card) => card.isTwin || card.repeatsIncarnation);
   let ms = 0;
   for (const card of scene.cards) {
     const cards = Math.max(2, onBusOf(scene, card.chassis).length);
@@ -348,7 +352,7 @@ export function settleMs(scene: Scene, hadTwins: boolean): number {
     );
     for (const other of scene.cards) ms = Math.max(ms, 4 * advertMs + 2 * downWithinMs(scene, card, other.id));
   }
-  return ms + 3_000 + (hadTwins ? duplicateGoneMs + 2 * staleGapMs + ms : 0);
+  return ms + 3_000 + (mayPassForTwo ? duplicateGoneMs + 2 * staleGapMs + ms : 0);
 }
 
 /** The silence after which a running card must see a peer down, with the time for what was still under way. */

@@ -127,7 +127,7 @@ export function runScenario(
       world.runUntil(world.at + Number(word));
     } else if (name === "settle") {
       quiet = true;
-      world.runUntil(world.at + settleMs(world, world.cards.some((card) => card.isTwin)) - quietMs);
+      world.runUntil(world.at + settleMs(world) - quietMs);
       world.applications.setQuiet(true);
       world.runUntil(world.at + quietMs);
       world.applications.setQuiet(false);

@@ -80,6 +80,13 @@ export class SimCard {
   run: Run | undefined;
   /** The last incarnation that was given out, as the card's own store remembers it. */
   incarnation: number;
+  /** The highest that it has run with, whatever its store remembers. */
+  usedIncarnation = 0;
+  /** It runs, or will run next, with an incarnation that it has run with before: until it is told, the others may take it for two cards. */
+  get repeatsIncarnation(): boolean {
+    return this.#repeats || this.incarnation < this.usedIncarnation;
+  }
+  #repeats = false;
   /** View numbers up to this one are reserved on its disk. */
   reservedView = 0;
   /** The incarnation up to which the power sense of its slot has been wrong while it ran. */
@@ -112,6 +119,8 @@ export class SimCard {
   }
 
   begin(identity: Identity, start: StartProgram, at: number): Run {
+    this.#repeats = identity.incarnation <= this.usedIncarnation;
+    this.usedIncarnation = Math.max(this.usedIncarnation, identity.incarnation);
     const now = this.clock.localAt(at);
     const program = start(identity, this.settings, now);
     const run: Run = {

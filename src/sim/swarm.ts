@@ -120,9 +120,8 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     }
     const healAt = options.calm ? 3_000 : endMs * faultShare;
     yield* slices(healAt);
-    const hadTwins = world.cards.some((card) => card.isTwin);
     for (const line of ["heal", "revive"]) carryOutLine(world, line);
-    yield* slices(healAt + settleMs(world, hadTwins) - quietMs);
+    yield* slices(healAt + settleMs(world) - quietMs);
     yield* checked(world, slices);
     world.checkers.calmKept.calm = true;
     yield* slices(Math.max(endMs, world.at + calmMs));
