@@ -109,6 +109,8 @@ export const passAckMs = 5;
 export const submitResendMs = 50;
 /** What a card holds, said again until the view begins. */
 export const flushResendMs = 20;
+/** Said so often without an answer that helps, another view is asked for. */
+export const flushesFruitlessMax = 100;
 /** Entries, and the bytes of their bodies, that one pass takes. */
 export const passEntriesMax = 256;
 export const passBytesMax = 24 * 1024;

@@ -21,6 +21,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import { type Address, type CardId, everybody } from "../base/ids.ts";
 import {
+  flushesFruitlessMax,
   flushResendMs,
   passAckMs,
   passBytesMax,
@@ -58,7 +59,9 @@ export type DeltaOutput =
   | { readonly kind: "epoch"; readonly sequence: number; readonly view: NodeView; readonly whole: readonly CardId[] }
   /** Everything before this sequence is unknown to this card; our own data up to the id `ordered` is in it. */
   | { readonly kind: "skipped"; readonly sequence: number; readonly ordered: number }
-  | { readonly kind: "stopped"; readonly reason: string };
+  | { readonly kind: "stopped"; readonly reason: string }
+  /** The view's epoch does not begin for this card, whatever it says: only another view helps. */
+  | { readonly kind: "stuck"; readonly reason: string };
 
 /** Where the order stands, for people. */
 export type DeltaStatus = {
@@ -160,6 +163,9 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
   /** A first piece of what we lack has come: the others follow on it. */
   #isSyncing = false;
   #flushAt = Infinity;
+  /** What each card said last that it holds, and how often we have said ours since somebody came on. */
+  readonly #said = new Map<CardId, number>();
+  #fruitless = 0;
 
   constructor(card: CardId) {
     this.#card = card;
@@ -268,6 +274,8 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     this.#holder = undefined;
     this.#isReady = this.#isSyncing = false;
     this.#skip = undefined;
+    this.#said.clear();
+    this.#fruitless = 0;
   }
 
   #ownFlush(): Flush {
@@ -306,6 +314,9 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     }
     if (this.#state !== "flushing") return this.#ignore();
     if (!this.#flushes.has(from)) this.#flushes.set(from, flush);
+    // Who holds more than before is still at it; who has gone on answers the same again and again.
+    if (this.#said.get(from) !== flush.held) this.#fruitless = 0;
+    this.#said.set(from, flush.held);
     if (flush.ready) this.#ready.set(from, flush);
     const isAnswer = this.#isHolder();
     this.#level(now, outputs);
@@ -371,10 +382,24 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
       this.#log.replace(sync.first, sync.entries);
       this.#isReady = this.#log.held === sync.last;
     }
+    this.#fruitless = 0;
     const flush = this.#ownFlush();
     if (flush.ready) this.#ready.set(this.#card, flush);
     this.#sendFlush(now, flush, outputs);
     this.#level(now, outputs);
+  }
+
+  /**
+   * Says again what it holds. Counted rather than timed, so that a card that was stopped does not hold its own silence against the
+   * others: after many times without an answer that helps, the others run this epoch without us, as if they had had us in it.
+   */
+  #repeatFlush(now: number, outputs: DeltaOutput[]): void {
+    this.#sendFlush(now, this.#ownFlush(), outputs);
+    if (++this.#fruitless < flushesFruitlessMax) return;
+    this.#fruitless = 0;
+    const silent = (this.#view as NodeView).ether.filter((card) => !this.#flushes.has(card)).map((card) => `card ${card}`);
+    const reason = silent.length > 0 ? `nothing came from ${silent.join(", ")}` : "the others have gone on without this card";
+    outputs.push({ kind: "stuck", reason });
   }
 
   /** As the coordinator: the view is the first entry of its epoch. */
@@ -675,7 +700,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
   }
 
   #runTimers(now: number, outputs: DeltaOutput[]): void {
-    if (now >= this.#flushAt) this.#sendFlush(now, this.#ownFlush(), outputs);
+    if (now >= this.#flushAt) this.#repeatFlush(now, outputs);
     if (now >= this.#submitAt) this.#resendSubmits(now, outputs);
     if (now >= this.#ackAt) {
       this.#ackAt = Infinity;

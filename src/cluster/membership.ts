@@ -68,6 +68,8 @@ export type MembershipInput =
   | { readonly kind: "reserved"; readonly upTo: number }
   /** This card was late by so much: it is taken off everybody's silence. */
   | { readonly kind: "late"; readonly ms: number }
+  /** The view that this card took over is of no use to it, for a reason that membership does not see: it wants another one. */
+  | { readonly kind: "unsettled"; readonly reason: string }
   | { readonly kind: "leave" }
   | { readonly kind: "tick" };
 
@@ -192,6 +194,9 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
         break;
       case "late":
         this.#onLate(input.ms);
+        break;
+      case "unsettled":
+        if (this.isHeld()) this.#enterTentative(now, input.reason);
         break;
       case "leave":
         this.#onLeave(now);

@@ -251,6 +251,8 @@ export class Core {
         effects.push({ kind: "log", level: "warn", event: "stopped", fields: { reason: output.reason } });
         alarms.raise(now, "order-stopped", "", `no ordered messages: ${output.reason}`, effects);
         return this.#stepGroups(now, output, effects);
+      case "stuck":
+        return this.onFact(now, { kind: "unsettled", reason: `the order does not begin: ${output.reason}` }, effects);
       default:
         return unreachable(output);
     }

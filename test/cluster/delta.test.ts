@@ -5,7 +5,7 @@ import { cardAt, type CardId, everybody } from "../../src/base/ids.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { Delta, type DeltaInput, type DeltaMessage, type DeltaOutput } from "../../src/cluster/delta.ts";
 import type { NodeView } from "../../src/cluster/view.ts";
-import { passResendMs, submitResendMs } from "../../src/limits.ts";
+import { flushesFruitlessMax, flushResendMs, passResendMs, submitResendMs } from "../../src/limits.ts";
 
 type Sent = { readonly from: CardId; readonly to: CardId; readonly message: DeltaMessage };
 type Line = { readonly sequence: number; readonly text: string };
@@ -77,8 +77,13 @@ class Net {
         break;
       case "stopped":
         break;
+      case "stuck":
+        this.stuck.push({ card: run.card, at: this.now, reason: output.reason });
+        break;
     }
   }
+
+  readonly stuck: { readonly card: CardId; readonly at: number; readonly reason: string }[] = [];
 
   /** A view that each of its cards is told of, `tell` says when. */
   enter(number: number, ether: readonly CardId[], tell: (card: CardId) => number = () => this.now): void {
@@ -305,6 +310,23 @@ test("HA-15: a card that has just started goes on behind what was, without it", 
   net.runUntil(100);
   assert.equal(texts(fresh), ["view 3", "anew"]);
   assert.equal(texts(net.runOf(one)), ["view 1", "a", "view 2", "view 3", "anew"]);
+});
+
+test("HA-15: a card whose view runs without it, because another one had its slot, asks for another view", () => {
+  const net = fiveCards(3);
+  const [one, two, three] = cards as [CardId, CardId, CardId];
+  const { view } = net;
+  // The run that was in the view is gone, and one of the same slot and view is in its place, which holds nothing of it.
+  const second = net.start(three, 1);
+  net.step(second, { kind: "view", view: view as NodeView });
+  net.runUntil(net.now + flushesFruitlessMax * flushResendMs - 50);
+  assert.equal(net.stuck, []);
+  net.runUntil(net.now + 100);
+  assert.equal(net.stuck.map(({ card, reason }) => [card, reason]), [[three, "the others have gone on without this card"]]);
+  net.enter(2, [one, two, three]);
+  net.runUntil(net.now + 100);
+  assert.equal(texts(second), ["view 2"]);
+  assert.is(net.stuck.length, 1);
 });
 
 test("a card outside of the Ethernet set stops and says why", () => {
