@@ -18,8 +18,8 @@ for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
 const regressions = readFileSync(new URL("./regressions.txt", import.meta.url), "utf8").split("\n").filter((line) => /^\d/.test(line));
 for (const line of regressions) {
   test(`regression: ${line}`, () => {
-    const [seed, ofSeconds] = line.split(/\s+/).map(Number);
-    const { violation } = runSeed({ seed: seed as number, seconds: ofSeconds as number, calm: false });
+    const [seed, ofSeconds, cards] = line.split(/\s+/).map(Number) as [number, number, number];
+    const { violation } = runSeed({ seed, seconds: ofSeconds, cards, calm: false });
     assert.is(violation, undefined, `${violation?.checker}: ${violation?.detail}`);
   });
 }
