@@ -401,11 +401,14 @@ export class GroupClient implements AsyncIterable<GroupEvent> {
     this.#writeFrame(encodeApplicationFrame(frame));
   }
 
-  /** What is asked for at once is written at once. */
+  /**
+   * What is asked for at once is written at once: the tick comes when all promises that are settled have run, so a loop that
+   * awaits `room` fills the window first. Each write wakes the card, and one message a write made it order one at a time.
+   */
   #writeFrame(frame: Uint8Array): void {
     this.#outbox.push(frame);
     if (this.#outbox.length > 1) return;
-    queueMicrotask(() => {
+    process.nextTick(() => {
       const frames = this.#outbox;
       this.#outbox = [];
       if (this.#ended === undefined) this.#socket.write(joinFrames(frames));

@@ -1,7 +1,7 @@
 /** The client for applications, at a real socket with the real server behind it. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -262,6 +262,27 @@ worldTest("no more is under way than the card reads, and the order of the calls 
   assert.equal(world.asked("send").map(({ data }) => Number(text(data))), done);
   await client.room();
   assert.ok(hasRoom);
+});
+
+worldTest("a loop that awaits room before each message hands the card a window at a time", async (world, connectTo) => {
+  const client = await connectTo({ events: false });
+  world.decide = (_client, { kind }) => kind === "send";
+  const write = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Socket.prototype), "write") as PropertyDescriptor;
+  let writes = 0;
+  Socket.prototype.write = function (this: Socket, ...words: unknown[]): boolean {
+    writes++;
+    return (write.value as (...words: unknown[]) => boolean).apply(this, words);
+  };
+  try {
+    for (let index = 0; index < applicationWindowMax; index++) {
+      await client.room();
+      client.send("g", String(index)).catch(() => {});
+    }
+    await world.until(() => world.asked("send").length === applicationWindowMax);
+    assert.is(writes, 1);
+  } finally {
+    delete (Socket.prototype as Partial<Socket>).write;
+  }
 });
 
 worldTest(
