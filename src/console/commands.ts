@@ -1,7 +1,7 @@
 /** The table of all commands, in the order in which help lists them. */
 import type { Command } from "./command.ts";
 import { completionCommand, helpCommand, openapiCommand, versionCommand } from "./commands/about.ts";
-import { configCommands } from "./commands/config.ts";
+import { cardCommands } from "./commands/card.ts";
 import { groupCommands } from "./commands/group.ts";
 import { groupsCommand } from "./commands/groups.ts";
 import { keyCommands } from "./commands/key.ts";
@@ -18,7 +18,7 @@ export function consoleCommands(program: Program): readonly Command[] {
     membersCommand,
     groupsCommand,
     ...groupCommands,
-    ...configCommands(program),
+    ...cardCommands(program),
     ...keyCommands(program),
     openapiCommand(program),
     completionCommand,

@@ -261,7 +261,7 @@ export function readCardConfig(file: string): CardConfig | Mistake[] {
     if (found.isFile) return whole(`larger than ${configBytesMax / 1024} KiB, which no configuration is`);
     return whole("not a regular file; give the path of a card.json");
   } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return whole("no such file; `cardinal config example` prints one to start from");
+    if (systemErrorCode(error) === "ENOENT") return whole("no such file; `cardinal card example` prints one to start from");
     return whole(`cannot be read: ${systemErrorText(error)}`);
   }
 }

@@ -74,7 +74,7 @@ test("status --watch: page after page until Ctrl-C, which gives 130", async () =
 });
 
 test("a reader that leaves early gets what it wanted, and nobody complains", async () => {
-  const command = [...runtime, main, "config", "schema"].map((word) => `'${word}'`).join(" ");
+  const command = [...runtime, main, "card", "schema"].map((word) => `'${word}'`).join(" ");
   for (const reader of ["head -1", "true"]) {
     const ended = await run(["bash", "-c", `${command} | ${reader}; exit \${PIPESTATUS[0]}`]);
     assert.equal([ended.code, ended.stderr], [0, ""], reader);
@@ -117,19 +117,19 @@ test("key: a whole replacement, refusals, and never a secret", async () => {
   assert.is((await cardinal("key", "show", file("absent"))).code, 4);
 });
 
-test("config: the example is right, what is wrong ends with 78", async () => {
-  const example = await cardinal("config", "example");
+test("card: the example is right, what is wrong ends with 78", async () => {
+  const example = await cardinal("card", "example");
   assert.equal([example.code, example.stderr], [0, ""]);
   writeFileSync(file("card.json"), example.stdout);
-  const right = await cardinal("config", "check", file("card.json"));
+  const right = await cardinal("card", "check", file("card.json"));
   assert.equal([right.code, right.stderr], [0, ""]);
   assert.ok(right.stdout.startsWith(`${file("card.json")} is right: card 1/1 of rack-7, `), right.stdout);
 
   writeFileSync(file("wrong.json"), '{ "slot": 9 }');
-  const wrong = await cardinal("config", "check", file("wrong.json"));
+  const wrong = await cardinal("card", "check", file("wrong.json"));
   assert.equal([wrong.code, wrong.stdout], [78, ""]);
   assert.match(wrong.stderr, /slot is 9, must be a whole number from 1 to 8\n/);
-  const json = await cardinal("config", "check", "--json", file("wrong.json"));
+  const json = await cardinal("card", "check", "--json", file("wrong.json"));
   assert.is(json.code, 78);
   assert.ok(JSON.parse(json.stdout).mistakes.some(({ key }: { key: string }) => key === "slot"));
   for (const path of [file("wrong.json"), file("absent.json")]) {
@@ -137,7 +137,7 @@ test("config: the example is right, what is wrong ends with 78", async () => {
     assert.equal([ended.code, ended.stdout], [78, ""], path);
     assert.not.match(ended.stderr, /^ +at /m);
   }
-  assert.is(JSON.parse((await cardinal("config", "schema")).stdout).title, "Cardinal card.json");
+  assert.is(JSON.parse((await cardinal("card", "schema")).stdout).title, "Cardinal card.json");
 });
 
 test("openapi and version", async () => {

@@ -295,7 +295,7 @@ test("a file that cannot be read is told with its name", () => {
       return (read as Mistake[])[0]?.line ?? "";
     };
     const missing = join(directory, "none.json");
-    assert.is(line(missing), `${missing}: no such file; \`cardinal config example\` prints one to start from`);
+    assert.is(line(missing), `${missing}: no such file; \`cardinal card example\` prints one to start from`);
     assert.is(line(directory), `${directory}: not a regular file; give the path of a card.json`);
     const fifo = join(directory, "fifo");
     execFileSync("mkfifo", [fifo]);

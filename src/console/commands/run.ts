@@ -14,7 +14,7 @@ export function runCommand(program: Program): Command {
     options: { config: { kind: "text", short: "c", value: "FILE", summary: "the configuration (default: card.json in this directory)" } },
     examples: [
       { line: "cardinal run --config card.json", what: "start the card" },
-      { line: "cardinal config example > card.json && cardinal key generate system.key", what: "what it needs first" },
+      { line: "cardinal card example > card.json && cardinal key generate system.key", what: "what it needs first" },
     ],
     exits: ["failed", "configuration"],
     run: async ({ terminal }, { options }) =>

@@ -1,18 +1,18 @@
-/** `cardinal config`: everything about `card.json` that needs no running card. */
+/** `cardinal card`: everything about `card.json` that needs no running card. */
 import { type Command, defineCommand, printJson } from "../command.ts";
 import { exitCodes } from "../exit-code.ts";
 import { isMistakes, type Program, type RightConfig } from "../program.ts";
 
 const check = (program: Program): Command =>
   defineCommand({
-    words: ["config", "check"],
+    words: ["card", "check"],
     summary: "find all mistakes in a card's configuration",
     about: [
       "Prints each mistake on a line of its own with its place, the key, the value and what would be right. Ends with 78 when there is one.",
     ],
     operands: [{ name: "FILE", summary: "the configuration, card.json" }],
     json: true,
-    examples: [{ line: "cardinal config check card.json", what: "before the card is started or reloaded" }],
+    examples: [{ line: "cardinal card check card.json", what: "before the card is started or reloaded" }],
     exits: ["configuration"],
     async run({ terminal, json }, { operands }) {
       const config = (await program.configurations()).read(operands.FILE);
@@ -27,13 +27,13 @@ const check = (program: Program): Command =>
 
 const example = (program: Program): Command =>
   defineCommand({
-    words: ["config", "example"],
+    words: ["card", "example"],
     summary: "print a small configuration to start from",
     about: [
-      "What it leaves out has a default; `cardinal config schema` lists every key. Change system, slot, interface and device to what your card has.",
+      "What it leaves out has a default; `cardinal card schema` lists every key. Change system, slot, interface and device to what your card has.",
     ],
     json: true,
-    examples: [{ line: "cardinal config example > card.json", what: "a card.json to edit" }],
+    examples: [{ line: "cardinal card example > card.json", what: "a card.json to edit" }],
     async run({ terminal }) {
       terminal.stdout((await program.configurations()).example);
       return exitCodes.fine;
@@ -42,18 +42,18 @@ const example = (program: Program): Command =>
 
 const schema = (program: Program): Command =>
   defineCommand({
-    words: ["config", "schema"],
+    words: ["card", "schema"],
     summary: "print the JSON schema of card.json",
     about: ['For editors and for programs that write configurations. A card.json may name its schema with the key "$schema".'],
     json: true,
-    examples: [{ line: "cardinal config schema > card.schema.json", what: "for an editor" }],
+    examples: [{ line: "cardinal card schema > card.schema.json", what: "for an editor" }],
     async run({ terminal }) {
       printJson(terminal, (await program.configurations()).schema());
       return exitCodes.fine;
     },
   });
 
-export function configCommands(program: Program): readonly Command[] {
+export function cardCommands(program: Program): readonly Command[] {
   return [check(program), example(program), schema(program)];
 }
 
