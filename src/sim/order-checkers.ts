@@ -34,7 +34,7 @@ type Message = Extract<ApplicationEvent, { kind: "message" }>;
 export class OrderRecord {
   readonly orders = new Orders();
   readonly #views: Views;
-  /** The epochs that each incarnation of a card has entered, as "card incarnation". */
+  /** The epochs that each running incarnation of a card has entered, as "card incarnation". */
   readonly #entered = new Map<string, number[]>();
   readonly #epochs = new Map<Run, SeenEpoch>();
   readonly #cards = new WeakMap<Run, readonly unknown[]>();
@@ -82,8 +82,10 @@ export class OrderRecord {
     return this.#cards.get(run) ?? [];
   }
 
+  /** What a run knew ends with it; a restored card may run with the same incarnation again. */
   forget(run: Run): void {
     this.#epochs.delete(run);
+    this.#entered.delete(`${run.identity.card} ${run.identity.incarnation}`);
   }
 
   /** A track ends with its client, what it has had stays. */
