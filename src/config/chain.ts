@@ -1,0 +1,71 @@
+/**
+ * The chain of changes: each has the hash of the one before and its own, so that two equal heads prove equal histories. The rule is
+ * in `CONFIGURATION.md`; it is part of every database and of the wire, and never changes.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { encodeCbor } from "../wire/cbor.ts";
+import type { Change, Head, Proposal } from "./change.ts";
+
+export const hashBytes = 32;
+
+/** The head of a chain without changes. */
+export const emptyHead: Head = { sequence: 0, epoch: 0, hash: new Uint8Array(hashBytes) };
+
+/** The hash of a change that follows on `previous` with the place (sequence, epoch). */
+export function changeHash(previous: Uint8Array, sequence: number, epoch: number, proposal: Proposal): Uint8Array {
+  const { kind, author, comment, time, key, card, changeset } = proposal;
+  return sha256(encodeCbor([previous, sequence, epoch, kind, author, comment, time, key, card, changeset]));
+}
+
+/** The link that a proposal becomes, put behind `head` by the view `epoch`. */
+export function linked(head: Head, epoch: number, proposal: Proposal): Change {
+  const sequence = head.sequence + 1;
+  return { ...proposal, sequence, epoch, previous: head.hash, hash: changeHash(head.hash, sequence, epoch, proposal) };
+}
+
+export function headOf({ sequence, epoch, hash }: Head): Head {
+  return { sequence, epoch, hash };
+}
+
+/** Why `change` is not the link behind `head`, or undefined when it is. */
+export function brokenLink(head: Head, change: Change): string | undefined {
+  const { sequence, epoch, previous, hash } = change;
+  if (sequence !== head.sequence + 1) return `change ${sequence} follows on ${head.sequence}; ${head.sequence + 1} is next`;
+  if (epoch < head.epoch) return `change ${sequence} has the epoch ${epoch}, the one before has ${head.epoch}; epochs never go down`;
+  if (!equalBytes(previous, head.hash)) return `change ${sequence} does not build upon change ${head.sequence} as it is here`;
+  if (!equalBytes(hash, changeHash(previous, sequence, epoch, change))) return `change ${sequence} does not have the hash of what it holds`;
+  return undefined;
+}
+
+export function isSameHead(a: Head, b: Head): boolean {
+  return a.sequence === b.sequence && a.epoch === b.epoch && equalBytes(a.hash, b.hash);
+}
+
+/** Above zero when `a` is the better head of two that parted: the one with the higher (epoch, sequence, hash) stays. */
+export function compareHeads(a: Head, b: Head): number {
+  return a.epoch - b.epoch || a.sequence - b.sequence || compareBytes(a.hash, b.hash);
+}
+
+/** The level that a change of the kind `migrate` raises the database to. */
+export function levelOf({ changeset }: Proposal): number {
+  return changeset.length === 4 ? new DataView(changeset.buffer, changeset.byteOffset).getUint32(0) : 0;
+}
+
+/** What a change of the kind `migrate` has instead of a changeset. */
+export function levelChangeset(level: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, level);
+  return bytes;
+}
+
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compareBytes(a, b) === 0;
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let at = 0; at < Math.min(a.length, b.length); at++) {
+    const difference = (a[at] as number) - (b[at] as number);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
