@@ -157,6 +157,38 @@ export const failingReasonBytesMax = 120;
 /** From telling the others to the end of a card that resets itself. */
 export const failingMs = 20;
 
+/** Rows of one of the larger tables of the configuration; tables whose rows belong to theirs have some times as many. */
+export const configRowsMax = 1_024;
+/** A line of text for people in the configuration, and any value of a row, UTF-8. */
+export const configTextBytesMax = 256;
+export const configValueBytesMax = 16 * 1024;
+/** Rows that one wish puts or removes, and the mistakes of one that are told at once. */
+export const wishOperationsMax = 50_000;
+export const configFindingsMax = 64;
+/** How deep failover sets and the needs of resources may go. */
+export const setDepthMax = 8;
+export const needsDepthMax = 32;
+/** Networks that a host may come from. */
+export const addressesMax = 16;
+/** Changes that the audit remembers, and the text that one has in it. */
+export const auditRowsMax = 10_000;
+export const auditTextBytesMax = 8 * 1024;
+export const auditCommentBytesMax = 1_024;
+
+/** Failed attempts with a token from one address until it is not listened to, for how long they count, and addresses that are remembered. */
+export const failedAttemptsMax = 10;
+export const failedAttemptsMs = 60_000;
+export const failingAddressesMax = 256;
+/** The content of one row over HTTP, of a document, and of a backup. */
+export const rowContentBytesMax = 64 * 1024;
+export const documentContentBytesMax = 4 * 1024 * 1024;
+export const backupContentBytesMax = 64 * 1024 * 1024;
+/** Rows and changes in one page over HTTP, and as many as there are when nothing is said. */
+export const pageRowsMax = 1_000;
+export const pageRowsDefault = 100;
+/** How long a check, a repair or a restore may take until its connection is given up. */
+export const longAnswerMs = 300_000;
+
 assert(
   applicationMessageBytesMax < entryBytesMax && entryBytesMax < messageBytesMax,
   "a message fits in an entry, and an entry in a frame's fragments",
@@ -192,3 +224,4 @@ assert(multiplexorUnheardMs > 3 * multiplexorPeriodMs, "three lost power reports
 assert(advertGapMs < advertPeriodMs, "a triggered advert comes sooner than the periodic one");
 assert(advertPeriodMs < advertSteadyMs, "adverts come more often while somebody waits for them");
 assert(lldpTtlS * 1_000 > 3 * lldpPeriodMs, "a neighbour survives three lost LLDP frames");
+assert(auditTextBytesMax <= configValueBytesMax, "a row of the audit is a row as any other");

@@ -70,7 +70,9 @@ export type ConfigRefusal = {
     /** Not acknowledged in time: it may still be carried out; the same key tells. */
     | "timeout";
   readonly message: string;
-  /** Which operation, and which column of it, where it is about one. */
+  /** Which operation, from 0, and which table, row and column, where it is about one; the message has them too. */
   readonly operation?: number;
+  readonly table?: string;
+  readonly id?: string;
   readonly column?: string;
 };

@@ -1,0 +1,306 @@
+/**
+ * What must hold between rows, beyond references and what is unique (FS-3, FS-11, PB-1). Each check starts from the rows that a wish changes and looks at what they
+ * touch: a tree of sets, the needs of a resource, the subgroups of a device.
+ */
+import { needsDepthMax, setDepthMax } from "../limits.ts";
+import type { Row } from "./change.ts";
+import type { ConfigReader } from "./reader.ts";
+import type { RowChange, TablesAfter } from "./tables-after.ts";
+import { parseIpAddress } from "../base/ip-address.ts";
+import { shownValue } from "./values.ts";
+
+/** What is wrong, said of a row that the wish changes. */
+export type ReportInvariant = (change: RowChange, column: string | undefined, text: string) => void;
+
+export function checkInvariants(after: TablesAfter, report: ReportInvariant): void {
+  checkCards(after, report);
+  checkSets(after, report);
+  checkResources(after, report);
+  checkNeeds(after, report);
+  checkSubgroups(after, report);
+  checkExportPaths(after, report);
+  checkAdministrators(after, report);
+}
+
+/** Rows that are to be looked at, each with the change that is the reason. */
+class Affected extends Map<string, RowChange> {
+  note(id: unknown, change: RowChange): void {
+    if (typeof id === "string" && !this.has(id)) this.set(id, change);
+  }
+}
+
+function checkCards(after: TablesAfter, report: ReportInvariant): void {
+  let isAnyEnabled: boolean | undefined;
+  for (const change of after.changesOf("cards")) {
+    if (change.after?.["enabled"] === 1) continue;
+    // There are few cards.
+    isAnyEnabled ??= [...after.rows("cards")].some((card) => card["enabled"] === 1);
+    const isLast = after.count("cards") > 0 && !isAnyEnabled;
+    if (isLast) report(change, change.after && "enabled", "would leave no card that is enabled, must leave one");
+    if (change.after && after.rowsWith("system", "tieBreak", change.id).length > 0 && after.change("system", "system") === undefined) {
+      report(change, "enabled", "is false, must be true while system's tieBreak is this card");
+    }
+  }
+  for (const change of after.changesOf("system")) {
+    const card = change.after?.["tieBreak"];
+    if (typeof card === "string" && after.row("cards", card)?.["enabled"] !== 1) {
+      report(change, "tieBreak", `is ${shownValue(card)}, which is not enabled; must be a card that counts for the quorum`);
+    }
+  }
+}
+
+function checkSets(after: TablesAfter, report: ReportInvariant): void {
+  const affected = new Affected();
+  for (const change of after.changesOf("failoverSets")) affected.note(change.id, change);
+  for (const change of after.changesOf("setMembers")) {
+    affected.note(change.before?.["set"], change);
+    affected.note(change.after?.["set"], change);
+    if (change.after !== undefined) checkMember(change, change.after, report);
+  }
+  const noteMembers = (column: string, id: string, change: RowChange) => {
+    for (const member of after.rowsWith("setMembers", column, id)) affected.note(member["set"], change);
+  };
+  for (const change of after.changesOf("cards")) {
+    if (change.before?.["enabled"] !== 1 || change.after?.["enabled"] === 1) continue;
+    noteMembers("card", change.id, change);
+    for (const group of after.rowsWith("portGroups", "card", change.id)) noteMembers("portGroup", group.id, change);
+    for (const member of after.rowsWith("subgroupMembers", "card", change.id)) {
+      const device = after.row("subgroups", member["subgroup"] as string)?.["resource"];
+      if (typeof device === "string") noteMembers("device", device, change);
+    }
+  }
+  for (const change of after.changesOf("subgroupMembers")) {
+    if (change.after !== undefined) continue;
+    const subgroup = change.before?.["subgroup"] as string;
+    const device = (after.row("subgroups", subgroup) ?? after.before.row("subgroups", subgroup))?.["resource"];
+    if (typeof device === "string") noteMembers("device", device, change);
+  }
+  // A set's parents stand on it. The map grows while it is walked.
+  for (const [set, change] of affected) noteMembers("memberSet", set, change);
+
+  const heights = new Map<string, number>();
+  for (const [set, change] of affected) {
+    const row = after.row("failoverSets", set);
+    if (row === undefined) continue;
+    const members = after.rowsWith("setMembers", "set", set);
+    const height = heightOf(
+      set,
+      heights,
+      setDepthMax,
+      (id) => after.rowsWith("setMembers", "set", id).flatMap(({ memberSet }) => typeof memberSet === "string" ? [memberSet] : []),
+    );
+    const column = change.after?.["memberSet"] ? "memberSet" : undefined;
+    const subject = change.table === "failoverSets" && change.id === set ? "" : `would make failoverSets ${set} wrong: it `;
+    if (height === "cycle") {
+      report(change, column, `${subject}would be a member of itself, over ${cycleText(set, after)}; must be a tree`);
+    } else if (height > setDepthMax) {
+      report(change, column, `${subject}would have ${height} levels of sets, must have at most ${setDepthMax}`);
+    } else {
+      const wrong = wrongMembers(row, members) ?? (members.some((member) => canServe(member, after)) ? undefined : nobodyServes);
+      if (wrong !== undefined) report(change, undefined, `${subject}${wrong}`);
+    }
+  }
+}
+
+const nobodyServes = "has no member that can serve, must have at least one whose card is enabled";
+const memberColumns = ["card", "memberSet", "portGroup", "device"];
+
+function checkMember(change: RowChange, member: Row, report: ReportInvariant): void {
+  const given = memberColumns.filter((column) => member[column] !== null);
+  if (given.length === 1) return;
+  report(
+    change,
+    given[1] ?? "card",
+    given.length === 0
+      ? `is missing, and so are memberSet, portGroup and device; a member is one of them`
+      : `is given besides ${given[0]}, must be one of them; a member called after a card is that card`,
+  );
+}
+
+function wrongMembers(set: Row, members: readonly Row[]): string | undefined {
+  if (members.length === 0) return "has no member, must have at least one";
+  const { composition } = set;
+  if (composition === "hierarchical") return undefined;
+  const other = members.find(({ card }) => card === null);
+  if (other !== undefined) return `has the member ${other.id}, which is no card; must be hierarchical for that, and is ${composition}`;
+  if (composition === "n-way" && members.length < 2) return "has one member, must have at least two to be n-way";
+  if (members.every(({ spare }) => spare === 1)) return "has only spare members, must have one that serves";
+  return undefined;
+}
+
+/** Whether some card behind a member can serve; the sets are known to be a tree of little height. */
+function canServe(member: Row, after: TablesAfter): boolean {
+  const { card, memberSet, portGroup, device } = member;
+  if (typeof memberSet === "string") return after.rowsWith("setMembers", "set", memberSet).some((below) => canServe(below, after));
+  if (typeof device === "string") return cardsOfDevice(device, after).some((id) => after.row("cards", id)?.["enabled"] === 1);
+  const id = typeof portGroup === "string" ? after.row("portGroups", portGroup)?.["card"] : card;
+  return typeof id === "string" && after.row("cards", id)?.["enabled"] === 1;
+}
+
+function cardsOfDevice(device: string, after: ConfigReader): string[] {
+  return after.rowsWith("subgroups", "resource", device).flatMap((subgroup) =>
+    after.rowsWith("subgroupMembers", "subgroup", subgroup.id).map(({ card }) => card as string)
+  );
+}
+
+function cycleText(set: string, after: ConfigReader): string {
+  const path = [set];
+  for (let at = set; path.length <= setDepthMax;) {
+    const next = after.rowsWith("setMembers", "set", at).map(({ memberSet }) => memberSet)
+      .find((id): id is string => typeof id === "string" && (id === set || reaches(id, set, after)));
+    if (next === undefined) break;
+    path.push(next);
+    if (next === set) break;
+    at = next;
+  }
+  return path.join(" > ");
+}
+
+function reaches(from: string, to: string, after: ConfigReader): boolean {
+  const seen = new Set([from]);
+  for (const set of seen) {
+    for (const { memberSet } of after.rowsWith("setMembers", "set", set)) if (typeof memberSet === "string") seen.add(memberSet);
+  }
+  return seen.has(to);
+}
+
+/** The levels below and with `id`; no further than is needed to know that they are too many. */
+function heightOf(
+  id: string,
+  known: Map<string, number>,
+  heightMax: number,
+  below: (id: string) => readonly string[],
+  above: readonly string[] = [],
+): number | "cycle" {
+  if (above.includes(id)) return "cycle";
+  const height = known.get(id);
+  if (height !== undefined) return height;
+  if (above.length > heightMax) return 1;
+  let highest = 0;
+  for (const next of below(id)) {
+    const of = heightOf(next, known, heightMax, below, [...above, id]);
+    if (of === "cycle") return "cycle";
+    highest = Math.max(highest, of);
+  }
+  // What was cut off is not known.
+  if (above.length + highest < heightMax) known.set(id, highest + 1);
+  return highest + 1;
+}
+
+function checkResources(after: TablesAfter, report: ReportInvariant): void {
+  for (const change of after.changesOf("resources")) {
+    const row = change.after;
+    if (row === undefined) continue;
+    const { address, prefix, blockBytes } = row;
+    if (typeof address === "string" && typeof prefix === "number" && (parseIpAddress(address)?.length ?? 16) * 8 < prefix) {
+      report(change, "prefix", `is ${prefix}, must be at most 32 for an IPv4 address`);
+    }
+    if (typeof blockBytes === "number" && blockBytes !== 512 && blockBytes !== 4_096) {
+      report(change, "blockBytes", `is ${blockBytes}, must be 512 or 4096`);
+    }
+  }
+}
+
+/** The resources that a resource needs: by name, and the device under a filesystem. */
+function needsOf(id: string, after: ConfigReader): string[] {
+  const needs = after.rowsWith("dependencies", "resource", id).map(({ needs }) => needs as string);
+  const device = after.row("resources", id)?.["device"];
+  return typeof device === "string" ? [...needs, device] : needs;
+}
+
+function checkNeeds(after: TablesAfter, report: ReportInvariant): void {
+  const affected = new Affected();
+  for (const change of after.changesOf("dependencies")) affected.note(change.after?.["resource"], change);
+  for (const change of after.changesOf("resources")) {
+    if (change.after === undefined) continue;
+    affected.note(change.id, change);
+    if (change.before === undefined || change.before["service"] === change.after["service"]) continue;
+    for (const { resource } of after.rowsWith("dependencies", "needs", change.id)) affected.note(resource, change);
+    for (const { id } of after.rowsWith("resources", "device", change.id)) affected.note(id, change);
+  }
+  const heights = new Map<string, number>();
+  for (const [id, change] of affected) {
+    const needs = needsOf(id, after);
+    if (needs.length === 0) continue;
+    const height = heightOf(id, heights, needsDepthMax, (each) => needsOf(each, after));
+    const column = change.table === "dependencies" ? "needs" : undefined;
+    if (height === "cycle") {
+      report(change, column, `would make resources ${id} need itself; must be without a circle`);
+      continue;
+    }
+    if (height > needsDepthMax) report(change, column, `would make a chain of ${height} resources, must be at most ${needsDepthMax}`);
+    const service = after.row("resources", id)?.["service"] ?? null;
+    for (const need of needs) {
+      const other = after.row("resources", need)?.["service"] ?? null;
+      if (other === null || other === service) continue;
+      const is = service === null ? "in no service" : `in service ${service}`;
+      report(
+        change,
+        change.table === "resources" ? "service" : column,
+        `would make resources ${id}, which is ${is}, need ${need}, which is in service ${other}; must be in the same service, or ${need} in none`,
+      );
+    }
+  }
+}
+
+function checkSubgroups(after: TablesAfter, report: ReportInvariant): void {
+  const affected = new Affected();
+  const subgroups = new Affected();
+  for (const change of after.changesOf("resources")) {
+    const kind = change.after?.["kind"];
+    if (kind === "device" || kind === "imagingDevice") affected.note(change.id, change);
+  }
+  for (const change of after.changesOf("subgroups")) {
+    affected.note(change.before?.["resource"], change);
+    affected.note(change.after?.["resource"], change);
+    if (change.after !== undefined) subgroups.note(change.id, change);
+  }
+  for (const change of after.changesOf("subgroupMembers")) subgroups.note(change.before?.["subgroup"], change);
+  for (const [id, change] of subgroups) {
+    if (after.row("subgroups", id) === undefined || after.rowsWith("subgroupMembers", "subgroup", id).length > 0) continue;
+    report(change, undefined, `would leave subgroups ${id} without a card, must have at least one`);
+  }
+  for (const [id, change] of affected) {
+    const resource = after.row("resources", id);
+    if (resource === undefined) continue;
+    const of = after.rowsWith("subgroups", "resource", id);
+    const primaries = of.filter(({ role }) => role === "primary").length;
+    const column = change.table === "subgroups" && change.after ? "role" : undefined;
+    if (primaries !== 1) {
+      report(change, column, `would leave resources ${id} with ${primaries} primary subgroups, must be exactly one`);
+    } else if (resource["kind"] === "imagingDevice" && of.length > 1) {
+      report(change, column, `would give the imaging device ${id} a backup, must be none: only storage is mirrored`);
+    }
+  }
+}
+
+function checkExportPaths(after: TablesAfter, report: ReportInvariant): void {
+  for (const change of after.changesOf("exportPaths")) {
+    const [card, portGroup] = [change.after?.["card"], change.after?.["portGroup"]];
+    if (typeof portGroup !== "string" || after.row("portGroups", portGroup)?.["card"] === card) continue;
+    report(change, "portGroup", `is ${shownValue(portGroup)}, must be a port group of the card ${card}`);
+  }
+}
+
+function checkAdministrators(after: TablesAfter, report: ReportInvariant): void {
+  const changes = [...after.changesOf("users"), ...after.changesOf("tokens")];
+  const cause = changes.find(({ before, after: row }) => before?.["role"] === "administrator" && !isSame(before, row));
+  if (cause === undefined || hasAdministrator(after) || !hasAdministrator(after.before)) return;
+  report(
+    cause,
+    undefined,
+    "would take away the last administrator: must leave an enabled user with a password, or a token that does not expire",
+  );
+}
+
+function isSame(before: Row, after: Row | undefined): boolean {
+  return after !== undefined && Object.keys(after).every((column) => after[column] === before[column]);
+}
+
+function hasAdministrator(reader: ConfigReader): boolean {
+  const isUser = (row: Row) => row["enabled"] === 1 && row["password"] !== null;
+  if (reader.rowsWith("users", "role", "administrator").some(isUser)) return true;
+  return reader.rowsWith("tokens", "role", "administrator").some(({ enabled, expiresAt, user }) =>
+    enabled === 1 && expiresAt === null && (user === null || reader.row("users", user as string)?.["enabled"] === 1)
+  );
+}
