@@ -1,16 +1,23 @@
-/** The card over HTTP: read-only, a handful of paths, every error a problem (RFC 9457). `openapi.ts` describes it. */
+/** The card over HTTP: a table of resources, every error a problem (RFC 9457). `openapi.ts` describes it. */
 import { type Context, Hono } from "hono";
+import type { CardId } from "../base/ids.ts";
 import type { LogFields } from "../node/effect.ts";
 import type { CardStatus } from "../node/status.ts";
 import { statusPage, statusPagePolicy } from "../ui/status-page.ts";
 import { softwareVersion } from "../version.ts";
-import { accepts } from "./accept.ts";
-import { problem, type ProblemStatus, problemType } from "./problem.ts";
+import type { Authority } from "./authority.ts";
+import { cardText, configurationResources } from "./configuration.ts";
+import type { ConfigurationSource } from "./configuration-source.ts";
+import { addResource, answerProblem, type Permit, type Resource, templateOf } from "./resource.ts";
 
 export type StatusSource = {
   status(): CardStatus;
   /** Told of each failure of a request, which the answer itself does not show. */
   readonly log?: (level: "error", event: string, fields: LogFields) => void;
+  /** The card that answers; each answer names it. */
+  readonly card?: CardId;
+  /** The configuration and who may change it; a card without one has no paths for it. */
+  readonly configuration?: { readonly source: ConfigurationSource; readonly authority: Authority };
 };
 
 /** On every answer, errors included. There is no CORS: a page from elsewhere reads nothing here. */
@@ -22,18 +29,6 @@ export const securityHeaders: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
 };
 
-/** What there is, with the media type that each path has. */
-const mediaTypes = {
-  "/v1/status": "application/json",
-  "/v1/members": "application/json",
-  "/v1/groups": "application/json",
-  "/v1/health": "application/json",
-  "/v1/openapi.json": "application/json",
-  "/": "text/html",
-} as const;
-const paths = Object.keys(mediaTypes);
-const methods = ["GET", "HEAD"];
-
 /** The OpenAPI 3.1 document of this interface, as a program of `version` serves it. */
 export async function openApiDocument(version: string = softwareVersion): Promise<unknown> {
   return (await import("./openapi.ts")).openApiDocument(version);
@@ -41,72 +36,68 @@ export async function openApiDocument(version: string = softwareVersion): Promis
 
 export function createApp(source: StatusSource): Hono {
   const app = new Hono();
-  let documentText: string | undefined;
+  const { configuration, card } = source;
+  const resources = [...cardResources(source), ...(configuration === undefined ? [] : configurationResources(configuration.source))];
+  const paths = resources.map(templateOf);
+  const permit: Permit | undefined = configuration === undefined
+    ? undefined
+    : (context, least) => configuration.authority.check(context.req.header("authorization"), addressOf(context), least);
 
   app.use("*", async (context, next) => {
     for (const [name, value] of Object.entries(securityHeaders)) context.header(name, value);
+    if (card !== undefined) context.header("cardinal-served-by", cardText(card));
     await next();
   });
-  for (const [path, mediaType] of Object.entries(mediaTypes)) {
-    const available = [mediaType];
-    app.use(path, async (context, next) => {
-      if (!methods.includes(context.req.method)) return refuseMethod(context);
-      if (hasContent(context)) return refuseContent(context);
-      if (!accepts(context.req.header("accept"), available)) return refuseAccept(context, available);
-      return await next();
-    });
-  }
-
-  app.get("/v1/status", (context) => context.json(source.status()));
-  app.get("/v1/members", (context) => context.json(source.status().membership));
-  app.get("/v1/groups", (context) => context.json(source.status().groups));
-  app.get("/v1/health", (context) => {
-    const { card, state } = source.status();
-    return context.json({ card, state }, state === "running" ? 200 : 503);
-  });
-  app.get("/v1/openapi.json", async (context) => {
-    documentText ??= JSON.stringify(await openApiDocument());
-    return context.body(documentText, 200, { "content-type": "application/json" });
-  });
-  app.get("/", (context) => {
-    context.header("content-security-policy", statusPagePolicy);
-    return context.html(statusPage);
-  });
-
+  for (const resource of resources) addResource(app, resource, permit);
   app.notFound((context) => {
     const { path } = context.req;
-    return answer(context, 404, `there is no ${path}; there are ${paths.join(", ")}`, { paths });
+    return answerProblem(context, 404, `there is no ${path}; there are ${paths.join(", ")}`, { paths });
   });
   app.onError((error, context) => {
     const { method, path } = context.req;
     source.log?.("error", "http request failed", { method, path, reason: error.stack ?? error.message });
-    return answer(context, 500, "the card failed to answer; its log says why");
+    return answerProblem(context, 500, "the card failed to answer; its log says why");
   });
   return app;
 }
 
-function answer(context: Context, status: ProblemStatus, detail: string, extras: Parameters<typeof problem>[2] = {}): Response {
-  const body = problem(status, detail, { instance: context.req.path, ...extras });
-  return context.body(JSON.stringify(body), status, { "content-type": problemType });
+/** The card itself: what can only be read. */
+function cardResources(source: StatusSource): Resource[] {
+  let documentText: string | undefined;
+  const json = (path: string, answer: (context: Context) => Response | Promise<Response>): Resource => ({
+    path,
+    mediaTypes: ["application/json"],
+    methods: { GET: { answer } },
+  });
+  return [
+    json("/v1/status", (context) => context.json(source.status())),
+    json("/v1/members", (context) => context.json(source.status().membership)),
+    json("/v1/groups", (context) => context.json(source.status().groups)),
+    json("/v1/health", (context) => {
+      const { card, state } = source.status();
+      return context.json({ card, state }, state === "running" ? 200 : 503);
+    }),
+    json("/v1/openapi.json", async (context) => {
+      documentText ??= JSON.stringify(await openApiDocument());
+      return context.body(documentText, 200, { "content-type": "application/json" });
+    }),
+    {
+      path: "/",
+      mediaTypes: ["text/html"],
+      methods: {
+        GET: {
+          answer: (context) => {
+            context.header("content-security-policy", statusPagePolicy);
+            return context.html(statusPage);
+          },
+        },
+      },
+    },
+  ];
 }
 
-function refuseMethod(context: Context): Response {
-  const { method, path } = context.req;
-  context.header("allow", methods.join(", "));
-  if (hasContent(context)) context.header("connection", "close");
-  return answer(context, 405, `${method} ${path} is not there; this interface only reads: ${methods.join(", ")}`, { allow: methods });
-}
-
-/** No path takes content; the connection ends, so that what comes need not be read to find the next request. */
-function refuseContent(context: Context): Response {
-  context.header("connection", "close");
-  return answer(context, 413, `${context.req.path} takes no content; send the request without any`);
-}
-
-function hasContent(context: Context): boolean {
-  return context.req.header("transfer-encoding") !== undefined || (context.req.header("content-length") ?? "0") !== "0";
-}
-
-function refuseAccept(context: Context, available: string[]): Response {
-  return answer(context, 406, `${context.req.path} is only there as ${available.join(", ")}`, { available });
+/** Where a request comes from, as far as its connection tells. */
+function addressOf(context: Context): string {
+  const { incoming } = (context.env ?? {}) as { readonly incoming?: { readonly socket?: { readonly remoteAddress?: string } } };
+  return incoming?.socket?.remoteAddress ?? "an unknown address";
 }

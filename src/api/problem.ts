@@ -9,18 +9,27 @@ export const problemType = "application/problem+json";
 
 const titles = {
   400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   406: "Not Acceptable",
   408: "Request Timeout",
+  409: "Conflict",
+  412: "Precondition Failed",
   413: "Content Too Large",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  429: "Too Many Requests",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
 } as const;
 
-type Extras = Partial<Pick<Problem, "instance" | "paths" | "allow" | "available">>;
+export type ProblemExtras = Partial<Omit<Problem, "type" | "title" | "status" | "detail">>;
 
-/** `about:blank` says that the status says it all, so the title is the status's own. */
-export function problem(status: ProblemStatus, detail: string, extras: Extras = {}): Problem {
+/** `about:blank` says that the status says it all, so the title is the status's own; `code` tells programs more. */
+export function problem(status: ProblemStatus, detail: string, extras: ProblemExtras = {}): Problem {
   return { type: "about:blank", title: titles[status], status, detail, ...extras };
 }

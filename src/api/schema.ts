@@ -233,6 +233,15 @@ export const problemSchema = z.object({
   paths: mayBeAbsent(z.array(z.string()).readonly().meta({ description: "With 404: the paths that exist." })),
   allow: mayBeAbsent(z.array(z.string()).readonly().meta({ description: "With 405: the methods that the path has." })),
   available: mayBeAbsent(z.array(z.string()).readonly().meta({ description: "With 406: the media types that the path has." })),
+  code: mayBeAbsent(z.string().meta({ description: "What kind of refusal it is, such as `no-quorum`; for programs." })),
+  operation: mayBeAbsent(count("Which operation of the change it is about, from 0.")),
+  column: mayBeAbsent(z.string().meta({ description: "Which column of that operation's row." })),
+  findings: mayBeAbsent(
+    z.array(z.object({
+      path: z.string().meta({ description: "A JSON pointer into what was sent; empty for the whole." }),
+      message: z.string().meta({ description: "What is wrong there, and what would be right." }),
+    })).readonly().meta({ description: "With 422: everything that is wrong with what was sent." }),
+  ),
 }).meta({ id: "Problem", description: "What went wrong, after RFC 9457." });
 
 type Both<A, B> = [A, B] extends [B, A] ? true : never;

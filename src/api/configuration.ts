@@ -1,0 +1,525 @@
+/**
+ * The configuration over HTTP: what is read comes from this card's store, marked with its head and, when the card is not current,
+ * with its age; what is changed goes through the card's node, which answers when every replica has it.
+ */
+import type { Context } from "hono";
+import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
+import { hex } from "../base/hex.ts";
+import type { Head, Operation, Row, Wish } from "../config/change.ts";
+import type { ConfigAnswer } from "../config/request.ts";
+import type { TableName, TableRule } from "../config/rules.ts";
+import { tables } from "../config/tables.ts";
+import {
+  backupContentBytesMax,
+  documentContentBytesMax,
+  longAnswerMs,
+  pageRowsDefault,
+  pageRowsMax,
+  rowContentBytesMax,
+} from "../limits.ts";
+import { type Caller, forbidden } from "./authority.ts";
+import type { ConfigurationSource, Planned, RowChange, Unread } from "./configuration-source.ts";
+import { answerRefusal, type Refused } from "./configuration-refusal.ts";
+import { answerProblem, contentOf, piecesOf, type Resource, tooLarge } from "./resource.ts";
+import { plainRow, rowOf } from "./row-json.ts";
+
+const json = "application/json";
+const jsonLines = "application/x-ndjson";
+const schemaType = "application/schema+json";
+const jsonContent = { types: [json], bytesMax: rowContentBytesMax };
+/** What an operator must not change. */
+const administrated: ReadonlySet<string> = new Set(["users", "tokens"]);
+/** Text for people in a change, and a key, at the door; the store's rules say more. */
+const commentLengthMax = 1_024;
+const keyLengthMax = 255;
+
+/** "1/2". */
+export function cardText(card: CardId): string {
+  return `${chassisOf(card)}/${slotOf(card)}`;
+}
+
+export function headJson({ sequence, epoch, hash }: Head): { sequence: number; epoch: number; hash: string } {
+  return { sequence, epoch, hash: hex(hash) };
+}
+
+export function configurationResources(source: ConfigurationSource): Resource[] {
+  const own = { role: "operator" } as const;
+  const root = "/v1/configuration";
+  return [
+    {
+      path: root,
+      mediaTypes: [json],
+      methods: { GET: { answer: (context) => answerStatus(context, source) } },
+    },
+    {
+      path: `${root}/document`,
+      mediaTypes: [json],
+      methods: {
+        GET: { answer: (context) => answerDocument(context, source) },
+        PUT: {
+          ...own,
+          content: { types: [json], bytesMax: documentContentBytesMax },
+          answer: async (context, caller) => {
+            const content = await contentOf(context, documentContentBytesMax);
+            if (content instanceof Response) return content;
+            return await answerPlanned(context, source, caller as Caller, await source.plan(content));
+          },
+        },
+      },
+    },
+    {
+      path: `${root}/schema.json`,
+      mediaTypes: [schemaType, json],
+      methods: {
+        GET: {
+          answer: async (context) => context.body(JSON.stringify(await source.schema()), 200, { "content-type": schemaType }),
+        },
+      },
+    },
+    { path: `${root}/tables`, mediaTypes: [json], methods: { GET: { answer: answerTables } } },
+    {
+      path: `${root}/tables/:table`,
+      mediaTypes: [json],
+      methods: { GET: { answer: (context) => answerRows(context, source) } },
+    },
+    {
+      path: `${root}/tables/:table/:id{.+}`,
+      mediaTypes: [json],
+      methods: {
+        GET: { answer: (context) => answerRow(context, source) },
+        PUT: { ...own, content: jsonContent, answer: (context, caller) => putRow(context, source, caller as Caller, "whole") },
+        PATCH: {
+          ...own,
+          content: { types: [json, "application/merge-patch+json"], bytesMax: rowContentBytesMax },
+          answer: (context, caller) => putRow(context, source, caller as Caller, "part"),
+        },
+        DELETE: { ...own, answer: (context, caller) => removeRow(context, source, caller as Caller) },
+      },
+    },
+    { path: `${root}/history`, mediaTypes: [json], methods: { GET: { answer: (context) => answerHistory(context, source) } } },
+    { path: `${root}/branches`, mediaTypes: [json], methods: { GET: { answer: (context) => answerBranches(context, source) } } },
+    {
+      path: `${root}/branches/:branch`,
+      mediaTypes: [json],
+      methods: { DELETE: { role: "administrator", answer: (context) => discardBranch(context, source) } },
+    },
+    {
+      path: `${root}/branches/:branch/diff`,
+      mediaTypes: [json],
+      methods: { GET: { answer: (context) => answerBranchRows(context, source) } },
+    },
+    {
+      path: `${root}/branches/:branch/merge`,
+      mediaTypes: [json],
+      methods: { POST: { role: "administrator", answer: (context, caller) => mergeBranch(context, source, caller as Caller) } },
+    },
+    {
+      path: `${root}/check`,
+      mediaTypes: [json],
+      methods: { POST: { ...own, answer: (context, caller) => check(context, source, caller as Caller) } },
+    },
+    {
+      path: `${root}/backup`,
+      mediaTypes: [jsonLines],
+      methods: { GET: { role: "administrator", answer: (context) => answerBackup(context, source) } },
+    },
+    {
+      path: `${root}/restore`,
+      mediaTypes: [json],
+      methods: {
+        POST: {
+          role: "administrator",
+          content: { types: [jsonLines], bytesMax: backupContentBytesMax },
+          answer: (context, caller) => restore(context, source, caller as Caller),
+        },
+      },
+    },
+  ];
+}
+
+function answerStatus(context: Context, source: ConfigurationSource): Response {
+  const status = source.status();
+  context.header("etag", `"${status.head.hash}"`);
+  return freshness(context, source, context.json({ card: source.card, ...status }));
+}
+
+async function answerDocument(context: Context, source: ConfigurationSource): Promise<Response> {
+  const found = await source.document();
+  if ("unread" in found) return refused(context, source, found);
+  return read(context, source, found.head, context.body(found.text, 200, { "content-type": json }));
+}
+
+function answerTables(context: Context): Response {
+  return context.json({
+    tables: Object.entries(tables).map(([name, rule]) => ({
+      name,
+      about: rule.about,
+      rowsMax: rule.rowsMax,
+      writable: rule.internal !== true,
+      columns: Object.entries(rule.columns).map(([column, { about, kind, required, secret }]) => ({
+        name: column,
+        about,
+        kind,
+        required,
+        ...(secret === true ? { secret } : {}),
+      })),
+    })),
+  });
+}
+
+async function answerRows(context: Context, source: ConfigurationSource): Promise<Response> {
+  const table = tableOf(context);
+  if (table instanceof Response) return table;
+  const page = pageOf(context);
+  if (page instanceof Response) return page;
+  const after = context.req.query("after");
+  const found = await source.rows(table.name, { limit: page.limit, ...(after === undefined ? {} : { after }) });
+  if ("unread" in found) return refused(context, source, found);
+  const { head, rows, next } = found;
+  if (next !== undefined) linkNext(context, { limit: String(page.limit), after: next });
+  const body = {
+    table: table.name,
+    head: headJson(head),
+    rows: rows.map((row) => plainRow(table.rule, row, { secrets: false })),
+    ...(next === undefined ? {} : { next }),
+  };
+  return read(context, source, head, context.json(body));
+}
+
+async function answerRow(context: Context, source: ConfigurationSource): Promise<Response> {
+  const table = tableOf(context);
+  if (table instanceof Response) return table;
+  const id = context.req.param("id") as string;
+  const found = await source.row(table.name, id);
+  if ("unread" in found) return refused(context, source, found);
+  if (found.row === undefined) return read(context, source, found.head, missingRow(context, table.name, id));
+  return read(context, source, found.head, context.json(plainRow(table.rule, found.row, { secrets: false })));
+}
+
+/** `whole`: the columns that are not given take their defaults; `part`: they stay, and the row has to be there. */
+async function putRow(context: Context, source: ConfigurationSource, caller: Caller, extent: "whole" | "part"): Promise<Response> {
+  const table = tableOf(context);
+  if (table instanceof Response) return table;
+  const content = await contentOf(context, rowContentBytesMax);
+  if (content instanceof Response) return content;
+  const plain = objectOf(content);
+  if (plain === undefined) return answerProblem(context, 400, `the content is not a JSON object with the row's columns`);
+  const id = context.req.param("id") as string;
+  const row = rowOf(table.rule, id, plain);
+  if ("mistake" in row) {
+    const { mistake, column } = row as { mistake: string; column: string };
+    return answerProblem(context, 422, `${table.name} ${id}: ${mistake}`, {
+      code: "invalid",
+      findings: [{ path: `/${column}`, message: mistake }],
+    });
+  }
+  if (extent === "part") {
+    const found = await source.row(table.name, id);
+    if ("unread" in found) return refused(context, source, found);
+    if (found.row === undefined) return missingRow(context, table.name, id);
+  }
+  const given = extent === "part" ? row : { ...defaultsOf(table.rule), ...row };
+  return await change(context, source, caller, [{ kind: "put", table: table.name, row: given as Row }]);
+}
+
+async function removeRow(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
+  const table = tableOf(context);
+  if (table instanceof Response) return table;
+  return await change(context, source, caller, [{ kind: "remove", table: table.name, id: context.req.param("id") as string }]);
+}
+
+async function answerHistory(context: Context, source: ConfigurationSource): Promise<Response> {
+  const page = pageOf(context);
+  if (page instanceof Response) return page;
+  const [before, since] = [context.req.query("before"), context.req.query("since")];
+  for (const [name, text] of [["before", before], ["since", since]] as const) {
+    if (text !== undefined && !/^\d{1,15}$/.test(text)) {
+      const right = name === "before" ? "a sequence" : "milliseconds since 1970";
+      return answerProblem(context, 400, `${name} is ${JSON.stringify(text.slice(0, 40))}, must be ${right}`);
+    }
+  }
+  const rows = flagOf(context, "rows");
+  if (rows instanceof Response) return rows;
+  const found = await source.history({
+    limit: page.limit,
+    rows,
+    ...(before === undefined ? {} : { before: Number(before) }),
+    ...(since === undefined ? {} : { since: Number(since) }),
+  });
+  if ("unread" in found) return refused(context, source, found);
+  const { head, changes, next } = found;
+  if (next !== undefined) {
+    linkNext(context, {
+      limit: String(page.limit),
+      before: String(next),
+      ...(rows ? { rows: "true" } : {}),
+      ...(since === undefined ? {} : { since }),
+    });
+  }
+  return read(context, source, head, context.json({ head: headJson(head), changes, ...(next === undefined ? {} : { next }) }));
+}
+
+function answerBranches(context: Context, source: ConfigurationSource): Response {
+  const { branches } = source.status();
+  return freshness(context, source, context.json({ card: source.card, branches }));
+}
+
+async function answerBranchRows(context: Context, source: ConfigurationSource): Promise<Response> {
+  const page = pageOf(context);
+  if (page instanceof Response) return page;
+  const branch = context.req.param("branch") as string;
+  const after = context.req.query("after");
+  const found = await source.branchRows(branch, { limit: page.limit, ...(after === undefined ? {} : { after }) });
+  if (found === undefined) return missingBranch(context, source, branch);
+  if ("unread" in found) return refused(context, source, found);
+  const { head, rows, next } = found;
+  if (next !== undefined) linkNext(context, { limit: String(page.limit), after: next });
+  return read(context, source, head, context.json({ branch, head: headJson(head), rows, ...(next === undefined ? {} : { next }) }));
+}
+
+async function discardBranch(context: Context, source: ConfigurationSource): Promise<Response> {
+  const id = context.req.param("branch") as string;
+  if (!hasBranch(source, id)) return missingBranch(context, source, id);
+  const answer = await source.ask({ kind: "discardBranch", id });
+  if (answer.kind === "refused") return answerRefusal(context, source, answer);
+  return freshness(context, source, context.json({ discarded: id }));
+}
+
+async function mergeBranch(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
+  const id = context.req.param("branch") as string;
+  if (!hasBranch(source, id)) return missingBranch(context, source, id);
+  const prefer = context.req.query("prefer");
+  if (prefer !== undefined && prefer !== "branch" && prefer !== "chain") {
+    return answerProblem(context, 400, `prefer is ${JSON.stringify(prefer.slice(0, 40))}, must be branch or chain, or left out`);
+  }
+  const response = await answerPlanned(context, source, caller, await source.planMerge(id, prefer));
+  if (response.status === 200 && context.req.query("plan") !== "true") await source.ask({ kind: "discardBranch", id });
+  return response;
+}
+
+async function check(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
+  const repair = flagOf(context, "repair");
+  if (repair instanceof Response) return repair;
+  if (repair && caller.role !== "administrator") {
+    const { denied, code, detail } = forbidden(caller, "a repair takes the role administrator");
+    return answerProblem(context, denied, detail, { code });
+  }
+  const release = waitLong(context);
+  try {
+    const answer = await source.ask({ kind: "check", repair });
+    if (answer.kind === "refused") return answerRefusal(context, source, answer);
+    if (answer.kind !== "checked") return unexpected(answer);
+    return freshness(context, source, context.json({ card: source.card, findings: answer.findings, repaired: answer.repaired }));
+  } finally {
+    release();
+  }
+}
+
+async function answerBackup(context: Context, source: ConfigurationSource): Promise<Response> {
+  const found = await source.backup();
+  if ("unread" in found) return refused(context, source, found);
+  const { head, pieces } = found;
+  const iterator = pieces[Symbol.asyncIterator]();
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const next = await iterator.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
+    },
+    cancel: async () => void await iterator.return?.(),
+  });
+  context.header("content-disposition", `attachment; filename="configuration-${head.sequence}.ndjson"`);
+  return read(context, source, head, context.body(body, 200, { "content-type": jsonLines }));
+}
+
+async function restore(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
+  let left = backupContentBytesMax;
+  async function* bounded(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const piece of piecesOf(context)) {
+      left -= piece.length;
+      if (left < 0) return;
+      yield piece;
+    }
+  }
+  const release = waitLong(context);
+  try {
+    const planned = await source.planBackup(bounded());
+    return left < 0 ? tooLarge(context, backupContentBytesMax) : await answerPlanned(context, source, caller, planned);
+  } finally {
+    release();
+  }
+}
+
+/** Carries a plan out as one change; with `plan=true` it only tells it. */
+async function answerPlanned(context: Context, source: ConfigurationSource, caller: Caller, planned: Planned): Promise<Response> {
+  if ("unread" in planned) return refused(context, source, planned);
+  if ("findings" in planned) {
+    const [first] = planned.findings;
+    const detail = planned.findings.length === 1 && first !== undefined
+      ? `${first.path === "" ? "" : `${first.path}: `}${first.message}`
+      : `${planned.findings.length} things are wrong; see findings`;
+    return answerProblem(context, 422, detail, { code: "invalid", findings: planned.findings });
+  }
+  const only = flagOf(context, "plan");
+  if (only instanceof Response) return only;
+  const { head, operations, steps } = planned;
+  if (only) return read(context, source, head, context.json({ head: headJson(head), steps }));
+  // Nobody's plan but that of what was there: another change in between makes it a conflict.
+  return await change(context, source, caller, operations, { steps, plannedOn: head });
+}
+
+type ChangeOptions = { readonly steps?: readonly RowChange[]; readonly plannedOn?: Head };
+
+async function change(
+  context: Context,
+  source: ConfigurationSource,
+  caller: Caller,
+  operations: readonly Operation[],
+  { steps, plannedOn }: ChangeOptions = {},
+): Promise<Response> {
+  const touched = operations.map((operation) => operation.table).find((table) => administrated.has(table));
+  if (touched !== undefined && caller.role !== "administrator") {
+    const { denied, code, detail } = forbidden(caller, `a change of ${touched} takes the role administrator`);
+    return answerProblem(context, denied, detail, { code });
+  }
+  const conditions = conditionsOf(context);
+  if (conditions instanceof Response) return conditions;
+  const expected = conditions.expected ?? plannedOn?.hash;
+  const { comment, key } = conditions;
+  const wish: Wish = { author: caller.author, comment, key, operations, ...(expected === undefined ? {} : { expected }) };
+  const answer = await source.ask({ kind: "change", wish });
+  if (answer.kind === "refused") return answerRefusal(context, source, answer, { conditional: conditions.expected !== undefined });
+  if (answer.kind !== "changed") return unexpected(answer);
+  context.header("cardinal-served-by", cardText(answer.servedBy));
+  context.header("etag", etagOf(answer.head));
+  return context.json({
+    head: headJson(answer.head),
+    servedBy: cardText(answer.servedBy),
+    repeated: answer.repeated,
+    ...(steps === undefined ? {} : { steps }),
+  });
+}
+
+type Conditions = { readonly comment: string; readonly key: string; readonly expected?: Uint8Array };
+
+function conditionsOf(context: Context): Conditions | Response {
+  const comment = context.req.query("comment") ?? "";
+  const key = context.req.header("idempotency-key") ?? "";
+  const match = context.req.header("if-match");
+  if (comment.length > commentLengthMax) {
+    return answerProblem(context, 400, `comment has ${comment.length} letters, must have at most ${commentLengthMax}`);
+  }
+  if (key.length > keyLengthMax) {
+    return answerProblem(context, 400, `Idempotency-Key has ${key.length} letters, must have at most ${keyLengthMax}`);
+  }
+  if (match === undefined || match.trim() === "*") return { comment, key };
+  const digits = /^(?:W\/)?"?([0-9a-f]{64})"?$/.exec(match.trim())?.[1];
+  if (digits === undefined) {
+    return answerProblem(
+      context,
+      400,
+      `If-Match is ${JSON.stringify(match.slice(0, 80))}, must be the ETag of one head, such as "${"0".repeat(64)}"`,
+    );
+  }
+  const expected = Uint8Array.from({ length: 32 }, (_, at) => parseInt(digits.slice(2 * at, 2 * at + 2), 16));
+  return { comment, key, expected };
+}
+
+type Table = { readonly name: TableName; readonly rule: TableRule };
+
+function tableOf(context: Context): Table | Response {
+  const name = context.req.param("table") as string;
+  const rule = Object.hasOwn(tables, name) ? tables[name as TableName] : undefined;
+  if (rule !== undefined) return { name: name as TableName, rule };
+  const names = Object.keys(tables);
+  return answerProblem(context, 404, `there is no table ${name.slice(0, 64)}; there are ${names.join(", ")}`);
+}
+
+function missingRow(context: Context, table: string, id: string): Response {
+  return answerProblem(context, 404, `${table} has no row ${JSON.stringify(id.slice(0, 100))}`);
+}
+
+function hasBranch(source: ConfigurationSource, id: string): boolean {
+  return source.status().branches.some((branch) => branch.id === id);
+}
+
+function missingBranch(context: Context, source: ConfigurationSource, id: string): Response {
+  const ids = source.status().branches.map((branch) => branch.id);
+  const has = ids.length === 0 ? "no branches" : `only ${ids.join(", ")}`;
+  return answerProblem(
+    context,
+    404,
+    `card ${cardText(source.card)} has ${has}, not ${id.slice(0, 64)}; a branch is only on the card that made it`,
+  );
+}
+
+function pageOf(context: Context): { readonly limit: number } | Response {
+  const text = context.req.query("limit");
+  if (text === undefined) return { limit: pageRowsDefault };
+  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= pageRowsMax) return { limit };
+  return answerProblem(context, 400, `limit is ${JSON.stringify(text.slice(0, 40))}, must be a whole number from 1 to ${pageRowsMax}`);
+}
+
+function flagOf(context: Context, name: string): boolean | Response {
+  const text = context.req.query(name);
+  if (text === undefined || text === "false") return false;
+  if (text === "true" || text === "") return true;
+  return answerProblem(context, 400, `${name} is ${JSON.stringify(text.slice(0, 40))}, must be true or false`);
+}
+
+function linkNext(context: Context, query: Readonly<Record<string, string>>): void {
+  context.header("link", `<${context.req.path}?${new URLSearchParams(query)}>; rel="next"`);
+}
+
+function etagOf(head: Head): string {
+  return `"${hex(head.hash)}"`;
+}
+
+function read(context: Context, source: ConfigurationSource, head: Head, response: Response): Response {
+  response.headers.set("etag", etagOf(head));
+  return freshness(context, source, response);
+}
+
+/** How fresh what is served is: its state always, its age when the card is not current. */
+function freshness(_context: Context, source: ConfigurationSource, response: Response): Response {
+  const { state, ageMs } = source.status();
+  response.headers.set("cardinal-configuration-state", state);
+  if (state !== "current") response.headers.set("age", String(Math.floor(ageMs / 1_000)));
+  source.countServed();
+  return response;
+}
+
+function refused(context: Context, source: ConfigurationSource, { unread }: Unread): Response {
+  return answerRefusal(context, source, { refusal: unread, servedBy: source.card } satisfies Refused);
+}
+
+function unexpected(answer: ConfigAnswer): never {
+  throw new Error(`the node answers ${answer.kind} to another question`);
+}
+
+function defaultsOf(rule: TableRule): Record<string, Row[string]> {
+  return Object.fromEntries(
+    Object.entries(rule.columns).filter(([, column]) => !column.required).map(([name, column]) => [name, column.default ?? null]),
+  );
+}
+
+/** Lets the connection be silent while the card works, longer than a connection may be otherwise. */
+function waitLong(context: Context): () => void {
+  const { incoming } = (context.env ?? {}) as {
+    readonly incoming?: { readonly socket?: { timeout?: number; setTimeout(ms: number): void } };
+  };
+  const socket = incoming?.socket;
+  const usual = socket?.timeout ?? 0;
+  socket?.setTimeout(longAnswerMs);
+  return () => socket?.setTimeout(usual);
+}
+
+function objectOf(content: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(content));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Readonly<Record<string, unknown>> : undefined;
+  } catch {
+    return undefined;
+  }
+}
