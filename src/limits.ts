@@ -189,6 +189,17 @@ export const pageRowsDefault = 100;
 /** How long a check, a repair or a restore may take until its connection is given up. */
 export const longAnswerMs = 300_000;
 
+/**
+ * Of the chain of changes each card keeps the newest, by their count and by their bytes; both are part of what all cards
+ * have alike, so they change with a level only.
+ */
+export const chainChangesMax = 20_000;
+export const chainBytesMax = 64 * 1024 * 1024;
+/** Pages in the log of the configuration's database above which a commit waits for a checkpoint; above a quarter of them it is made when nobody waits. */
+export const logPagesMax = 1_024;
+/** How long the store's thread waits for a further order until it tidies up. */
+export const storeRestMs = 20;
+
 assert(
   applicationMessageBytesMax < entryBytesMax && entryBytesMax < messageBytesMax,
   "a message fits in an entry, and an entry in a frame's fragments",

@@ -16,6 +16,7 @@ export function checkInvariants(after: TablesAfter, report: ReportInvariant): vo
   checkCards(after, report);
   checkSets(after, report);
   checkResources(after, report);
+  checkPreferred(after, report);
   checkNeeds(after, report);
   checkSubgroups(after, report);
   checkExportPaths(after, report);
@@ -198,6 +199,24 @@ function checkResources(after: TablesAfter, report: ReportInvariant): void {
     if (typeof blockBytes === "number" && blockBytes !== 512 && blockBytes !== 4_096) {
       report(change, "blockBytes", `is ${blockBytes}, must be 512 or 4096`);
     }
+  }
+}
+
+/** A list of cards is no reference that the tables could keep. */
+function checkPreferred(after: TablesAfter, report: ReportInvariant): void {
+  const cardsOf = (service: Row | undefined): string[] => {
+    return typeof service?.["preferred"] === "string" ? JSON.parse(service["preferred"]) as string[] : [];
+  };
+  for (const change of after.changesOf("services")) {
+    const missing = cardsOf(change.after).find((card) => after.row("cards", card) === undefined);
+    if (missing !== undefined) report(change, "preferred", `has ${shownValue(missing)}, and there is no such card`);
+  }
+  const removed = [...after.changesOf("cards")].filter((change) => change.after === undefined);
+  if (removed.length === 0) return;
+  for (const service of after.rows("services")) {
+    if (after.change("services", service.id) !== undefined) continue;
+    const change = removed.find(({ id }) => cardsOf(service).includes(id));
+    if (change !== undefined) report(change, undefined, `cannot be removed while services ${service.id} names it (preferred)`);
   }
 }
 

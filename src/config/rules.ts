@@ -70,8 +70,8 @@ export type ColumnRule =
       readonly to: TableName;
       readonly where?: { readonly column: string; readonly values: readonly string[] };
     }
-    /** A list of different texts, kept as JSON text. */
-    | { readonly kind: "texts"; readonly text: TextRule; readonly countMax: number }
+    /** A list of texts, different ones unless it `repeats`, kept as JSON text. */
+    | { readonly kind: "texts"; readonly text: TextRule; readonly countMin: number; readonly countMax: number; readonly repeats?: boolean }
     /** Texts by their names, kept as JSON text. */
     | { readonly kind: "map"; readonly key: TextRule; readonly text: TextRule; readonly countMax: number }
     /** The value of a setting, kept as JSON text; the row's id names the rule. */
@@ -124,7 +124,7 @@ export function rightOf(rule: ColumnRule): string {
         ? `the id of a row of ${rule.to}`
         : `the id of a row of ${rule.to} whose ${rule.where.column} is ${rule.where.values.join(" or ")}`;
     case "texts":
-      return `a list of at most ${rule.countMax} different texts, each ${rule.text.right}`;
+      return `a list of ${rule.countMin} to ${rule.countMax} ${rule.repeats ? "" : "different "}texts, each ${rule.text.right}`;
     case "map":
       return `an object of at most ${rule.countMax} texts; each key is ${rule.key.right}, each value ${rule.text.right}`;
     case "setting":

@@ -33,6 +33,7 @@ export const cards = sqliteTable("cards", {
   name: text(),
   enabled: integer().notNull(),
   capacity: integer().notNull(),
+  model: text(),
   note: text(),
 }, (table) => [
   index("cards_chassis").on(table.chassis),
@@ -65,6 +66,8 @@ export const failoverSets = sqliteTable("failoverSets", {
   id: text().primaryKey().notNull(),
   composition: text().notNull(),
   failback: text(),
+  cardModels: text(),
+  softwareMin: text(),
   note: text(),
 });
 
@@ -91,6 +94,10 @@ export const services = sqliteTable("services", {
   set: text().notNull().references(() => failoverSets.id),
   enabled: integer().notNull(),
   weight: integer().notNull(),
+  priority: integer().notNull(),
+  preferred: text(),
+  together: text(),
+  apart: text(),
   note: text(),
 }, (table) => [
   index("services_set").on(table.set),
@@ -108,9 +115,15 @@ export const resources = sqliteTable("resources", {
   mountPoint: text(),
   filesystem: text(),
   mountOptions: text(),
+  check: text(),
+  agent: text(),
   start: text(),
   stop: text(),
   monitor: text(),
+  provider: text(),
+  type: text(),
+  parameters: text(),
+  unit: text(),
   environment: text(),
   critical: integer(),
   monitorPeriodS: integer(),

@@ -10,6 +10,7 @@ import {
   nameBytesMax,
   setDepthMax,
 } from "../limits.ts";
+import { settings } from "./settings.ts";
 import type { ColumnRule, TableName, TableRule, TextRule } from "./rules.ts";
 
 type Options = Partial<Pick<ColumnRule, "since" | "required" | "default" | "only" | "fixed" | "secret">>;
@@ -93,41 +94,36 @@ const mountOption: TextRule = {
   right: "a mount option, such as noatime",
   bytesMax: 64,
 };
+const argument = line(configTextBytesMax);
+const agentWord: TextRule = {
+  pattern: /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/,
+  right: "the name of a resource agent or of its maker, such as nginx",
+  bytesMax: 64,
+};
+const modelText = line(64);
 const settingName: TextRule = { pattern: /^[a-z][A-Za-z0-9]{0,31}$/, right: "the name of a setting, such as failback", bytesMax: 32 };
 
+const texts = (
+  about: string,
+  rule: TextRule,
+  [countMin, countMax]: readonly [number, number],
+  options: Options & { repeats?: boolean } = {},
+): ColumnRule => ({ kind: "texts", text: rule, countMin, countMax, ...common(about, options) });
+const map = (about: string, countMax: number, options: Options): ColumnRule => {
+  return { kind: "map", key: variable, text: line(configTextBytesMax), countMax, ...common(about, options) };
+};
 const note = text("For people.", line(configTextBytesMax));
 const named = { text: nameText, about: "The name by which everything else refers to it." };
 
 const kinds = ["device", "imagingDevice", "address", "filesystem", "application"] as const;
 const of = (...values: (typeof kinds)[number][]) => ({ only: { column: "kind", values } });
+const by = (agent: "command" | "ocf" | "systemd") => ({ only: { column: "agent", values: [agent] } });
 const link = (kind: "ether" | "serial") => ({ only: { column: "kind", values: [kind] } });
 const roles = ["administrator", "operator", "viewer"];
 
 const exportModes = ["active-active", "active-passive"];
 const pathPolicies = ["round-robin", "least-queued", "preferred"];
 const failbacks = ["controlled", "automatic"];
-
-export const settings: Readonly<Record<string, ColumnRule>> = {
-  failback: choice(
-    "Whether a service goes back to its preferred card when told (controlled) or by itself (automatic).",
-    failbacks,
-    { default: "controlled" },
-  ),
-  failbackAfterS: whole("How long a card has to be healthy before an automatic failback.", 10, 86_400, { unit: "seconds", default: 600 }),
-  restartsMax: whole("Restarts of a failed service on its card until it fails over.", 0, 100, { default: 3 }),
-  restartWindowS: whole("The time in which these restarts are counted.", 1, 86_400, { unit: "seconds", default: 900 }),
-  failoversMax: whole("Failovers of a service until its member is put into quarantine.", 1, 100, { default: 3 }),
-  failoverWindowS: whole("The time in which these failovers are counted.", 1, 604_800, { unit: "seconds", default: 3_600 }),
-  quarantineS: whole("How long a quarantine lasts unless it is lifted.", 0, 604_800, { unit: "seconds", default: 7_200 }),
-  selfTestS: whole("The time that a card has to answer a self-test.", 1, 60, { unit: "seconds", default: 2 }),
-  exportMode: choice("How the paths of an export are used when it does not say so itself.", exportModes, { default: "active-active" }),
-  pathPolicy: choice("How commands are spread over the paths of an export when it does not say so itself.", pathPolicies, {
-    default: "round-robin",
-  }),
-  resyncMiBPerS: whole("The most that resynchronization writes on a card; 0 is no limit.", 0, 100_000, { unit: "MiB/s", default: 0 }),
-  resyncHostShare: whole("The share of a device that hosts keep while it is resynchronized.", 0, 100, { unit: "percent", default: 50 }),
-  monitorPeriodS: whole("How often a resource is looked at when it does not say so itself.", 1, 3_600, { unit: "seconds", default: 10 }),
-};
 
 export const tables: Readonly<Record<TableName, TableRule>> = {
   system: {
@@ -175,7 +171,8 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
       chassis: reference("The chassis; the first part of the id.", "chassis", fixed),
       name: text("Its name for people.", line(nameBytesMax)),
       enabled: flag("Whether it counts for the quorum and serves.", true),
-      capacity: whole("How much it can serve compared with other cards.", 0, 1_000, { default: 100 }),
+      capacity: whole("How much it can serve, in the unit of the services' weights.", 0, 1_000, { default: 100 }),
+      model: text("What sort of card it is, for sets that want some sorts only.", modelText),
       note,
     },
     unique: [{ columns: ["name"], about: "a card's name" }],
@@ -209,12 +206,7 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
     parent: { table: "cards", column: "card", section: "portGroups" },
     columns: {
       card: reference("The card.", "cards", fixed),
-      interfaces: {
-        kind: "texts",
-        text: interfaceText,
-        countMax: 16,
-        ...common("The network interfaces that are its ports.", required),
-      },
+      interfaces: texts("The network interfaces that are its ports.", interfaceText, [1, 16], required),
       note,
     },
   },
@@ -230,6 +222,12 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
         { default: "single" },
       ),
       failback: choice("Whether a service goes back by itself; by default what policies.failback says.", failbacks),
+      cardModels: texts("Only cards of these models serve; by default any.", modelText, [1, 16]),
+      softwareMin: text("Only cards with this version of the software or a later one serve; by default any.", {
+        pattern: /^(?:0|[1-9][0-9]{0,5})(?:\.(?:0|[1-9][0-9]{0,5})){2}$/,
+        right: "a version, such as 1.2.0",
+        bytesMax: 20,
+      }),
       note,
     },
   },
@@ -267,6 +265,10 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
       set: reference("The failover set that serves it.", "failoverSets", required),
       enabled: flag("Whether it is to run.", true),
       weight: whole("How much of a card's capacity it takes.", 0, 1_000, { default: 10 }),
+      priority: whole("Who is served first when capacity is short: the highest.", -100, 100, { default: 0 }),
+      preferred: texts("The cards where it belongs, the best one first; for N-way sets.", cardText, [1, 64]),
+      together: text("Services of one N-way set with the same word here stay on one card.", nameText),
+      apart: text("Of services with the same word here, a card has at most one.", nameText),
       note,
     },
   },
@@ -289,17 +291,36 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
       }),
       mountPoint: text("Where the filesystem is mounted.", path, { ...required, ...of("filesystem") }),
       filesystem: choice("The filesystem's type.", ["ext4", "xfs", "btrfs"], { default: "ext4", ...of("filesystem") }),
-      mountOptions: { kind: "texts", text: mountOption, countMax: 16, ...common("How it is mounted.", of("filesystem")) },
-      start: text("The program that starts it.", path, { ...required, ...of("application") }),
-      stop: text("The program that stops it.", path, { ...required, ...of("application") }),
-      monitor: text("The program that says whether it works.", path, of("application")),
-      environment: {
-        kind: "map",
-        key: variable,
-        text: line(configTextBytesMax),
-        countMax: 32,
-        ...common("Variables for these programs.", of("application")),
-      },
+      mountOptions: texts("How it is mounted.", mountOption, [0, 16], of("filesystem")),
+      check: choice("Whether it is checked before it is mounted: never, when it was not unmounted cleanly, or always.", [
+        "never",
+        "auto",
+        "always",
+      ], { default: "auto", ...of("filesystem") }),
+      agent: choice("What runs it: programs of its own, an OCF resource agent, or a systemd unit.", ["command", "ocf", "systemd"], {
+        default: "command",
+        ...of("application"),
+      }),
+      start: texts("The program that starts it and its arguments; no shell sees them.", argument, [1, 32], {
+        ...required,
+        ...by("command"),
+        repeats: true,
+      }),
+      stop: texts("The program that stops it.", argument, [1, 32], { ...required, ...by("command"), repeats: true }),
+      monitor: texts("The program that exits with 0 while it runs, and with 7 when it does not.", argument, [1, 32], {
+        ...required,
+        ...by("command"),
+        repeats: true,
+      }),
+      provider: text("Who made the resource agent.", agentWord, { default: "heartbeat", ...by("ocf") }),
+      type: text("The resource agent.", agentWord, { ...required, ...by("ocf") }),
+      parameters: map("What the resource agent is given.", 64, by("ocf")),
+      unit: text("The systemd unit.", {
+        pattern: /^[A-Za-z0-9:_.@\\-]{1,240}\.(?:service|socket|target|mount|timer|path|slice)$/,
+        right: "the name of a unit, such as nginx.service",
+        bytesMax: 255,
+      }, { ...required, ...by("systemd") }),
+      environment: map("Variables for its programs.", 32, by("command")),
       critical: flag("Whether its failure resets the card.", false, of("application")),
       monitorPeriodS: whole("How often it is looked at; by default what policies.monitorPeriodS says.", 1, 3_600, { unit: "seconds" }),
       startS: whole("The time that a start may take.", 1, 3_600, { unit: "seconds", default: 60 }),
@@ -396,12 +417,10 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
     id: named,
     columns: {
       initiator: text("The name with which it logs in: an IQN, an NQN, or what it sends over TLS.", line(223)),
-      addresses: {
-        kind: "texts",
-        text: networkText,
-        countMax: addressesMax,
-        ...common("The addresses and networks that it comes from, such as 192.0.2.0/24; by default any.", {}),
-      },
+      addresses: texts("The addresses and networks that it comes from, such as 192.0.2.0/24; by default any.", networkText, [
+        1,
+        addressesMax,
+      ]),
       note,
     },
     unique: [{ columns: ["initiator"], about: "an initiator" }],

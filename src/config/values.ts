@@ -54,9 +54,9 @@ export function valueOfJson(rule: ColumnRule, json: unknown): Scalar | WrongValu
     case "flag":
       return typeof json === "boolean" ? Number(json) : wrong;
     case "texts": {
-      if (!Array.isArray(json) || json.length > rule.countMax) return wrong;
+      if (!Array.isArray(json) || json.length > rule.countMax || json.length < rule.countMin) return wrong;
       const texts = json.map((text) => textOf(rule.text, text));
-      if (texts.includes(undefined) || new Set(texts).size < texts.length) return wrong;
+      if (texts.includes(undefined) || (!rule.repeats && new Set(texts).size < texts.length)) return wrong;
       return JSON.stringify(texts);
     }
     case "map": {

@@ -10,7 +10,7 @@ test("a wish is carried out with its defaults, and told in the audit", () => {
   assert.equal(validated, {
     kind: "validated",
     operations: [
-      put("cards", "1/2", { chassis: "1", name: "left", enabled: 1, capacity: 100, note: null }),
+      put("cards", "1/2", { chassis: "1", name: "left", enabled: 1, capacity: 100, model: null, note: null }),
       put("chassis", "1", { kind: "chassis", name: null, model: null, serialNumber: null, note: null }),
       put("audit", "0000000000000001", {
         at: 1_700_000_000_000,

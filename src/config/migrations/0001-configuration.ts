@@ -26,6 +26,7 @@ CREATE TABLE "cards" (
   "name" TEXT,
   "enabled" INTEGER NOT NULL,
   "capacity" INTEGER NOT NULL,
+  "model" TEXT,
   "note" TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "cards_chassis" ON "cards" ("chassis");
@@ -55,6 +56,8 @@ CREATE TABLE "failoverSets" (
   "id" TEXT NOT NULL PRIMARY KEY,
   "composition" TEXT NOT NULL,
   "failback" TEXT,
+  "cardModels" TEXT,
+  "softwareMin" TEXT,
   "note" TEXT
 ) STRICT, WITHOUT ROWID;
 
@@ -80,6 +83,10 @@ CREATE TABLE "services" (
   "set" TEXT NOT NULL REFERENCES "failoverSets" ("id") DEFERRABLE INITIALLY DEFERRED,
   "enabled" INTEGER NOT NULL,
   "weight" INTEGER NOT NULL,
+  "priority" INTEGER NOT NULL,
+  "preferred" TEXT,
+  "together" TEXT,
+  "apart" TEXT,
   "note" TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "services_set" ON "services" ("set");
@@ -96,9 +103,15 @@ CREATE TABLE "resources" (
   "mountPoint" TEXT,
   "filesystem" TEXT,
   "mountOptions" TEXT,
+  "check" TEXT,
+  "agent" TEXT,
   "start" TEXT,
   "stop" TEXT,
   "monitor" TEXT,
+  "provider" TEXT,
+  "type" TEXT,
+  "parameters" TEXT,
+  "unit" TEXT,
   "environment" TEXT,
   "critical" INTEGER,
   "monitorPeriodS" INTEGER,
