@@ -200,6 +200,38 @@ export const logPagesMax = 1_024;
 /** How long the store's thread waits for a further order until it tidies up. */
 export const storeRestMs = 20;
 
+/** Wishes that are planned and proposed together. */
+export const configBatchMax = 64;
+/** One change: its changeset, and the text of who, why and which. */
+export const configChangeBytesMax = 8 * 1024 * 1024;
+export const configKeyBytesMax = 256;
+/** Wishes of this card's callers, and of other cards', that are not answered yet. */
+export const configPendingMax = 256;
+/** A wish that is not acknowledged after this is answered with `timeout`. */
+export const configTimeoutMs = 10_000;
+/** How often a wish is planned again because others came first, and how long they let it go first then. */
+export const configRetriesMax = 16;
+export const configYieldMs = 50;
+/** What is durable where is asked for again after this. */
+export const configAskMs = 100;
+/** An announcement that is not answered is said again after this, then after twice as long each time up to the second. */
+export const configAnnounceMs = 200;
+export const configAnnounceMaxMs = 2_000;
+/** Changes of the membership gather for this long before what a card has is announced for them. */
+export const configGatherMs = 20;
+/** Nobody is a replica, and some cards have not said what they have: those that have begin without them after this. */
+export const configElectMs = 3_000;
+/** A store whose disk was full, or failed, is tried again after this. */
+export const configHoldRetryMs = 10_000;
+/** Accepted changes that wait for the store or for what is before them, in bytes; beyond it the oldest are given up and asked for again. */
+export const configTailBytesMax = 16 * 1024 * 1024;
+/** Bytes of changes that one transaction of the store takes. */
+export const configCommitBytesMax = 1024 * 1024;
+/** Hashes of the newest changes that a card remembers to compare what others say. */
+export const configRecentMax = 1_024;
+/** What was delivered between an announcement and its answer, in bytes. */
+export const configRecordBytesMax = 16 * 1024 * 1024;
+
 assert(
   applicationMessageBytesMax < entryBytesMax && entryBytesMax < messageBytesMax,
   "a message fits in an entry, and an entry in a frame's fragments",
