@@ -148,7 +148,7 @@ const laws: Readonly<Record<string, Law>> = {
   limits: { values: ["base"], packages: [] },
   service: { values: [], types: ["base"], packages: [] },
   version: { values: [], packages: [] },
-  wire: { values: ["base", "limits"], packages: [/^cbor-x\/(encode|decode)$/, /^@noble\/hashes\//] },
+  wire: { values: ["base", "limits"], packages: [/^@noble\/hashes\//] },
   // What the cluster puts into the order has a form of its own; frames are none of its business.
   cluster: { values: ground, types: ["wire"], files: ["src/wire/cbor.ts"], packages: [] },
   config: {
@@ -157,7 +157,8 @@ const laws: Readonly<Record<string, Law>> = {
     files: ["src/wire/cbor.ts"],
     packages: [/^drizzle-orm(\/|$)/, /^@noble\/hashes\//],
   },
-  failover: { values: ground, types: ["wire", "cluster", "config"], packages: [] },
+  // The settings stand once: the configuration proves them, failover follows them.
+  failover: { values: ground, types: ["wire", "cluster", "config"], files: ["src/config/settings.ts"], packages: [] },
   storage: { values: ground, types: ["wire", "cluster", "config", "failover"], packages: [] },
   node: { values: [...ground, "wire", ...services], packages: [] },
   io: { values: [...ground, "node", "wire", "config", "version"], types: ["cluster"] },
@@ -219,9 +220,7 @@ function checkImports(source: Source, surroundings: Surroundings, report: Report
       }
     } else if (product.has(layer)) {
       const name = packageOf(specifier);
-      if (specifier === "cbor-x") {
-        report(line, "import", `cbor-x loads native code where it finds some: import cbor-x/encode or cbor-x/decode`);
-      } else if (!typeOnly && !surroundings.dependencies.has(name)) {
+      if (!typeOnly && !surroundings.dependencies.has(name)) {
         report(line, "import", `${name} is no dependency in package.json, so the binary does not have it`);
       } else if (law.packages && !law.packages.some((allowed) => allowed.test(specifier))) {
         report(line, "import", `${layer} may not import the package ${specifier}`);

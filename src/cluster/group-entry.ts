@@ -111,9 +111,9 @@ function fieldsOf(entry: GroupEntry): Cbor[] {
   }
 }
 
-/** `undefined` for a body that is none, or does not go with the type of its entry. */
+/** `undefined` for a body that is none, or does not go with the type of its entry. Data may be a part of `body`. */
 export function decodeGroupEntry(type: Entry["type"], body: Uint8Array): GroupEntry | undefined {
-  const items = decodeCbor(body);
+  const items = decodeCbor(body, "shared");
   if (!Array.isArray(items)) return undefined;
   const [kind, ...fields] = items as unknown[];
   return type === "data" ? dataOf(kind, fields) : type === "control" ? controlOf(kind, fields) : undefined;

@@ -364,9 +364,8 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
       }
       case "message": {
         const { view, from } = state.message(group, card, incarnation, number);
-        for (const client of this.#clients.values()) {
-          if (hears(client, group)) this.#tell(client.id, { kind: "message", group, sequence, view, from, data: body.data });
-        }
+        const event: ApplicationEvent = { kind: "message", group, sequence, view, from, data: body.data };
+        for (const client of this.#clients.values()) if (hears(client, group)) this.#tell(client.id, event);
         if (own !== undefined) this.#onOrdered(entry.id, sequence);
         return;
       }
@@ -583,6 +582,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
 
   // ---- what clients are told
 
+  /** What goes to many is one event, which is then encoded once. */
   #tell(client: number, event: ApplicationEvent): void {
     this.#outputs.push({ kind: "event", client, event });
   }
@@ -593,10 +593,11 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
 
   /** `local`: the member of this card that the change is the doing of; it is answered in its own way. */
   #tellChange(sequence: number, { group, view, changes }: GroupChange, local?: LocalMember): void {
+    const event: ApplicationEvent = { kind: "view", group, sequence, view, changes };
     for (const client of this.#clients.values()) {
       const own = local !== undefined && client.members.get(group) === local ? local : undefined;
       const isAnswer = own !== undefined && (!own.isTold || (!own.isWanted && !client.watches.has(group)));
-      if (hears(client, group) && !isAnswer) this.#tell(client.id, { kind: "view", group, sequence, view, changes });
+      if (hears(client, group) && !isAnswer) this.#tell(client.id, event);
     }
   }
 

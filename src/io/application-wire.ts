@@ -136,10 +136,12 @@ export function encodeCardFrame(frame: CardFrame): Uint8Array {
 }
 
 function framed(fields: Cbor): Uint8Array {
-  const body = encodeCbor(fields);
-  const bytes = new Uint8Array(lengthBytes + body.length);
-  new DataView(bytes.buffer).setUint32(0, body.length);
-  bytes.set(body, lengthBytes);
+  const bytes = encodeCbor(fields, lengthBytes);
+  let left = bytes.length - lengthBytes;
+  for (let index = lengthBytes - 1; index >= 0; index--) {
+    bytes[index] = left;
+    left >>>= 8;
+  }
   return bytes;
 }
 
@@ -233,9 +235,9 @@ function cut(text: string): string {
   return fromUtf8.decode(textBuffer.subarray(0, toUtf8.encodeInto(text, textBuffer).written));
 }
 
-/** What an application said, of a frame without its length. */
+/** What an application said, of a frame without its length. A message's data may be a part of `body`: it is not for keeping. */
 export function decodeApplicationFrame(body: Uint8Array): ApplicationFrame | MalformedFrame {
-  const items = decodeCbor(body);
+  const items = decodeCbor(body, "shared");
   if (!Array.isArray(items)) return { malformed: "cbor" };
   const kind = requestKinds.get(items[0]);
   if (kind === undefined) return { malformed: "kind" };
@@ -378,8 +380,9 @@ export class FrameReader {
   readonly #pieces: Uint8Array[] = [];
   /** What of the first piece has been read. */
   #at = 0;
-  readonly #head = new Uint8Array(lengthBytes);
+  /** Of the length, so many bytes and their number so far. */
   #headFilled = 0;
+  #length = 0;
   /** A frame that began in an earlier piece, and how much of it is there. */
   #body: Uint8Array | undefined;
   #bodyFilled = 0;
@@ -406,8 +409,8 @@ export class FrameReader {
         this.#pieces.shift();
         this.#at = 0;
       } else if (this.#headFilled < lengthBytes) {
-        this.#head[this.#headFilled++] = piece[this.#at++] as number;
-        if (this.#headFilled === lengthBytes && !this.#isLengthFine()) {
+        this.#length = this.#length * 256 + (piece[this.#at++] as number);
+        if (++this.#headFilled === lengthBytes && !this.#isLengthFine()) {
           this.#isMalformed = true;
           this.#pieces.length = 0;
           return { malformed: "length" };
@@ -417,10 +420,6 @@ export class FrameReader {
         if (frame !== undefined) return frame;
       }
     }
-  }
-
-  get #length(): number {
-    return new DataView(this.#head.buffer).getUint32(0);
   }
 
   #isLengthFine(): boolean {
@@ -439,7 +438,7 @@ export class FrameReader {
   }
 
   #finish(frame: Uint8Array): Uint8Array {
-    this.#headFilled = 0;
+    this.#headFilled = this.#length = 0;
     this.#body = undefined;
     this.#bodyFilled = 0;
     return frame;

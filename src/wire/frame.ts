@@ -64,20 +64,17 @@ export function encodeFrame(link: LinkKind, keyring: Keyring, frame: Frame): Uin
     kindNumbers[frame.message.kind],
     bodyOf(frame.message),
   ];
-  let envelope = encodeCbor(items);
-  if (link === "ether") {
-    const short = etherPayloadBytesMin - envelope.length - 1 - tagBytesOf(link);
-    if (short > 0) envelope = encodeCbor([...items, new Uint8Array(short - 1)]);
-  }
-  const tag = keyring.sign(link, envelope);
-  const bytes = new Uint8Array(envelope.length + 1 + tag.length);
-  bytes.set(envelope);
-  bytes[envelope.length] = 0x40 | tag.length;
-  bytes.set(tag, envelope.length + 1);
+  const tagBytes = tagBytesOf(link);
+  let bytes = encodeCbor(items, 0, 1 + tagBytes);
+  const short = link === "ether" ? etherPayloadBytesMin - bytes.length : 0;
+  if (short > 0) bytes = encodeCbor([...items, new Uint8Array(short - 1)], 0, 1 + tagBytes);
+  const end = bytes.length - tagBytes - 1;
+  bytes[end] = 0x40 | tagBytes;
+  bytes.set(keyring.sign(link, bytes.subarray(0, end)), end + 1);
   return bytes;
 }
 
-/** The frame in `bytes`, or why there is none. Never throws, whatever the bytes are. */
+/** The frame in `bytes`, of which it may keep parts, or why there is none. Never throws, whatever the bytes are. */
 export function decodeFrame(link: LinkKind, keyring: Keyring, system: number, bytes: Uint8Array): Frame | Malformed {
   const tagBytes = tagBytesOf(link);
   const end = bytes.length - tagBytes - 1;
@@ -85,7 +82,7 @@ export function decodeFrame(link: LinkKind, keyring: Keyring, system: number, by
   const envelope = bytes.subarray(0, end);
   if (!keyring.accepts(link, envelope, bytes.subarray(end + 1))) return { malformed: "tag" };
 
-  const items = decodeCbor(envelope);
+  const items = decodeCbor(envelope, "shared");
   if (!Array.isArray(items)) return { malformed: "cbor" };
   const [versions, inSystem, from, to, incarnation, sequence, kindNumber, body] = items as unknown[];
   if (!isWithin(versions, 0xff) || !versionsMeet(wireVersions, unpackVersions(versions))) return { malformed: "version" };

@@ -126,9 +126,9 @@ export function joinedBytes(message: Message): Uint8Array {
   return encodeCbor([kindNumbers[message.kind], bodyOf(message)]);
 }
 
-/** The message that joined fragments are, or why they are none. */
+/** The message that joined fragments are, which may keep parts of `bytes`, or why they are none. */
 export function messageOfJoined(bytes: Uint8Array): Message | Malformed {
-  const items = decodeCbor(bytes);
+  const items = decodeCbor(bytes, "shared");
   if (!Array.isArray(items)) return { malformed: "cbor" };
   const kind = kindOfNumber(items[0]);
   if (kind === undefined) return { malformed: "kind" };
@@ -143,14 +143,14 @@ export function fragmentsOf(message: Message, bytesMax: number, id: number): Fra
   return piecesOf(joinedBytes(message), bytesMax, id);
 }
 
-/** The fragments of a message's bytes as `joinedBytes` gives them. */
+/** The fragments of a message's bytes as `joinedBytes` gives them, which are parts of them. */
 export function piecesOf(joined: Uint8Array, bytesMax: number, id: number): Fragment[] {
   const pieceBytes = bytesMax - fragmentOverheadBytesMax;
   const count = Math.ceil(joined.length / pieceBytes);
   assert(joined.length > 0 && joined.length <= messageBytesMax, `a message has 1 to ${messageBytesMax} bytes, not ${joined.length}`);
   assert(pieceBytes > 0 && count <= fragmentCountMax, `frames of ${bytesMax} bytes are too small for a message of ${joined.length} bytes`);
   return Array.from({ length: count }, (_, index) => {
-    return { kind: "fragment", id: id % 2 ** 32, index, count, data: joined.slice(index * pieceBytes, (index + 1) * pieceBytes) };
+    return { kind: "fragment", id: id % 2 ** 32, index, count, data: joined.subarray(index * pieceBytes, (index + 1) * pieceBytes) };
   });
 }
 

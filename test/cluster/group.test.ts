@@ -87,6 +87,20 @@ test("HA-11: a message reaches every member and watcher of every card once; the 
   assert.equal(order.news(c, 2), []);
 });
 
+test("what goes to several clients of a card is one event: it is encoded once", () => {
+  const { order, a } = started();
+  order.join(a, 1, "g");
+  order.ask(a, 2, { kind: "watch", request: 1, group: "g" });
+  order.ask(a, 3, { kind: "watch", request: 1, group: "g" });
+  order.join(a, 4, "g");
+  order.send(a, 1, "g", "hello");
+  order.calm();
+  for (const kind of ["message", "view"] as const) {
+    const events = [1, 2, 3].map((client) => order.toldOf(a, client, kind).at(-1));
+    assert.ok(events[0] !== undefined && events.every((event) => event === events[0]), kind);
+  }
+});
+
 test("a sender need not be a member, and the message says so; a message to a group of nobody is sent too", () => {
   const { order, a, b } = started();
   order.join(b, 1, "g");

@@ -1,5 +1,5 @@
 /** CBOR as the wire uses it, against the rules of RFC 8949 section 4.2.1 and an independent implementation. */
-import { decode } from "cbor-x";
+import { decode, Encoder } from "cbor-x";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -90,6 +90,14 @@ test("round trip of any value, and the same bytes again", () => {
     assert.equal(decoded, item);
     assert.equal(encodeCbor(decoded as Cbor), bytes);
   }));
+});
+
+test("an independent encoder writes the same bytes", () => {
+  const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
+  // It takes a BigInt for an integer beyond 32 bits, and a number for a float.
+  const widened = (item: Cbor): unknown =>
+    Array.isArray(item) ? item.map(widened) : typeof item === "number" && item > 0xffffffff ? BigInt(item) : item;
+  fc.assert(fc.property(value(4), (item) => assert.is(encodeCbor(item).toHex(), new Uint8Array(encoder.encode(widened(item))).toHex())));
 });
 
 test("whatever bytes are accepted are the one deterministic form of their value, and read alike by an independent decoder", () => {
@@ -183,6 +191,30 @@ test("an encoded value is in a buffer of its own", () => {
   encodeCbor(new Uint8Array(100).fill(0xee));
   assert.is(first.toHex(), before);
   assert.is(first.constructor, Uint8Array);
+});
+
+test("room is left before and behind a value", () => {
+  for (const item of [7, "text", new Uint8Array(5_000).fill(9), new Array<Cbor>(3_000).fill("item")]) {
+    const bytes = encodeCbor(item, 4, 17);
+    assert.equal(bytes.subarray(4, -17), encodeCbor(item));
+    assert.is(bytes.buffer.byteLength, bytes.length);
+  }
+});
+
+test("long byte strings of a value that is shared are parts of the bytes; copied ones, and short ones, are not", () => {
+  for (const [length, isPart] of [[0, false], [64, false], [65, true], [3_000, true]] as const) {
+    const bytes = encodeCbor([1, new Uint8Array(length).fill(7)]);
+    const [, shared] = decodeCbor(bytes, "shared") as [number, Uint8Array];
+    const [, copied] = decodeCbor(bytes) as [number, Uint8Array];
+    assert.equal(shared, copied);
+    assert.equal([shared.buffer === bytes.buffer, copied.buffer === bytes.buffer], [isPart, false], `${length} bytes`);
+  }
+});
+
+test("shared or copied, the same bytes are refused and the same values read", () => {
+  fc.assert(fc.property(fc.oneof(value(3).map((item) => encodeCbor(item)), fc.uint8Array({ maxLength: 24 })), (bytes) => {
+    assert.equal(decodeCbor(bytes, "shared"), decodeCbor(bytes));
+  }));
 });
 
 function plain(item: unknown): unknown {
