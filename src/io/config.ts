@@ -9,13 +9,13 @@ import { dirname, resolve } from "node:path";
 import * as z from "zod";
 import { crc32 } from "../base/crc.ts";
 import { cardAt, cardCountMax, type CardId, chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
+import { isJsonMistake, type JsonPath, parseJson } from "../base/json-text.ts";
 import { nearest } from "../base/nearest.ts";
 import { nameBytesMax } from "../limits.ts";
 import type { LogLevel } from "../node/effect.ts";
 import { type Beats, patienceOf, type ProfileName, profileNames, profiles } from "../node/profiles.ts";
 import type { LinkPatience, NodeSettings } from "../node/settings.ts";
 import { readSmallFile } from "./durable-file.ts";
-import { isJsonMistake, type JsonPath, parseJson } from "./json-text.ts";
 import { systemErrorCode, systemErrorText } from "./refusal.ts";
 
 /** A card's configuration with every default filled in, every path absolute and every relation proven. */

@@ -13,9 +13,9 @@ import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
 import { hex } from "../base/hex.ts";
+import { isJsonMistake, parseJson } from "../base/json-text.ts";
 import { keyBytes } from "../limits.ts";
 import { type OpenedFile, readSmallFile, writeDurably } from "./durable-file.ts";
-import { isJsonMistake, parseJson } from "./json-text.ts";
 import { isRefusal, type Refusal, refusal, systemErrorCode, systemErrorText } from "./refusal.ts";
 
 /** What a key is for: `signing` signs and is accepted, the other two are accepted only. */

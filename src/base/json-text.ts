@@ -19,9 +19,9 @@ export type JsonMistake = { readonly place: TextPlace; readonly message: string 
 
 const depthMax = 32;
 
-/** The value of `text`, or the first place where it is not JSON. */
-export function parseJson(text: string): JsonText | JsonMistake {
-  const reader = new JsonReader(text);
+/** The value of `text`, or the first place where it is not JSON. With `comments` it may have those of JavaScript wherever there may be a space. */
+export function parseJson(text: string, options: { readonly comments?: boolean } = {}): JsonText | JsonMistake {
+  const reader = new JsonReader(text, options.comments === true);
   try {
     const value = reader.document();
     return { value, placeOf: (path) => reader.placeOf(path) };
@@ -57,11 +57,13 @@ const escapes: Readonly<Record<string, string>> = { '"': '"', "\\": "\\", "/": "
 
 class JsonReader {
   readonly #text: string;
+  readonly #comments: boolean;
   readonly #places = new Map<string, number>();
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, comments: boolean) {
     this.#text = text;
+    this.#comments = comments;
     if (text.startsWith("\ufeff")) this.#at = 1;
   }
 
@@ -82,7 +84,7 @@ class JsonReader {
 
   #value(path: JsonPath, expected: string): unknown {
     this.#skip();
-    if (path.length > depthMax) throw new Unexpected(this.#at, `more than ${depthMax} levels of { and [; a card's configuration has three`);
+    if (path.length > depthMax) throw new Unexpected(this.#at, `more than ${depthMax} levels of { and [; no configuration has so many`);
     // An object's member stands where its key does.
     const key = JSON.stringify(path);
     if (!this.#places.has(key)) this.#places.set(key, this.#at);
@@ -187,6 +189,14 @@ class JsonReader {
 
   #skip(): void {
     this.#take(space, true);
+    while (this.#comments && this.#text[this.#at] === "/") {
+      const isLine = this.#text[this.#at + 1] === "/";
+      if (!isLine && this.#text[this.#at + 1] !== "*") return;
+      const end = this.#text.indexOf(isLine ? "\n" : "*/", this.#at + 2);
+      if (end < 0 && !isLine) return;
+      this.#at = end < 0 ? this.#text.length : isLine ? end : end + 2;
+      this.#take(space, true);
+    }
   }
 
   #accept(letter: string): boolean {
@@ -205,6 +215,12 @@ class JsonReader {
   #unexpected(expected: string): Unexpected {
     const letter = this.#text[this.#at];
     const two = this.#text.slice(this.#at, this.#at + 2);
+    if (two === "/*" && this.#comments) {
+      return new Unexpected(this.#at, "a comment that does not end; expected */");
+    }
+    if (letter === "#" && this.#comments) {
+      return new Unexpected(this.#at, `"#"; comments begin with //, expected ${expected}`);
+    }
     if (two === "//" || two === "/*" || letter === "#") {
       return new Unexpected(this.#at, `a comment, which JSON has not; expected ${expected}`);
     }

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { isJsonMistake, type JsonMistake, type JsonText, parseJson } from "../../src/io/json-text.ts";
+import { isJsonMistake, type JsonMistake, type JsonText, parseJson } from "../../src/base/json-text.ts";
 
 function value(text: string): unknown {
   const parsed = parseJson(text);
@@ -68,6 +68,24 @@ test("mistakes that people make are told by name", () => {
     assert.ok(isJsonMistake(parsed), text);
     assert.match(parsed.message, message);
     assert.equal(parsed.place, { line, column }, text);
+  }
+});
+
+test("comments are taken where they are asked for, and places count them", () => {
+  const text = '// a system\n{ /* one */ "a": 1, // two\n  /* three\n */ "b": [2 /**/, 3], "c": "// no comment /* nor this" }\n// end';
+  const parsed = parseJson(text, { comments: true }) as JsonText;
+  assert.not(isJsonMistake(parsed));
+  assert.equal(parsed.value, { a: 1, b: [2, 3], c: "// no comment /* nor this" });
+  assert.equal(parsed.placeOf(["b"]), { line: 4, column: 5 });
+  const cases: [text: string, message: RegExp][] = [
+    ["{} /* x", /a comment that does not end/],
+    ["# x\n{}", /comments begin with \/\//],
+    ["{ / }", /"\/"; expected a key/],
+  ];
+  for (const [text, message] of cases) {
+    const mistake = parseJson(text, { comments: true }) as JsonMistake;
+    assert.ok(isJsonMistake(mistake), text);
+    assert.match(mistake.message, message);
   }
 });
 
