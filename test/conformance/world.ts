@@ -23,7 +23,7 @@ export type Tester = {
 };
 
 /** Registers the properties of a suite, each in a fresh world that ends with it. */
-export class Suite<Place extends World> {
+export class Suite<Place extends Pick<World, "end">> {
   readonly #test: Tester;
   readonly #name: string;
   readonly #make: () => Promise<Place>;

@@ -1,0 +1,149 @@
+/**
+ * A checksum of each page of the database file, in a file beside it. SQLite has none: a bit that flips inside a row's value is
+ * read as if it had been written. A CRC-32 finds any change of up to 32 bits in a row, and all but one of four billion others.
+ *
+ * The database file changes only when the log is copied into it (a checkpoint), which is ours alone to order:
+ *
+ *   prove the log ─► prove the pages that it replaces ─► checkpoint ─► sums of the log's pages, durable ─► the next commit starts the log anew
+ *
+ * Until the sums are durable the log is still there, whole; so after a crash anywhere in between, a page is right if its
+ * checksum is the one noted or that of any of its frames in the log. A page that went bad is found before a checkpoint
+ * covers it up, and a frame that went bad before it gets into the file.
+ */
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync } from "node:fs";
+import { crc32 } from "node:zlib";
+import { systemErrorCode } from "../refusal.ts";
+import { StoreError, writeAllAt } from "./fault.ts";
+import type { LogFrames } from "./write-ahead-log.ts";
+
+const headerBytes = 32;
+/** "Cardinal's sums, form 1". */
+const magic = 0xca4d5301;
+/** Pages that are read at a time. */
+const stridePages = 64;
+
+export class PageSums {
+  readonly #path: string;
+  readonly #database: number;
+  readonly #pageBytes: number;
+  #sums: Uint32Array;
+  /** The sequence of the change that was the last one when the sums were noted. */
+  #sequence: number;
+
+  private constructor(path: string, database: number, pageBytes: number, sums: Uint32Array, sequence: number) {
+    this.#path = path;
+    this.#database = database;
+    this.#pageBytes = pageBytes;
+    this.#sums = sums;
+    this.#sequence = sequence;
+  }
+
+  /** The sums that were noted at `path` of the file opened as `database`; undefined when there are none that can be read. */
+  static read(path: string, database: number, pageBytes: number): PageSums | undefined {
+    let file: number;
+    try {
+      file = openSync(path, "r");
+    } catch (error) {
+      if (systemErrorCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
+    try {
+      const bytes = new Uint8Array(fstatSync(file).size);
+      if (readSync(file, bytes, 0, bytes.length, 0) < headerBytes) return undefined;
+      const view = new DataView(bytes.buffer);
+      const count = view.getUint32(8);
+      const isOurs = view.getUint32(0) === magic && view.getUint32(4) === pageBytes && view.getUint32(28) === crc32(bytes.subarray(0, 28));
+      if (!isOurs || bytes.length < headerBytes + 4 * count) return undefined;
+      const sums = new Uint32Array(bytes.buffer.slice(headerBytes, headerBytes + 4 * count));
+      return new PageSums(path, database, pageBytes, sums, view.getUint32(12) * 2 ** 32 + view.getUint32(16));
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** Notes the sums of the database as it is, which has been proven otherwise and has no log. */
+  static rebuild(path: string, database: number, pageBytes: number, sequence: number): PageSums {
+    const sums = new Uint32Array(Math.floor(fstatSync(database).size / pageBytes));
+    for (const [page, sum] of pageSumsOf(database, pageBytes, 0, sums.length)) sums[page] = sum;
+    const made = new PageSums(path, database, pageBytes, sums, sequence);
+    made.#write();
+    return made;
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  get pageCount(): number {
+    return this.#sums.length;
+  }
+
+  /** Compares pages with their sums, up to `countMax` of them from the page at index `from`; gives the first page (counted from 1) that is wrong. */
+  wrongPage(frames: () => LogFrames, from = 0, countMax = Infinity): number | undefined {
+    const filePages = Math.floor(fstatSync(this.#database).size / this.#pageBytes);
+    const to = Math.min(this.#sums.length, from + countMax);
+    for (const [index, sum] of pageSumsOf(this.#database, this.#pageBytes, from, Math.min(to, filePages))) {
+      if (sum !== this.#sums[index] && !frames().sums.get(index + 1)?.includes(sum)) return index + 1;
+    }
+    return filePages < to ? filePages + 1 : undefined;
+  }
+
+  /** Proves the pages that a checkpoint of `frames` is about to replace. */
+  proveReplaced(frames: LogFrames): void {
+    const page = new Uint8Array(this.#pageBytes);
+    for (const [number, sums] of frames.sums) {
+      if (number > this.#sums.length) continue;
+      readSync(this.#database, page, 0, page.length, (number - 1) * page.length);
+      const sum = crc32(page);
+      if (sum !== this.#sums[number - 1] && !sums.includes(sum)) throw wrongPageError(number);
+    }
+  }
+
+  /** Notes, durably, the sums after a checkpoint that copied all of `frames`. */
+  noteReplaced(frames: LogFrames, sequence: number): void {
+    const count = Math.max(frames.pageCount, this.#sums.length);
+    if (count > this.#sums.length) {
+      const grown = new Uint32Array(count);
+      grown.set(this.#sums);
+      this.#sums = grown;
+    }
+    for (const [number, sums] of frames.sums) this.#sums[number - 1] = sums.at(-1) as number;
+    this.#sequence = sequence;
+    this.#write();
+  }
+
+  #write(): void {
+    const bytes = new Uint8Array(headerBytes + 4 * this.#sums.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, magic);
+    view.setUint32(4, this.#pageBytes);
+    view.setUint32(8, this.#sums.length);
+    view.setUint32(12, Math.floor(this.#sequence / 2 ** 32));
+    view.setUint32(16, this.#sequence >>> 0);
+    view.setUint32(28, crc32(bytes.subarray(0, 28)));
+    new Uint32Array(bytes.buffer, headerBytes).set(this.#sums);
+    const file = openSync(this.#path, "a+", 0o600);
+    closeSync(file);
+    const writable = openSync(this.#path, "r+");
+    try {
+      writeAllAt(writable, bytes, 0);
+      fdatasyncSync(writable);
+    } finally {
+      closeSync(writable);
+    }
+  }
+}
+
+export function wrongPageError(page: number): StoreError {
+  return new StoreError("corrupt", `page ${page} is not as it was written: its checksum differs`);
+}
+
+function* pageSumsOf(file: number, pageBytes: number, from: number, to: number): Generator<[index: number, sum: number]> {
+  const stride = new Uint8Array(stridePages * pageBytes);
+  for (let index = from; index < to;) {
+    const wanted = Math.min(stridePages, to - index) * pageBytes;
+    const read = readSync(file, stride, 0, wanted, index * pageBytes);
+    if (read < pageBytes) return;
+    for (let at = 0; at + pageBytes <= read; at += pageBytes) yield [index++, crc32(stride.subarray(at, at + pageBytes))];
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * SQLite's write-ahead log as a file (https://www.sqlite.org/fileformat2.html#walformat): proven frame by frame. SQLite
+ * proves it only when it recovers after a crash; while a program runs, it reads what stands there.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import { crc32 } from "node:zlib";
+import { systemErrorCode } from "../refusal.ts";
+
+/** Frames that are right, the last of them the end of a transaction. */
+export type LogFrames = {
+  readonly count: number;
+  /** The pages' checksums, for each page the newest last. */
+  readonly sums: ReadonlyMap<number, readonly number[]>;
+  /** The database's pages after the last transaction. */
+  readonly pageCount: number;
+  /** Transactions that end behind the first frame that is wrong, and yet belong to this log. */
+  readonly lost: number;
+};
+
+const headerBytes = 32;
+const frameHeaderBytes = 24;
+const magicLittle = 0x377f0682;
+const magicBig = 0x377f0683;
+export const noFrames: LogFrames = { count: 0, sums: new Map(), pageCount: 0, lost: 0 };
+
+/** Reads the log at `path`; the frames up to `countMax` or the first that is wrong. A log that is not there has none. */
+export function readLog(path: string, pageBytes: number, countMax = Infinity): LogFrames {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return noFrames;
+    throw error;
+  }
+  try {
+    return readFrames(file, pageBytes, countMax);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readFrames(file: number, pageBytes: number, countMax: number): LogFrames {
+  const header = new Uint8Array(headerBytes);
+  if (readSync(file, header, 0, headerBytes, 0) < headerBytes) return noFrames;
+  const view = new DataView(header.buffer);
+  const magic = view.getUint32(0);
+  if ((magic !== magicLittle && magic !== magicBig) || view.getUint32(8) !== pageBytes) return noFrames;
+  const sum = new FrameSum(magic === magicLittle);
+  sum.add(view, 0, 24);
+  if (!sum.equals(view, 24)) return noFrames;
+
+  const frame = new Uint8Array(frameHeaderBytes + pageBytes);
+  const frameView = new DataView(frame.buffer);
+  const belongs = () => frameView.getUint32(8) === view.getUint32(16) && frameView.getUint32(12) === view.getUint32(20);
+  const sums = new Map<number, number[]>();
+  const pending: [page: number, sum: number][] = [];
+  let count = 0;
+  let pageCount = 0;
+  let lost = 0;
+  let isRight = true;
+  for (let index = 0; index < countMax; index++) {
+    if (readSync(file, frame, 0, frame.length, headerBytes + index * frame.length) < frame.length || !belongs()) break;
+    if (isRight) {
+      sum.add(frameView, 0, 8);
+      sum.add(frameView, frameHeaderBytes, frame.length);
+      isRight = sum.equals(frameView, 16);
+    }
+    const pagesAfter = frameView.getUint32(4);
+    if (!isRight) {
+      if (pagesAfter !== 0) lost++;
+      continue;
+    }
+    pending.push([frameView.getUint32(0), crc32(frame.subarray(frameHeaderBytes))]);
+    if (pagesAfter === 0) continue;
+    for (const [page, pageSum] of pending) sums.set(page, [...(sums.get(page) ?? []), pageSum]);
+    pending.length = 0;
+    count = index + 1;
+    pageCount = pagesAfter;
+  }
+  return { count, sums, pageCount, lost };
+}
+
+/** The log's own checksum: two sums over 32-bit words, carried on from frame to frame. */
+class FrameSum {
+  readonly #isLittle: boolean;
+  #first = 0;
+  #second = 0;
+
+  constructor(isLittle: boolean) {
+    this.#isLittle = isLittle;
+  }
+
+  add(view: DataView, from: number, to: number): void {
+    let first = this.#first;
+    let second = this.#second;
+    for (let at = from; at < to; at += 8) {
+      first = (first + view.getUint32(at, this.#isLittle) + second) | 0;
+      second = (second + view.getUint32(at + 4, this.#isLittle) + first) | 0;
+    }
+    this.#first = first;
+    this.#second = second;
+  }
+
+  equals(view: DataView, at: number): boolean {
+    return view.getUint32(at) === this.#first >>> 0 && view.getUint32(at + 4) === this.#second >>> 0;
+  }
+}
