@@ -168,6 +168,8 @@ export const configFindingsMax = 64;
 /** How deep failover sets and the needs of resources may go. */
 export const setDepthMax = 8;
 export const needsDepthMax = 32;
+/** Candidates that the search for the fewest moves looks at before it places one after the other. */
+export const placementWorkMax = 50_000;
 /** Networks that a host may come from. */
 export const addressesMax = 16;
 /** Changes that the audit remembers, and the text that one has in it. */
@@ -197,6 +199,14 @@ export const chainChangesMax = 20_000;
 export const chainBytesMax = 64 * 1024 * 1024;
 /** Pages in the log of the configuration's database above which a commit waits for a checkpoint; above a quarter of them it is made when nobody waits. */
 export const logPagesMax = 1_024;
+/** Copies of the database that wait for other cards, received ones that are not whole yet, and databases that were moved out of the way. */
+export const snapshotsMax = 4;
+export const snapshotsReceivedMax = 2;
+export const damagedMax = 2;
+/** Pieces of a snapshot that came before the ones that they follow on. */
+export const snapshotAheadBytesMax = 4 * 1024 * 1024;
+/** Branches that a card keeps. */
+export const branchesMax = 8;
 /** How long the store's thread waits for a further order until it tidies up. */
 export const storeRestMs = 20;
 

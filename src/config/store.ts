@@ -1,5 +1,6 @@
 /**
- * What the replica and a card's store say to each other: orders, carried out one after the other, and one result for each. Types only.
+ * What the replica and a card's store say to each other: orders, carried out one after the other, and one result for each. `snapshot`
+ * and `check` take long, so they are carried out in slices beside the orders after them, and their results may come after those. Types only.
  * `src/io/config-store.ts` is the real one (SQLite in a worker), `src/sim/config-store.ts` the simulated one; one
  * conformance suite holds for both.
  */
@@ -44,7 +45,10 @@ export type StoreOrder =
     | { readonly kind: "hashes"; readonly sequences: readonly number[] }
     /** Changes after a sequence, as many as fit `bytesMax` but at least one. Answered with `changes`. */
     | { readonly kind: "changes"; readonly after: number; readonly bytesMax: number }
-    /** Keeps a copy of the database as it is now under a name, and says how large. Dropped with `dropSnapshot`. Answered with `snapshot`. */
+    /**
+     * Keeps a copy of the database as it is now under a name (small letters, digits, hyphens), and says how large. Dropped with `dropSnapshot`,
+     * by a restart, or by more of them than `snapshotsMax`. Answered with `snapshot`, or `missing` when there is no room for it.
+     */
     | { readonly kind: "snapshot"; readonly name: string }
     | { readonly kind: "readSnapshot"; readonly name: string; readonly offset: number; readonly bytesMax: number }
     | { readonly kind: "dropSnapshot"; readonly name: string }
@@ -52,12 +56,23 @@ export type StoreOrder =
     | { readonly kind: "writeSnapshot"; readonly name: string; readonly offset: number; readonly data: Uint8Array }
     /** How far a file of that name has come, after a restart or a loss. Answered with `written`. */
     | { readonly kind: "resumeSnapshot"; readonly name: string }
-    /** Proves the file (digest, integrity, chain) and puts it in the database's place, durably. Answered with `opened`. */
+    /**
+     * Proves the file (digest, integrity, chain) and puts it in the database's place, durably. Answered with `opened`, or with `missing` when it is
+     * not what it must be: then it is gone, and the database is as it was.
+     */
     | { readonly kind: "installSnapshot"; readonly name: string; readonly sha256: Uint8Array }
-    /** Keeps the database as a branch and takes it back to the change `common`. Answered with `opened`. */
+    /**
+     * Keeps the database as a branch and takes it back to the change `common`. Answered with `opened`, with the head `common`; or with the empty
+     * head where the way back is not kept (changes were pruned, or a migration lies between): then a snapshot is needed.
+     */
     | { readonly kind: "setAside"; readonly common: Head }
-    /** Proves everything: integrity, chain, foreign keys, invariants. Answered with `checked`. */
-    | { readonly kind: "check" }
+    /** Forgets a branch. Answered with `discarded`, or `missing`. */
+    | { readonly kind: "discardBranch"; readonly id: string }
+    /**
+     * Proves everything: every page's checksum, integrity, chain, foreign keys, invariants; with the scope `pages` the checksums alone, which
+     * is cheap enough for every minute. Answered with `checked`.
+     */
+    | { readonly kind: "check"; readonly scope?: "pages" }
     /** Moves the database out of the way (kept as `damaged-<time>.db`) and begins with an empty one. Answered with `opened`. */
     | { readonly kind: "reset" }
   );
@@ -90,6 +105,7 @@ export type StoreResult =
     | { readonly kind: "piece"; readonly name: string; readonly offset: number; readonly data: Uint8Array }
     | { readonly kind: "dropped" }
     | { readonly kind: "written"; readonly name: string; readonly upTo: number }
+    | { readonly kind: "discarded"; readonly branches: readonly Branch[] }
     | { readonly kind: "checked"; readonly findings: readonly string[] }
     /** The order was not carried out and nothing has changed; after it only `open`, `check` and `reset` are taken. */
     | { readonly kind: "failed"; readonly fault: StoreFault }
