@@ -71,12 +71,10 @@ export type Addon = {
   ptyWrite(port: NativePort, bytes: Uint8Array): number;
   ptyClose(port: NativePort): Promise<void>;
 
-  /** All addresses, or those of the interface unless its name is empty. */
-  netList(interfaceName: string): { readonly interface: string; readonly address: string }[];
-  netAdd(interfaceName: string, address: string, prefix: number): void;
-  netRemove(interfaceName: string, address: string, prefix: number): void;
-  netAnnouncer(): NativePort;
-  netAnnounce(announcer: NativePort, interfaceName: string, address: string, prefix: number): void;
+  netOpen(ready: () => void): NativePort;
+  netRequest(port: NativePort, id: number, kind: number, interfaceName: string, host: string, prefix: number, announcements: number): void;
+  netTake(port: NativePort, into: Uint8Array): number;
+  netClose(port: NativePort): Promise<void>;
 
   watchdogOpen(path: string, timeoutS: number): { readonly port: NativePort; readonly timeoutS: number };
   watchdogFeed(port: NativePort): void;

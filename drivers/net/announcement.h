@@ -13,4 +13,11 @@ size_t announcement_arp(uint8_t frame[NET_FRAME_BYTES_MAX], const uint8_t mac[NE
 /* An unsolicited neighbour advertisement of `address` to all nodes. */
 size_t announcement_neighbour(uint8_t frame[NET_FRAME_BYTES_MAX], const uint8_t mac[NET_MAC_BYTES], const uint8_t address[16]);
 
+/*
+ * The question whether anybody has `address`, asked before it is ours: an ARP probe (RFC 5227 section 2.1.1), or a neighbour
+ * solicitation from nowhere (RFC 4862 section 5.4.2).
+ */
+size_t announcement_arp_probe(uint8_t frame[NET_FRAME_BYTES_MAX], const uint8_t mac[NET_MAC_BYTES], const uint8_t address[4]);
+size_t announcement_solicitation(uint8_t frame[NET_FRAME_BYTES_MAX], const uint8_t mac[NET_MAC_BYTES], const uint8_t address[16]);
+
 #endif

@@ -1,112 +1,83 @@
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "../addon.h"
 #include "../js/js.h"
-#include "net.h"
+#include "segment.h"
 
-struct collected {
-  napi_env env;
-  napi_value list;
-  uint32_t count;
-};
-
-static void collect(void *context, const char *interface, const char *address) {
-  struct collected *collected = context;
-  napi_value item = NULL;
-  napi_create_object(collected->env, &item);
-  js_set(collected->env, item, "interface", js_text(collected->env, interface));
-  js_set(collected->env, item, "address", js_text(collected->env, address));
-  napi_set_element(collected->env, collected->list, collected->count++, item);
+static void close_core(void *core) {
+  segment_close(core);
 }
 
-/* netList(interface): { interface, address }[]; of all interfaces when the name is empty */
-static napi_value list_addresses(napi_env env, napi_callback_info info) {
+/* netOpen(ready): port */
+static napi_value open_net(napi_env env, napi_callback_info info) {
   napi_value argument;
-  char interface[256], error[NET_ERROR_BYTES];
-  struct collected collected = {.env = env};
-  if (!js_arguments(env, info, 1, &argument) || !js_string(env, argument, interface, sizeof interface)) return NULL;
-  napi_create_array(env, &collected.list);
-  int result = net_list(interface, collect, &collected, error);
-  return result < 0 ? js_throw(env, result, error) : collected.list;
+  struct js_port *port;
+  if (!js_arguments(env, info, 1, &argument) || !js_port_make(env, argument, close_core, &port)) return NULL;
+  struct segment *segment = NULL;
+  int result = segment_open(&segment, js_port_wake, port);
+  if (result < 0) {
+    js_port_abandon(port);
+    return js_throw_errno(env, result, "net: the addresses of this machine cannot be watched");
+  }
+  return js_port_attach(port, segment);
 }
 
 static bool read_address(napi_env env, napi_value host, uint32_t prefix, struct net_address *address) {
   char text[NET_ADDRESS_BYTES], error[NET_ERROR_BYTES];
   if (!js_string(env, host, text, sizeof text)) return false;
-  if (net_parse(address, text, prefix) == 0) return true;
+  if (text[0] == '\0' || net_parse(address, text, prefix) == 0) return true;
   snprintf(error, sizeof error, "net: \"%s\" with prefix %u is no address", text, prefix);
   return js_refuse(env, EINVAL, error);
 }
 
-typedef int change_function(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
+static bool read_interface(napi_env env, napi_value value, char interface[SEGMENT_INTERFACE_BYTES]) {
+  char text[256], error[NET_ERROR_BYTES];
+  if (!js_string(env, value, text, sizeof text)) return false;
+  if (strlen(text) < SEGMENT_INTERFACE_BYTES) {
+    strcpy(interface, text);
+    return true;
+  }
+  snprintf(error, sizeof error, "net: there is no interface \"%.200s\"", text);
+  return js_refuse(env, ENODEV, error);
+}
 
-static napi_value change_address(napi_env env, napi_callback_info info, change_function *change) {
-  napi_value arguments[3];
-  char interface[256], error[NET_ERROR_BYTES];
-  struct net_address address;
-  uint32_t prefix;
-  if (!js_arguments(env, info, 3, arguments) || !js_string(env, arguments[0], interface, sizeof interface) ||
-      !js_uint32(env, arguments[2], &prefix) || !read_address(env, arguments[1], prefix, &address)) {
+/* netRequest(port, id, kind, interface, host, prefix, announcements); the host is empty where there is none */
+static napi_value request_net(napi_env env, napi_callback_info info) {
+  napi_value arguments[7];
+  void *core;
+  uint32_t kind, prefix;
+  struct segment_request request = {0};
+  if (!js_arguments(env, info, 7, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &request.id) ||
+      !js_uint32(env, arguments[2], &kind) || !read_interface(env, arguments[3], request.interface) ||
+      !js_uint32(env, arguments[5], &prefix) || !read_address(env, arguments[4], prefix, &request.address) ||
+      !js_uint32(env, arguments[6], &request.announcements)) {
     return NULL;
   }
-  int result = change(interface, &address, error);
-  return result < 0 ? js_throw(env, result, error) : js_undefined(env);
+  request.kind = kind;
+  int result = segment_request(core, &request);
+  return result < 0 ? js_throw_errno(env, result, "net: too many requests wait") : js_undefined(env);
 }
 
-/* netAdd(interface, host, prefix) */
-static napi_value add_address(napi_env env, napi_callback_info info) {
-  return change_address(env, info, net_add);
-}
-
-/* netRemove(interface, host, prefix) */
-static napi_value remove_address(napi_env env, napi_callback_info info) {
-  return change_address(env, info, net_remove);
-}
-
-static void on_announcer_collected(napi_env env, void *data, void *hint) {
-  (void)env;
-  (void)hint;
-  net_announcer_free(data);
-  free(data);
-}
-
-/* netAnnouncer(): an announcer, which lives as long as its value */
-static napi_value make_announcer(napi_env env, napi_callback_info info) {
-  (void)info;
-  napi_value value = NULL;
-  struct net_announcer *announcer = calloc(1, sizeof *announcer);
-  if (announcer == NULL) return js_throw(env, ENOMEM, "net: out of memory");
-  net_announcer_init(announcer);
-  if (napi_create_external(env, announcer, on_announcer_collected, NULL, &value) == napi_ok) return value;
-  free(announcer);
-  return js_throw(env, ENOMEM, "net: out of memory");
-}
-
-/* netAnnounce(announcer, interface, host, prefix) */
-static napi_value announce_address(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
-  char interface[256], error[NET_ERROR_BYTES];
-  struct net_address address;
-  uint32_t prefix;
-  void *announcer = NULL;
-  if (!js_arguments(env, info, 4, arguments) || !js_string(env, arguments[1], interface, sizeof interface) ||
-      !js_uint32(env, arguments[3], &prefix) || !read_address(env, arguments[2], prefix, &address)) {
+/* netTake(port, into): bytes written to `into` */
+static napi_value take_net(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  void *core;
+  uint8_t *into;
+  size_t room;
+  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_bytes(env, arguments[1], &into, &room)) {
     return NULL;
   }
-  if (napi_get_value_external(env, arguments[0], &announcer) != napi_ok) return js_throw(env, EINVAL, "net: an announcer is expected");
-  int result = net_announce(announcer, interface, &address, error);
-  return result < 0 ? js_throw(env, result, error) : js_undefined(env);
+  return js_number(env, (double)segment_take(core, into, room));
 }
 
 bool net_define(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      JS_FUNCTION("netList", list_addresses),
-      JS_FUNCTION("netAdd", add_address),
-      JS_FUNCTION("netRemove", remove_address),
-      JS_FUNCTION("netAnnouncer", make_announcer),
-      JS_FUNCTION("netAnnounce", announce_address),
+      JS_FUNCTION("netOpen", open_net),
+      JS_FUNCTION("netRequest", request_net),
+      JS_FUNCTION("netTake", take_net),
+      JS_FUNCTION("netClose", js_port_close),
   };
   return js_define(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

@@ -187,6 +187,9 @@ static int change(const char *interface, const struct net_address *address, uint
 int net_add(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
   int result = change(interface, address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
   if (result == 0 || result == -EEXIST) return 0;
+  if (result == -EACCES && address->family == AF_INET6) {
+    return describe(error, result, "net: \"%s\" has no IPv6: net.ipv6.conf.%s.disable_ipv6 is 1 and must be 0", interface, interface);
+  }
   return describe_errno(error, interface, "the address cannot be added", result);
 }
 
@@ -217,9 +220,8 @@ static int protect_others(const char *interface, const struct net_address *addre
   if (address->family != AF_INET || index_of(interface) == 0) return 0;
   int promoted = promote_secondaries(interface);
   if (promoted == 0) return 0;
-  char host[INET_ADDRSTRLEN], text[NET_ADDRESS_BYTES];
-  inet_ntop(AF_INET, address->bytes, host, sizeof host);
-  snprintf(text, sizeof text, "%s/%u", host, address->prefix);
+  char text[NET_ADDRESS_BYTES];
+  net_format(address, text);
   struct lost lost = {.removed = text};
   int result = net_list(interface, count_other, &lost, error);
   if (result < 0 || lost.others == 0) return result;
@@ -270,13 +272,20 @@ static int open_packet(struct net_announcer *announcer) {
   return announcer->packet < 0 ? -errno : 0;
 }
 
-static int announce(struct net_announcer *announcer, const char *interface, const struct net_address *address) {
-  uint8_t mac[NET_MAC_BYTES], frame[NET_FRAME_BYTES_MAX];
+/* What announcing needs to know, and the socket for it: the interface's index, or -errno. */
+static int prepare(struct net_announcer *announcer, const char *interface, uint8_t mac[NET_MAC_BYTES]) {
   unsigned index = index_of(interface);
   if (index == 0) return -ENODEV;
   int result = own_mac(interface, mac);
   if (result == 0) result = open_packet(announcer);
+  return result < 0 ? result : (int)index;
+}
+
+static int announce(struct net_announcer *announcer, const char *interface, const struct net_address *address) {
+  uint8_t mac[NET_MAC_BYTES], frame[NET_FRAME_BYTES_MAX];
+  int result = prepare(announcer, interface, mac);
   if (result < 0) return result;
+  unsigned index = (unsigned)result;
   if (address->family == AF_INET6) return send_frame(announcer->packet, index, frame, announcement_neighbour(frame, mac, address->bytes));
   result = send_frame(announcer->packet, index, frame, announcement_arp(frame, mac, address->bytes, ARPOP_REQUEST));
   if (result < 0) return result;
@@ -286,4 +295,48 @@ static int announce(struct net_announcer *announcer, const char *interface, cons
 int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
   int result = announce(announcer, interface, address);
   return result < 0 ? describe_errno(error, interface, "the address cannot be announced", result) : 0;
+}
+
+int net_probe(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+  uint8_t mac[NET_MAC_BYTES], frame[NET_FRAME_BYTES_MAX];
+  int result = prepare(announcer, interface, mac);
+  if (result >= 0) {
+    size_t length = address->family == AF_INET ? announcement_arp_probe(frame, mac, address->bytes)
+                                               : announcement_solicitation(frame, mac, address->bytes);
+    result = send_frame(announcer->packet, (unsigned)result, frame, length);
+  }
+  return result < 0 ? describe_errno(error, interface, "the address cannot be asked for", result) : 0;
+}
+
+int net_link(const char *interface, char error[NET_ERROR_BYTES]) {
+  struct ifreq request = {0};
+  if (index_of(interface) == 0) return describe_errno(error, interface, "", -ENODEV);
+  strcpy(request.ifr_name, interface);
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return describe_errno(error, interface, "no socket", -errno);
+  int result = ioctl(fd, SIOCGIFFLAGS, &request) < 0 ? -errno : 0;
+  close(fd);
+  if (result < 0) return describe_errno(error, interface, "its state cannot be asked for", result);
+  return (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0 ? NET_LINK_UP : NET_LINK_DOWN;
+}
+
+bool net_owns_mac(const uint8_t mac[NET_MAC_BYTES]) {
+  struct if_nameindex *all = if_nameindex();
+  bool owned = false;
+  for (const struct if_nameindex *each = all; each != NULL && each->if_index != 0 && !owned; each++) {
+    uint8_t own[NET_MAC_BYTES];
+    owned = own_mac(each->if_name, own) == 0 && memcmp(own, mac, NET_MAC_BYTES) == 0;
+  }
+  if (all != NULL) if_freenameindex(all);
+  return owned;
+}
+
+void net_format(const struct net_address *address, char text[NET_ADDRESS_BYTES]) {
+  char host[INET6_ADDRSTRLEN];
+  inet_ntop(address->family, address->bytes, host, sizeof host);
+  snprintf(text, NET_ADDRESS_BYTES, "%s/%u", host, address->prefix);
+}
+
+bool net_same_host(const struct net_address *one, const struct net_address *other) {
+  return one->family == other->family && memcmp(one->bytes, other->bytes, bytes_of(one)) == 0;
 }

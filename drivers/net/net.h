@@ -9,10 +9,15 @@
  *   net_announce()  IPv4: an ARP request and an ARP reply, both broadcast, with the address as sender and target
  *                   (RFC 5227 section 3, RFC 5944 section 4.6). IPv6: a neighbour advertisement to all nodes with the
  *                   override flag and our link-layer address (RFC 4861 section 7.2.6)
+ *   net_probe()     asks the neighbours whether one of them has the address, before it is ours
+ *
+ * An address brings the route of its prefix with it, as the kernel has it; of two addresses of one subnet the later one
+ * brings none and takes none away. One of 32 or 128 bits never has a route.
  */
 #ifndef CARDINAL_NET_H
 #define CARDINAL_NET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +26,8 @@
 #define NET_ADDRESS_BYTES 64
 #define NET_FRAME_BYTES_MAX 128
 #define NET_MAC_BYTES 6
+
+enum net_link_state { NET_LINK_DOWN = 1, NET_LINK_UP = 2 };
 
 struct net_address {
   int family;
@@ -47,5 +54,14 @@ int net_list(const char *interface, void (*each)(void *context, const char *inte
 int net_add(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
 int net_remove(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
 int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
+int net_probe(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
+/* NET_LINK_UP where the interface is up by the operator's will and has a carrier, else NET_LINK_DOWN; -errno. */
+int net_link(const char *interface, char error[NET_ERROR_BYTES]);
+/* Whether an interface of ours has this hardware address. */
+bool net_owns_mac(const uint8_t mac[NET_MAC_BYTES]);
+/* "address/prefix" as net_list() writes it. */
+void net_format(const struct net_address *address, char text[NET_ADDRESS_BYTES]);
+/* The same address, whatever the prefixes. */
+bool net_same_host(const struct net_address *one, const struct net_address *other);
 
 #endif

@@ -179,6 +179,14 @@ export class SimulatedEthernet implements EtherDriver {
     return this.#interfaces.get(name)?.mac;
   }
 
+  hasMac(mac: Mac): boolean {
+    return [...this.#interfaces.values()].some((on) => sameBytes(on.mac, mac));
+  }
+
+  isUp(name: string): boolean {
+    return this.#interfaces.get(name)?.up === true;
+  }
+
   /** Puts a frame on the wire at an interface; every other interface of the switch that is up may take it. */
   carry(from: string, frame: Carried): void {
     this.#scheduler.schedule(this.#delayMs, () => {

@@ -31,7 +31,7 @@ export function simulatedMachine(options: SimulatedMachineOptions): SimulatedMac
   const drivers: Drivers = {
     ether: ethernet,
     uart: ttys.uart,
-    net: new SimulatedNet(ethernet),
+    net: new SimulatedNet(ethernet, () => options.scheduler.now()),
     watchdog: watchdogs,
     realtime,
     pty: ttys.pty,

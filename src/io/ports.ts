@@ -85,18 +85,45 @@ export type { OpenOptions, PortInfo, UpdateOptions };
 /** An address of an interface, with its prefix, as "192.0.2.7/24" or "2001:db8::7/64". */
 export type InterfaceAddress = { readonly interface: string; readonly address: string };
 
-export interface NetDriver {
+export type LinkState = "up" | "down" | "gone";
+
+export type NetEvent =
+  /** Somebody else says that an address that was taken is at this hardware address; at most one a second for each address. */
+  | { readonly kind: "rival"; readonly address: InterfaceAddress; readonly mac: string }
+  /** An address that was taken has been removed, and not by `release`. */
+  | { readonly kind: "lost"; readonly address: InterfaceAddress }
+  /** Of an interface on which an address was taken. */
+  | { readonly kind: "link"; readonly interface: string; readonly state: LinkState };
+
+/** The addresses of this machine. What is asked is carried out in its order, beside the program's thread. */
+export interface NetPort {
   /** All addresses, or those of one interface. */
   list(interfaceName?: string): Promise<InterfaceAddress[]>;
-  /** Adds an address. IPv6 addresses are added without duplicate address detection. Fine when it is there already. */
-  add(address: InterfaceAddress): Promise<void>;
-  /** Removes an address. Fine when it is not there. */
-  remove(address: InterfaceAddress): Promise<void>;
   /**
-   * Tells the neighbours that the address is here now: gratuitous ARP (request and reply, RFC 5227 section 3) for
+   * Adds an address, announces it so many times, and from then on tells of rivals; fine when it is there already. IPv6
+   * addresses are added without duplicate address detection, so that they serve at once. Whoever already has the address
+   * is asked for just before, and told as a rival when it answers: nothing waits for it. Gives the interface's state, and
+   * the milliseconds that it took.
+   */
+  take(address: InterfaceAddress, announcements: number): Promise<{ readonly link: LinkState; readonly ms: number }>;
+  /**
+   * Removes an address, whatever its prefix is there, and proves that no interface has it; also when the interface is gone.
+   * Gives whether it was there. Other addresses of its subnet stay.
+   */
+  release(address: InterfaceAddress): Promise<boolean>;
+  /**
+   * Tells the neighbours that the address is here: gratuitous ARP (request and reply, RFC 5227 section 3) for
    * IPv4, an unsolicited neighbour advertisement with the override flag (RFC 4861 section 7.2.6) for IPv6.
    */
-  announce(address: InterfaceAddress): Promise<void>;
+  announce(address: InterfaceAddress, times?: number): Promise<void>;
+  /** Up is with carrier. Rejects where there is no such interface. */
+  link(interfaceName: string): Promise<LinkState>;
+  /** The addresses stay. */
+  close(): Promise<void>;
+}
+
+export interface NetDriver {
+  open(onEvent: (event: NetEvent) => void): Promise<NetPort>;
 }
 
 export interface Watchdog {

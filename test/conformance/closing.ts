@@ -8,12 +8,13 @@ export function closing(drivers: Drivers): { readonly drivers: Drivers; closeAll
     opened.push(port);
     return port;
   }
-  const { ether, uart, pty } = drivers;
+  const { ether, uart, net, pty } = drivers;
   return {
     drivers: {
       ...drivers,
       ether: { open: (options, onEvent) => kept(ether.open(options, onEvent)) },
       uart: { list: () => uart.list(), open: (options) => kept(uart.open(options)) },
+      net: { open: (onEvent) => kept(net.open(onEvent)) },
       pty: { open: (onBytes) => kept(pty.open(onBytes)) },
     },
     async closeAll() {

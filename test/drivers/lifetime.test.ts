@@ -24,21 +24,26 @@ async function openAndClose(): Promise<void> {
   const pty = await drivers.pty.open(() => {});
   const uart = await drivers.uart.open({ path: pty.path, baudRate: 115_200 });
   const ether = await drivers.ether.open({ interface: "left0", etherTypes: [0x88b5, 0x88cc], groups: [] }, () => {});
-  await drivers.net.list();
-  await drivers.net.announce({ interface: "left0", address: "192.0.2.7/24" });
-  await Promise.all([ether.close(), uart.close(), pty.close()]);
+  const net = await drivers.net.open(() => {});
+  await net.list();
+  const address = { interface: "left0", address: "192.0.2.7/24" };
+  await net.take(address, 1);
+  await net.release(address);
+  await Promise.all([ether.close(), uart.close(), net.close(), pty.close()]);
 }
 
 async function failToOpen(): Promise<void> {
+  const net = await drivers.net.open(() => {});
   const failures = [
     drivers.ether.open({ interface: "absent0", etherTypes: [0x88b5], groups: [] }, () => {}),
     drivers.ether.open({ interface: "lo", etherTypes: [0x88b5], groups: [] }, () => {}),
     drivers.uart.open({ path: "/dev/absent0", baudRate: 9_600 }),
     drivers.uart.open({ path: "/dev/null", baudRate: 9_600 }),
-    drivers.net.add({ interface: "absent0", address: "192.0.2.7/24" }),
+    net.take({ interface: "absent0", address: "192.0.2.7/24" }, 1),
     Promise.resolve().then(() => drivers.watchdog.open("/dev/null", 10)),
   ];
   for (const { status } of await Promise.allSettled(failures)) assert.is(status, "rejected");
+  await net.close();
 }
 
 test("opening and closing, and failing to open, hold nothing afterwards", async () => {
