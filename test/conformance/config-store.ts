@@ -40,6 +40,9 @@ export function host(id: string, note: string | null = null): Operation {
   return { kind: "put", table: "hosts", row: { id, note } };
 }
 
+/** Bytes of a piece that is carried from one place to another. */
+const pieceBytes = 700;
+
 /** Drives a place as a replica would: plans, links, commits. */
 export class StoreDriver {
   readonly place: StorePlace;
@@ -90,6 +93,25 @@ export class StoreDriver {
 
   async change(wished: Wish): Promise<Change> {
     return (await this.commit(await this.proposal(wished)))[0] as Change;
+  }
+
+  async changeTimes(count: number, prefix = "t"): Promise<Change[]> {
+    const made: Change[] = [];
+    for (let index = 0; index < count; index++) {
+      made.push(await this.change(wish(`${prefix}${index}`, [host(`${prefix}${index % 5}`, `note ${index}`)])));
+    }
+    return made;
+  }
+
+  /** Carries a snapshot of `from` here, piece by piece; gives what announced it. */
+  async receive(from: StoreDriver, name: string): Promise<Result<"snapshot">> {
+    const made = await from.ask("snapshot", { kind: "snapshot", name });
+    let { upTo } = await this.ask("written", { kind: "resumeSnapshot", name });
+    while (upTo < made.bytes) {
+      const { data } = await from.ask("piece", { kind: "readSnapshot", name, offset: upTo, bytesMax: pieceBytes });
+      ({ upTo } = await this.ask("written", { kind: "writeSnapshot", name, offset: upTo, data }));
+    }
+    return made;
   }
 
   /** Takes over changes that another place has. */
@@ -243,6 +265,154 @@ export function configStoreConformance(test: Tester, name: string, make: () => P
     }
     await driver.follow([right]);
   });
+
+  suite.property("a snapshot makes an empty store, and one that has its own, equal to where it comes from", async (world) => {
+    const from = await begun(world);
+    await from.changeTimes(20);
+    for (const isEmpty of [true, false]) {
+      const to = new StoreDriver(await world.makePlace());
+      if (isEmpty) await to.open();
+      else {
+        await to.begin();
+        await to.changeTimes(3, "other");
+      }
+      const made = await to.receive(from, "copy");
+      assert.ok(isSameHead(made.head, from.head));
+      const opened = await to.ask("opened", { kind: "installSnapshot", name: "copy", sha256: made.sha256 });
+      assert.ok(isSameHead(opened.head, from.head));
+      assert.is(await to.place.dump(), await from.place.dump());
+      to.head = opened.head;
+      await from.follow([await to.change(wish(`after ${isEmpty}`, [host("later")]))]);
+      await to.place.cutPower();
+      assert.ok(isSameHead((await to.open()).head, from.head));
+      assert.is(await to.place.dump(), await from.place.dump());
+    }
+  });
+
+  suite.property("a snapshot is of one moment, whatever is committed while it is read", async (world) => {
+    const from = await begun(world);
+    await from.changeTimes(10);
+    const dump = await from.place.dump();
+    const made = from.ask("snapshot", { kind: "snapshot", name: "copy" });
+    const committed = from.changeTimes(10, "later");
+    const { head, sha256, bytes } = await made;
+    await committed;
+    const to = new StoreDriver(await world.makePlace());
+    await to.open();
+    for (let offset = 0; offset < bytes; offset += pieceBytes) {
+      const { data } = await from.ask("piece", { kind: "readSnapshot", name: "copy", offset, bytesMax: pieceBytes });
+      await to.ask("written", { kind: "writeSnapshot", name: "copy", offset, data });
+    }
+    assert.ok(isSameHead((await to.ask("opened", { kind: "installSnapshot", name: "copy", sha256 })).head, head));
+    assert.is(await to.place.dump(), dump);
+  });
+
+  suite.property("pieces of a snapshot come in any order, and what has come outlives a power cut", async (world) => {
+    const from = await begun(world);
+    await from.changeTimes(20);
+    const made = await from.ask("snapshot", { kind: "snapshot", name: "copy" });
+    const to = new StoreDriver(await world.makePlace());
+    await to.open();
+    const write = async (offset: number) => {
+      const { data } = await from.ask("piece", { kind: "readSnapshot", name: "copy", offset, bytesMax: 100 });
+      return (await to.ask("written", { kind: "writeSnapshot", name: "copy", offset, data })).upTo;
+    };
+    assert.is(await write(100), 0);
+    assert.is(await write(0), 200);
+    assert.is(await write(100), 200);
+    await to.place.restart();
+    await to.open();
+    assert.is((await to.ask("written", { kind: "resumeSnapshot", name: "copy" })).upTo, 200);
+    for (let offset = 200; offset < made.bytes; offset += 100) await write(offset);
+    await to.ask("opened", { kind: "installSnapshot", name: "copy", sha256: made.sha256 });
+    assert.is(await to.place.dump(), await from.place.dump());
+  });
+
+  suite.property("a snapshot that is not what was announced is not taken, and nothing has changed", async (world) => {
+    const from = await begun(world);
+    await from.changeTimes(5);
+    const to = await begun(world);
+    const dump = await to.place.dump();
+    const made = await to.receive(from, "copy");
+    const sha256 = made.sha256.slice();
+    sha256[0] = (sha256[0] as number) ^ 1;
+    await to.ask("missing", { kind: "installSnapshot", name: "copy", sha256 });
+    assert.is((await to.ask("written", { kind: "resumeSnapshot", name: "copy" })).upTo, 0);
+    assert.is(await to.place.dump(), dump);
+    await to.ask("missing", { kind: "installSnapshot", name: "copy", sha256 });
+    await to.change(wish("goes on", [host("h")]));
+  });
+
+  suite.property("snapshots that are not there are missing", async (world) => {
+    const driver = await begun(world);
+    await driver.ask("missing", { kind: "readSnapshot", name: "none", offset: 0, bytesMax: 1 });
+    await driver.ask("missing", { kind: "snapshot", name: "../else" });
+    await driver.ask("missing", { kind: "readSnapshot", name: "../configuration.db", offset: 0, bytesMax: 1 });
+    await driver.ask("dropped", { kind: "dropSnapshot", name: "none" });
+    await driver.ask("snapshot", { kind: "snapshot", name: "one" });
+    await driver.ask("dropped", { kind: "dropSnapshot", name: "one" });
+    await driver.ask("missing", { kind: "readSnapshot", name: "one", offset: 0, bytesMax: 1 });
+  });
+
+  suite.property("what is set aside is a branch, and the store is as it was at the change that is shared", async (world) => {
+    const ours = await begun(world);
+    const theirs = await begun(world);
+    for (const change of await theirs.changeTimes(6)) await ours.follow([change]);
+    const common = theirs.head;
+    // Inserts, updates and removes, so that the way back has all of them.
+    await ours.change(wish("a", [host("new"), host("t1", "ours"), { kind: "remove", table: "hosts", id: "t2" }]));
+    await ours.change(wish("b", [host("t2", "again"), host("new", "changed")]));
+    const head = ours.head;
+    const opened = await ours.ask("opened", { kind: "setAside", common });
+    assert.ok(isSameHead(opened.head, common));
+    assert.equal(opened.branches.map(({ id }) => id), [hex(head.hash).slice(0, 8)]);
+    const [branch] = opened.branches;
+    assert.ok(branch !== undefined && isSameHead(branch.head, head) && isSameHead(branch.common, common));
+    assert.is(await ours.place.dump(), await theirs.place.dump());
+    for (const change of await theirs.changeTimes(3, "on")) await ours.follow([change]);
+    assert.is(await ours.place.dump(), await theirs.place.dump());
+    await ours.place.cutPower();
+    assert.equal((await ours.open()).branches.map(({ id }) => id), [branch?.id]);
+    assert.is((await ours.ask("discarded", { kind: "discardBranch", id: branch?.id as string })).branches.length, 0);
+    await ours.ask("missing", { kind: "discardBranch", id: branch?.id as string });
+    await ours.place.restart();
+    assert.is((await ours.open()).branches.length, 0);
+  });
+
+  suite.property("a store that shares nothing begins anew, with what it had as a branch", async (world) => {
+    const driver = await begun(world);
+    await driver.changeTimes(2);
+    const opened = await driver.ask("opened", { kind: "setAside", common: emptyHead });
+    assert.equal([opened.head.sequence, opened.level, opened.branches.length], [0, 0, 1]);
+  });
+
+  suite.property("a change that is not in the chain is no place to go back to", async (world) => {
+    const driver = await begun(world);
+    const [change] = await driver.changeTimes(2);
+    await driver.ask("missing", { kind: "setAside", common: { ...change as Change, hash: new Uint8Array(32) } });
+    await driver.change(wish("goes on", [host("h")]));
+  });
+
+  suite.property("a check of what is right finds nothing", async (world) => {
+    const driver = await begun(world);
+    await driver.changeTimes(10);
+    assert.equal((await driver.ask("checked", { kind: "check" })).findings, []);
+    assert.equal((await driver.ask("checked", { kind: "check", scope: "pages" })).findings, []);
+    await driver.place.cutPower();
+    await driver.open();
+    assert.equal((await driver.ask("checked", { kind: "check" })).findings, []);
+  });
+
+  suite.property("reset begins with an empty database", async (world) => {
+    const driver = await begun(world);
+    await driver.changeTimes(2);
+    const opened = await driver.ask("opened", { kind: "reset" });
+    assert.equal([opened.head.sequence, opened.level], [0, 0]);
+    await driver.begin();
+    await driver.changeTimes(2);
+  });
+
+  suite.close();
 }
 
 function plain({ hash, previous, changeset, ...rest }: Change): unknown {

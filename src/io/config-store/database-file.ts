@@ -9,7 +9,7 @@
  * a shell that dumps the tables, would take the log for abandoned. So there is one handle for all that is read beside SQLite, and it
  * is closed after SQLite's.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { syncDirectory } from "../durable-file.ts";
 import { StoreError } from "./fault.ts";
@@ -90,7 +90,7 @@ export class DatabaseFile {
   shut(sequence: number): void {
     if (this.#writer !== undefined && this.#holds === 0) {
       this.checkpoint(sequence);
-      if (this.#logged() === 0 || this.#isCopied()) this.#writer.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
+      if (this.#logged() === 0 || this.isCopied) this.#writer.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
     }
     this.close();
   }
@@ -174,6 +174,13 @@ export class DatabaseFile {
     this.#finishReplacement();
   }
 
+  /** Removes the database, which is kept elsewhere. */
+  remove(): void {
+    this.close();
+    for (const end of ["", "-wal", "-shm", ".sums"]) rmSync(`${this.path}${end}`, { force: true });
+    syncDirectory(directoryOf(this.path));
+  }
+
   /** Moves the database to `path`, with its log. */
   moveTo(path: string): void {
     this.close();
@@ -213,7 +220,7 @@ export class DatabaseFile {
     }
     proveIntegrity(this.writer);
     this.writer.prepare("PRAGMA wal_checkpoint(PASSIVE)").all();
-    if (!this.#isCopied()) throw new StoreError("io", "another program reads it while it is opened");
+    if (!this.isCopied) throw new StoreError("io", "another program reads it while it is opened");
     this.#sums = PageSums.rebuild(path, this.handle, pageBytes, sequence);
   }
 
@@ -229,7 +236,8 @@ export class DatabaseFile {
     return Math.max(state?.log ?? 0, 0);
   }
 
-  #isCopied(): boolean {
+  /** Whether all of the log is in the file. */
+  get isCopied(): boolean {
     const [state] = this.writer.prepare("PRAGMA wal_checkpoint(NOOP)").all() as { log: number; checkpointed: number }[];
     return state !== undefined && state.log === state.checkpointed;
   }
@@ -243,19 +251,6 @@ export function proveIntegrity(database: DatabaseSync): void {
 
 export function makeDirectory(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 });
-}
-
-export function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-export function syncWhole(path: string): void {
-  const file = openSync(path, "r+");
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 function directoryOf(path: string): string {

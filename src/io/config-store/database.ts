@@ -10,19 +10,22 @@
  * every table, so nothing of this card alone is in the file; what was answered with `committed` survives a power cut.
  * Its surprising idea: a plan is carried out for real, in a transaction that is rolled back; SQLite tells what it did.
  */
-import { constants } from "node:sqlite";
-import type { DatabaseSync } from "node:sqlite";
+import { readdirSync, rmSync } from "node:fs";
+import { constants, DatabaseSync } from "node:sqlite";
 import { unreachable } from "../../base/assert.ts";
 import type { CardId } from "../../base/ids.ts";
-import { brokenLink, emptyHead, levelOf } from "../../config/chain.ts";
+import { brokenLink, emptyHead, headOf, isSameHead, levelOf } from "../../config/chain.ts";
 import type { Change, ConfigRefusal, Head, Operation, Proposal, Wish } from "../../config/change.ts";
 import type { Planned, StoreFault, StoreOrder, StoreResult } from "../../config/store.ts";
+import { branchesMax, configFindingsMax, damagedMax } from "../../limits.ts";
+import { BranchFiles, branchId } from "./branches.ts";
 import { type ChainBounds, ChainTable } from "./chain-table.ts";
-import { MalformedChangeset, tablesOf } from "./changeset.ts";
+import { invertedChangeset, MalformedChangeset, tablesOf } from "./changeset.ts";
 import { DatabaseFile, makeDirectory } from "./database-file.ts";
 import type { DatabaseRules } from "./database-rules.ts";
 import { faultOf, StoreError } from "./fault.ts";
-import { DatabaseTables } from "./tables.ts";
+import { SnapshotFiles } from "./snapshots.ts";
+import { chainTable, DatabaseTables, quoted } from "./tables.ts";
 
 /** SQLITE_CHANGESET_CONSTRAINT, which the runtimes have and their types lack. */
 const changesetConstraint = 4;
@@ -42,9 +45,19 @@ type Order<Kind extends StoreOrder["kind"]> = Extract<StoreOrder, { readonly kin
 type Bare<Result> = Result extends StoreResult ? Omit<Result, "order"> : never;
 export type BareResult = Bare<StoreResult>;
 
+/** Changes whose hashes are proven in one slice of a check. */
+const checkedChanges = 64;
+/** Pages that are proven in one slice of a check. */
+const checkedPages = 256;
+
+/** What an order that takes long does in slices, with its result at the end. */
+export type LongOrder = Generator<void, BareResult>;
+
 export class ConfigDatabase {
   readonly #options: DatabaseOptions;
   readonly #file: DatabaseFile;
+  readonly #snapshots: SnapshotFiles;
+  readonly #branches: BranchFiles;
   #tables: DatabaseTables | undefined;
   #chain: ChainTable | undefined;
   #level = 0;
@@ -53,6 +66,8 @@ export class ConfigDatabase {
   constructor(options: DatabaseOptions) {
     this.#options = options;
     this.#file = new DatabaseFile(`${options.directory}/configuration.db`);
+    this.#snapshots = new SnapshotFiles(`${options.directory}/snapshots`);
+    this.#branches = new BranchFiles(`${options.directory}/branches`);
   }
 
   get head(): Head {
@@ -67,8 +82,8 @@ export class ConfigDatabase {
     return this.#options.rules.migrations.length;
   }
 
-  /** Carries out an order. What goes wrong with the file is a result; what throws is our own mistake. */
-  carryOut(order: StoreOrder): BareResult {
+  /** Carries out an order, or begins one that takes long. What goes wrong with the file is a result; what throws is our own mistake. */
+  carryOut(order: StoreOrder): BareResult | LongOrder {
     if (this.#fault !== undefined && order.kind !== "open" && order.kind !== "reset" && order.kind !== "check") {
       return { kind: "failed", fault: this.#fault };
     }
@@ -79,7 +94,7 @@ export class ConfigDatabase {
     }
   }
 
-  #carryOut(order: StoreOrder): BareResult {
+  #carryOut(order: StoreOrder): BareResult | LongOrder {
     switch (order.kind) {
       case "open":
         return this.#open();
@@ -91,8 +106,32 @@ export class ConfigDatabase {
         return this.#hashes(order.sequences);
       case "changes":
         return this.#changes(order);
+      case "snapshot":
+        return this.#makeSnapshot(order.name);
+      case "readSnapshot":
+        return this.#readSnapshot(order);
+      case "dropSnapshot":
+        if (SnapshotFiles.isName(order.name)) this.#snapshots.drop(order.name);
+        return { kind: "dropped" };
+      case "writeSnapshot":
+        if (!SnapshotFiles.isName(order.name)) return noSnapshot(order.name);
+        return { kind: "written", name: order.name, upTo: this.#snapshots.write(order.name, order.offset, order.data) };
+      case "resumeSnapshot":
+        return { kind: "written", name: order.name, upTo: SnapshotFiles.isName(order.name) ? this.#snapshots.upTo(order.name) : 0 };
+      case "installSnapshot":
+        return this.#installSnapshot(order);
+      case "setAside":
+        return this.#setAside(order.common);
+      case "discardBranch":
+        if (this.#branches.find(order.id) === undefined) return { kind: "missing", what: `the branch ${order.id}` };
+        this.#branches.discard(order.id);
+        return { kind: "discarded", branches: this.#branches.list() };
+      case "check":
+        return this.#check(order.scope);
+      case "reset":
+        return this.#reset();
       default:
-        throw new Error(`no order ${order.kind}`);
+        return unreachable(order);
     }
   }
 
@@ -132,7 +171,9 @@ export class ConfigDatabase {
 
   #open(): BareResult {
     this.#forget();
-    makeDirectory(this.#options.directory);
+    const { directory } = this.#options;
+    for (const path of [directory, `${directory}/snapshots`, `${directory}/branches`]) makeDirectory(path);
+    this.#snapshots.clean();
     this.#file.open((database) => levelIn(database) === 0 ? 0 : sequenceIn(database));
     this.#load();
     this.#fault = undefined;
@@ -140,7 +181,14 @@ export class ConfigDatabase {
   }
 
   #opened(): BareResult {
-    return { kind: "opened", head: this.head, level: this.#level, levelMax: this.levelMax, first: this.#first, branches: [] };
+    return {
+      kind: "opened",
+      head: this.head,
+      level: this.#level,
+      levelMax: this.levelMax,
+      first: this.#first,
+      branches: this.#branches.list(),
+    };
   }
 
   get #first(): number {
@@ -308,6 +356,183 @@ export class ConfigDatabase {
     const last = changes.at(-1)?.sequence ?? after;
     return { kind: "changes", changes, bytesLeft: this.#chain?.bytesAfter(last) ?? 0 };
   }
+
+  #makeSnapshot(name: string): BareResult | LongOrder {
+    if (!SnapshotFiles.isName(name)) return noSnapshot(name);
+    this.#file.checkpoint(this.head.sequence);
+    if (!this.#file.isCopied) return { kind: "missing", what: `the snapshot ${name}: another program reads the database` };
+    return this.#copySnapshot(name);
+  }
+
+  /** The file stands still meanwhile: what is committed goes into the log. Every page is proven before it is given to another card. */
+  *#copySnapshot(name: string): LongOrder {
+    const { head } = this;
+    const level = this.#level;
+    this.#file.hold();
+    try {
+      for (let page = 0; this.#file.provePages(page, checkedPages); page += checkedPages) yield;
+      const made = yield* this.#snapshots.make(name, this.#file.handle);
+      return { kind: "snapshot", name, head, level, ...made };
+    } catch (error) {
+      const fault = faultOf(error, this.#file.path);
+      // That there is no room for a copy is no reason to stop: another card may have some.
+      return fault.code === "disk-full" ? { kind: "missing", what: `the snapshot ${name}: ${fault.message}` } : this.#fail(error);
+    } finally {
+      this.#file.release();
+    }
+  }
+
+  #readSnapshot({ name, offset, bytesMax }: Order<"readSnapshot">): BareResult {
+    const data = SnapshotFiles.isName(name) ? this.#snapshots.read(name, offset, bytesMax) : undefined;
+    return data === undefined ? noSnapshot(name) : { kind: "piece", name, offset, data };
+  }
+
+  #installSnapshot({ name, sha256 }: Order<"installSnapshot">): BareResult {
+    if (!SnapshotFiles.isName(name) || this.#snapshots.upTo(name) === 0) return noSnapshot(name);
+    const path = `${this.#options.directory}/snapshots/unpacked.db`;
+    const wrong = this.#snapshots.unpack(name, sha256, path) ?? this.#wrongIn(path);
+    if (wrong !== undefined) {
+      for (const end of ["", "-wal", "-shm"]) rmSync(`${path}${end}`, { force: true });
+      this.#snapshots.forget(name);
+      return { kind: "missing", what: `the snapshot ${name}: ${wrong}` };
+    }
+    for (const end of ["-wal", "-shm"]) rmSync(`${path}${end}`, { force: true });
+    this.#forget();
+    this.#file.replaceBy(path);
+    this.#snapshots.forget(name);
+    return this.#open();
+  }
+
+  /** What is wrong with the database at `path`, which came from another card. */
+  #wrongIn(path: string): string | undefined {
+    let database: DatabaseSync | undefined;
+    try {
+      database = new DatabaseSync(path, { readOnly: true });
+      const level = levelIn(database);
+      if (level === 0) return "it has no tables";
+      if (level > this.levelMax) return `its tables are of level ${level}, and this software stores up to ${this.levelMax}`;
+      const chain = new ChainTable(database, this.#options.bounds);
+      const wrongEnd = chain.reload();
+      if (wrongEnd !== undefined) return wrongEnd;
+      let before: Change | undefined;
+      for (const change of chain.after(0)) {
+        const broken = before === undefined ? undefined : brokenLink(before, change);
+        if (broken !== undefined) return broken;
+        before = change;
+      }
+      return undefined;
+    } catch (error) {
+      return faultOf(error, path).message;
+    } finally {
+      database?.close();
+    }
+  }
+
+  #setAside(common: Head): BareResult {
+    const { head } = this;
+    if (isSameHead(common, head)) return this.#opened();
+    const mark = this.#chain?.at(common.sequence);
+    if (common.sequence > 0 && (mark === undefined || !isSameHead(mark, common))) {
+      return { kind: "missing", what: `the change ${common.sequence}, as the last one that is shared` };
+    }
+    const branches = this.#branches.list();
+    if (branches.length >= branchesMax && this.#branches.find(branchId(head)) === undefined) {
+      throw new StoreError("io", `${branches.length} branches are kept already; merge or discard one: cardinal config branches`);
+    }
+    this.#file.checkpoint(head.sequence);
+    if (!this.#file.isCopied) throw new StoreError("io", "another program reads it while it is to be set aside");
+    this.#branches.keep(this.#file.handle, head, common, this.#options.wallClock());
+    if (!this.#takeBack(common)) this.#file.remove();
+    return this.#open();
+  }
+
+  /** Takes back the changes after `common`, the newest first; false, with nothing done, when they are not all kept or cannot be inverted. */
+  #takeBack(common: Head): boolean {
+    const chain = this.#chain as ChainTable;
+    // What pruning took away for the newer changes would be missing.
+    if (chain.first > 1 || common.sequence === 0) return false;
+    for (const { kind } of chain.after(common.sequence)) if (kind === "migrate") return false;
+    try {
+      this.#file.transaction("COMMIT", () => {
+        while (chain.head.sequence > common.sequence) {
+          const { sequence, changeset } = chain.at(chain.head.sequence) as Change;
+          const conflict = changeset.length === 0 ? undefined : this.#applied(invertedChangeset(changeset));
+          if (conflict !== undefined) throw new StoreError("divergent", `change ${sequence} cannot be taken back: ${conflict}`);
+          chain.removeLast();
+        }
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof StoreError && error.code === "divergent") return false;
+      throw error;
+    }
+  }
+
+  #reset(): BareResult {
+    this.#forget();
+    const { directory } = this.#options;
+    makeDirectory(directory);
+    const damaged = readdirSync(directory).filter((file) => /^damaged-\d+\.db$/.test(file)).sort();
+    for (const file of damaged.slice(0, Math.max(0, damaged.length + 1 - damagedMax))) {
+      for (const end of ["", "-wal"]) rmSync(`${directory}/${file}${end}`, { force: true });
+    }
+    this.#file.moveTo(`${directory}/damaged-${this.#options.wallClock()}.db`);
+    return this.#open();
+  }
+
+  *#check(scope: "pages" | undefined): LongOrder {
+    if (!this.#file.isOpen) return { kind: "checked", findings: [this.#fault?.message ?? `${this.#file.path} is not open`] };
+    const findings: string[] = [];
+    const proofs = scope === "pages"
+      ? [this.#provePages()]
+      : [this.#provePages(), this.#proveStructure(), this.#proveChain(), this.#proveRules()];
+    for (const proof of proofs) {
+      try {
+        for (const finding of proof) {
+          if (finding === undefined) yield;
+          else if (findings.length < configFindingsMax) findings.push(finding);
+        }
+      } catch (error) {
+        findings.push(faultOf(error, this.#file.path).message);
+      }
+    }
+    return { kind: "checked", findings };
+  }
+
+  *#provePages(): Generator<string | undefined> {
+    this.#file.proveLog();
+    for (let page = 0; this.#file.provePages(page, checkedPages); page += checkedPages) yield;
+  }
+
+  *#proveStructure(): Generator<string | undefined> {
+    for (const table of [...this.#tables?.columns.keys() ?? [], chainTable]) {
+      if (this.#level === 0) return;
+      const found = this.#file.writer.prepare(`PRAGMA integrity_check(${quoted(table)})`).all() as { integrity_check: string }[];
+      for (const { integrity_check: line } of found) if (line !== "ok") yield `${table}: ${line}`;
+      yield;
+    }
+    const dangling = this.#file.writer.prepare("PRAGMA foreign_key_check").all() as { table: string; parent: string }[];
+    for (const { table, parent } of dangling) yield `${table}: a row refers to one of ${parent} that is not there`;
+  }
+
+  *#proveChain(): Generator<string | undefined> {
+    const end = this.head.sequence;
+    let before: Head | undefined;
+    for (let sequence = this.#first; sequence <= end; sequence++) {
+      const change = this.#chain?.at(sequence);
+      // Pruned meanwhile: the chain has gone on.
+      if (change === undefined && sequence < this.#first) continue;
+      if (change === undefined) return yield `change ${sequence} is missing`;
+      const broken = brokenLink(before ?? { sequence: sequence - 1, epoch: 0, hash: change.previous }, change);
+      if (broken !== undefined) return yield broken;
+      before = headOf(change);
+      if (sequence % checkedChanges === 0) yield;
+    }
+  }
+
+  *#proveRules(): Generator<string | undefined> {
+    if (this.#tables !== undefined) yield* this.#options.rules.findings(this.#tables, this.#level);
+  }
 }
 
 function levelIn(database: DatabaseSync): number {
@@ -348,6 +573,10 @@ function conflictText(kind: number): string {
     default:
       return "SQLite says no more";
   }
+}
+
+function noSnapshot(name: string): BareResult {
+  return { kind: "missing", what: `the snapshot ${name}` };
 }
 
 function refused(code: ConfigRefusal["code"], message: string): Planned {

@@ -1,5 +1,5 @@
-/** What an error of SQLite or of the operating system means for a store, and files written so that they last. */
-import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
+/** What an error of SQLite or of the operating system means for a store, and writing that is not cut short. */
+import { writeSync } from "node:fs";
 import type { StoreFault } from "../../config/store.ts";
 import { systemErrorCode, systemErrorText } from "../refusal.ts";
 
@@ -54,14 +54,4 @@ export function faultOf(error: unknown, path: string): StoreFault {
 /** Writes all of `bytes` at `position`. */
 export function writeAllAt(file: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, position + done);
-}
-
-/** Makes what was written to the file at `path` durable. */
-export function syncFile(path: string): void {
-  const file = openSync(path, "r+");
-  try {
-    fdatasyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }

@@ -1,0 +1,215 @@
+/**
+ * Copies of a database on their way from card to card, as files in `snapshots/`: `made-<name>`, and `received-<name>` as far as it has come.
+ *
+ * A snapshot is a file's pages in pieces: for each its length, its length when compressed, and the bytes, compressed with Zstandard. A
+ * configuration is text for the most part and shrinks to a fraction, which is faster than the wire that it saves.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { snapshotAheadBytesMax, snapshotsMax, snapshotsReceivedMax } from "../../limits.ts";
+import { systemErrorCode } from "../refusal.ts";
+import { writeAllAt } from "./fault.ts";
+
+const pieceBytes = 1024 * 1024;
+const pieceHeaderBytes = 8;
+const compression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+
+export type MadeSnapshot = { readonly bytes: number; readonly sha256: Uint8Array };
+
+export class SnapshotFiles {
+  readonly #directory: string;
+  /** Pieces that came too early, by their names and offsets. */
+  readonly #ahead = new Map<string, Map<number, Uint8Array>>();
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** A start: the copies for other cards are dropped, what was received stays. */
+  clean(): void {
+    this.#ahead.clear();
+    for (const file of this.#files("made-")) rmSync(join(this.#directory, file), { force: true });
+  }
+
+  /** Whether it can be a file's name. */
+  static isName(name: string): boolean {
+    return /^[a-z0-9-]{1,64}$/.test(name);
+  }
+
+  /** Copies the file opened as `source`, a piece for each step. */
+  *make(name: string, source: number): Generator<void, MadeSnapshot> {
+    this.#limit("made-", snapshotsMax - 1);
+    const path = this.#made(name);
+    const target = openSync(path, "w", 0o600);
+    let isWhole = false;
+    try {
+      const digest = createHash("sha256");
+      const size = fstatSync(source).size;
+      const raw = new Uint8Array(pieceBytes);
+      let bytes = 0;
+      for (let offset = 0; offset < size;) {
+        const length = readSync(source, raw, 0, Math.min(pieceBytes, size - offset), offset);
+        const piece = compressedPiece(raw.subarray(0, length));
+        writeAllAt(target, piece, bytes);
+        digest.update(piece);
+        bytes += piece.length;
+        offset += length;
+        yield;
+      }
+      isWhole = true;
+      return { bytes, sha256: Uint8Array.from(digest.digest()) };
+    } finally {
+      closeSync(target);
+      if (!isWhole) rmSync(path, { force: true });
+    }
+  }
+
+  /** A piece of a copy that was made; undefined when it is not there. */
+  read(name: string, offset: number, bytesMax: number): Uint8Array | undefined {
+    return withFile(this.#made(name), "r", (file) => {
+      const bytes = new Uint8Array(Math.max(0, Math.min(bytesMax, fstatSync(file).size - offset)));
+      const length = readSync(file, bytes, 0, bytes.length, offset);
+      return bytes.subarray(0, length);
+    });
+  }
+
+  drop(name: string): void {
+    rmSync(this.#made(name), { force: true });
+    this.forget(name);
+  }
+
+  /** Forgets what was received. */
+  forget(name: string): void {
+    this.#ahead.delete(name);
+    rmSync(this.#received(name), { force: true });
+  }
+
+  /** How far a received snapshot has come without a gap. */
+  upTo(name: string): number {
+    return statSync(this.#received(name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** Puts a piece in its place; one that others must come before is kept for a while. Gives how far it is without a gap. */
+  write(name: string, offset: number, data: Uint8Array): number {
+    let upTo = this.upTo(name);
+    const ahead = this.#ahead.get(name) ?? new Map<number, Uint8Array>();
+    if (offset > upTo) {
+      const held = [...ahead.values()].reduce((sum, { length }) => sum + length, 0);
+      if (held + data.length <= snapshotAheadBytesMax) this.#ahead.set(name, ahead.set(offset, data));
+      return upTo;
+    }
+    if (upTo === 0) this.#limit("received-", snapshotsReceivedMax - 1);
+    const file = openSync(this.#received(name), "a", 0o600);
+    try {
+      for (let piece: [number, Uint8Array] | undefined = [offset, data]; piece !== undefined;) {
+        const [at, bytes] = piece;
+        const fresh = bytes.subarray(upTo - at);
+        for (let done = 0; done < fresh.length;) done += writeSync(file, fresh, done);
+        upTo = Math.max(upTo, at + bytes.length);
+        ahead.delete(at);
+        piece = [...ahead].find(([next]) => next <= upTo);
+      }
+    } finally {
+      closeSync(file);
+    }
+    return upTo;
+  }
+
+  /** Unpacks a received snapshot with that digest into a durable file; gives why it cannot be, or undefined. */
+  unpack(name: string, sha256: Uint8Array, path: string): string | undefined {
+    if (digestOf(this.#received(name)) !== hexOf(sha256)) return "it does not have the digest that it was announced with";
+    return withFile(this.#received(name), "r", (source) => {
+      const target = openSync(path, "w", 0o600);
+      try {
+        ftruncateSync(target, 0);
+        return unpackTo(source, target);
+      } finally {
+        fsyncSync(target);
+        closeSync(target);
+      }
+    });
+  }
+
+  #made(name: string): string {
+    return join(this.#directory, `made-${name}`);
+  }
+
+  #received(name: string): string {
+    return join(this.#directory, `received-${name}`);
+  }
+
+  #files(prefix: string): string[] {
+    return readdirSync(this.#directory).filter((file) => file.startsWith(prefix));
+  }
+
+  /** Makes room for one more by forgetting the oldest. */
+  #limit(prefix: string, countMax: number): void {
+    const files = this.#files(prefix).map((file) => join(this.#directory, file));
+    const byAge = files.map((path) => ({ path, at: statSync(path).mtimeMs })).sort((a, b) => b.at - a.at);
+    for (const { path } of byAge.slice(countMax)) rmSync(path, { force: true });
+  }
+}
+
+function compressedPiece(raw: Uint8Array): Uint8Array {
+  const compressed = zstdCompressSync(raw, compression);
+  const piece = new Uint8Array(pieceHeaderBytes + compressed.length);
+  const view = new DataView(piece.buffer);
+  view.setUint32(0, raw.length);
+  view.setUint32(4, compressed.length);
+  piece.set(compressed, pieceHeaderBytes);
+  return piece;
+}
+
+function unpackTo(source: number, target: number): string | undefined {
+  const header = new Uint8Array(pieceHeaderBytes);
+  const view = new DataView(header.buffer);
+  let written = 0;
+  for (let offset = 0; readSync(source, header, 0, pieceHeaderBytes, offset) === pieceHeaderBytes;) {
+    const [length, compressedLength] = [view.getUint32(0), view.getUint32(4)];
+    if (length > pieceBytes || compressedLength > 2 * pieceBytes) return `its piece at byte ${offset} is too large`;
+    const compressed = new Uint8Array(compressedLength);
+    if (readSync(source, compressed, 0, compressedLength, offset + pieceHeaderBytes) < compressedLength) return "it is cut off";
+    let raw: Uint8Array;
+    try {
+      raw = zstdDecompressSync(compressed, { maxOutputLength: pieceBytes });
+    } catch (error) {
+      return `its piece at byte ${offset} cannot be unpacked: ${(error as Error).message}`;
+    }
+    if (raw.length !== length) return `its piece at byte ${offset} has ${raw.length} bytes and says ${length}`;
+    writeAllAt(target, raw, written);
+    written += raw.length;
+    offset += pieceHeaderBytes + compressedLength;
+  }
+  return undefined;
+}
+
+function digestOf(path: string): string | undefined {
+  return withFile(path, "r", (file) => {
+    const digest = createHash("sha256");
+    const bytes = new Uint8Array(pieceBytes);
+    for (let length = readSync(file, bytes); length > 0; length = readSync(file, bytes)) digest.update(bytes.subarray(0, length));
+    return digest.digest("hex");
+  });
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Runs `body` with the file; undefined when it is not there. */
+function withFile<Result>(path: string, flags: string, body: (file: number) => Result): Result | undefined {
+  let file: number;
+  try {
+    file = openSync(path, flags);
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+  try {
+    return body(file);
+  } finally {
+    closeSync(file);
+  }
+}
