@@ -58,7 +58,7 @@ export function levelChangeset(level: number): Uint8Array {
   return bytes;
 }
 
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 

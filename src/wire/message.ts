@@ -200,6 +200,75 @@ export type Sync = {
 /** "I am about to reset myself", and why: a critical application instance failed (HA-7). */
 export type Failing = { readonly kind: "failing"; readonly reason: string };
 
+/** The end of a chain of changes; the hash has 32 bytes. */
+export type ConfigHead = { readonly sequence: number; readonly epoch: number; readonly hash: Uint8Array };
+
+/** From a replica of the configuration to a card that has announced itself: what all who know it agree on, at the place of that announcement. */
+export type ConfigState = {
+  readonly kind: "configState";
+  /** The place of the announcement in the order of all messages. */
+  readonly announced: number;
+  readonly accepted: ConfigHead;
+  readonly level: number;
+  /** The view in which the replicas began. */
+  readonly lineage: number;
+  readonly replicas: readonly CardId[];
+  /** The highest level that each card stores, as it announced it last. */
+  readonly levels: readonly { readonly card: CardId; readonly levelMax: number }[];
+  /** The cards whose turn it is to propose, first one first. */
+  readonly line: readonly CardId[];
+  /** The large change under way: whose, upon which hash, of how many parts, and the next one. */
+  readonly parts:
+    | { readonly card: CardId; readonly id: number; readonly base: Uint8Array; readonly count: number; readonly next: number }
+    | undefined;
+};
+
+/** "What have you?" Each question has a number of its sender, which the answer carries back. */
+export type ConfigAsk =
+  & { readonly kind: "configAsk"; readonly id: number }
+  & (
+    /** What is durable; answered with `configDurable`. */
+    | { readonly what: "durable" }
+    /** The heads of the chain after these changes. */
+    | { readonly what: "hashes"; readonly sequences: readonly number[] }
+    /** What follows on the change `after`, as changes or as a snapshot. */
+    | { readonly what: "transfer"; readonly after: number; readonly snapshot: boolean }
+    /** A piece of what was offered. */
+    | { readonly what: "piece"; readonly transfer: number; readonly offset: number }
+  );
+
+export type ConfigGive =
+  & { readonly kind: "configGive"; readonly id: number }
+  & (
+    /** Those of the heads asked for that the sender has, and the first change that its chain still has. */
+    | { readonly what: "hashes"; readonly first: number; readonly heads: readonly ConfigHead[] }
+    /** So many bytes of changes or of a snapshot, which go up to `head`; `left` are the bytes of changes behind them. */
+    | {
+      readonly what: "offer";
+      readonly transfer: number;
+      readonly content: "changes" | "snapshot";
+      readonly head: ConfigHead;
+      readonly bytes: number;
+      readonly sha256: Uint8Array;
+      readonly left: number;
+    }
+    | { readonly what: "piece"; readonly transfer: number; readonly offset: number; readonly data: Uint8Array }
+    /** It has nothing: too many ask at the same time, what was offered is gone, or the sender is no replica. */
+    | { readonly what: "nothing"; readonly reason: "busy" | "gone" | "behind" }
+  );
+
+/** What is durable on the sender. */
+export type ConfigDurable = { readonly kind: "configDurable"; readonly head: ConfigHead };
+
+/** A wish that the sender cannot carry out itself, in bytes. */
+export type ConfigForward = { readonly kind: "configForward"; readonly id: number; readonly wish: Uint8Array };
+
+/** What became of a forwarded wish: the bytes of an answer. */
+export type ConfigAnswerMessage = { readonly kind: "configAnswer"; readonly id: number; readonly answer: Uint8Array };
+
+/** What the replicas of the configuration say to each other outside of the order. */
+export type ConfigMessage = ConfigState | ConfigAsk | ConfigGive | ConfigDurable | ConfigForward | ConfigAnswerMessage;
+
 export type Message =
   | Heartbeat
   | Advert

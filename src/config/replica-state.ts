@@ -1,0 +1,209 @@
+/**
+ * What the order says about the configuration, the same for every card that knows it at a place: which cards are replicas, the accepted
+ * head, the level, and whose turn it is. Pure: `apply` is a function of the state and an entry, and never of what a card has on its disk.
+ *
+ * Invariants: the accepted head only moves to a change that builds upon it; there is always a replica (a state without one is forgotten
+ * by all alike, and elected anew); a card is a replica from its `caughtUp` with the accepted head on.
+ */
+import { unreachable } from "../base/assert.ts";
+import type { CardId } from "../base/ids.ts";
+import { configChangeBytesMax } from "../limits.ts";
+import { equalBytes, isSameHead, levelOf, linked } from "./chain.ts";
+import type { Change, Head } from "./change.ts";
+import { decodeProposals, partBytesMax, type Proposed, type ReplicaEntry } from "./replica-entry.ts";
+
+/** The large change under way: whose, and the piece that comes next. */
+export type Parts = {
+  readonly card: CardId;
+  readonly id: number;
+  readonly base: Uint8Array;
+  readonly count: number;
+  readonly next: number;
+};
+
+/** `undefined` for the pieces where the first of them passed by before this card knew the state. */
+type Gathered = Parts & { readonly pieces: Uint8Array[] | undefined; readonly bytes: number };
+
+/** The state as it travels to a card that does not know it. */
+export type Snapshot = {
+  readonly replicas: readonly CardId[];
+  readonly accepted: Head;
+  readonly level: number;
+  /** The view in which these replicas began: what is older counts once something of this lineage stands upon it. */
+  readonly lineage: number;
+  /** The highest level that each card can store, as it announced it last. */
+  readonly levels: readonly { readonly card: CardId; readonly levelMax: number }[];
+  /** The cards whose proposals were refused because others came first, in their turn. */
+  readonly line: readonly CardId[];
+  readonly parts: Parts | undefined;
+};
+
+export type Outcome =
+  /** Nothing that concerns the chain. */
+  | { readonly kind: "none" }
+  | { readonly kind: "accepted"; readonly id: number; readonly changes: readonly Change[] }
+  | { readonly kind: "refused"; readonly id: number }
+  /** A change was accepted of which this card has not seen the beginning: it knows the accepted head no longer. */
+  | { readonly kind: "missed" }
+  /** This card became a replica, or ceased to be one, or another did. */
+  | { readonly kind: "replicas" };
+
+export class ReplicaState {
+  readonly #replicas: Set<CardId>;
+  readonly #levels: Map<CardId, number>;
+  #accepted: Head;
+  #level: number;
+  readonly #lineage: number;
+  #line: CardId[];
+  #parts: Gathered | undefined;
+
+  constructor(snapshot: Snapshot) {
+    this.#replicas = new Set(snapshot.replicas);
+    this.#levels = new Map(snapshot.levels.map(({ card, levelMax }) => [card, levelMax]));
+    this.#accepted = snapshot.accepted;
+    this.#level = snapshot.level;
+    this.#lineage = snapshot.lineage;
+    this.#line = [...snapshot.line];
+    this.#parts = snapshot.parts === undefined ? undefined : { ...snapshot.parts, pieces: undefined, bytes: 0 };
+  }
+
+  snapshot(): Snapshot {
+    const { card, id, base, count, next } = this.#parts ?? {};
+    return {
+      replicas: this.replicas,
+      accepted: this.#accepted,
+      level: this.#level,
+      lineage: this.#lineage,
+      levels: [...this.#levels].map(([of, levelMax]) => ({ card: of, levelMax })),
+      line: [...this.#line],
+      parts: card === undefined ? undefined : { card, id, base, count, next } as Parts,
+    };
+  }
+
+  /** Lowest first. */
+  get replicas(): CardId[] {
+    return [...this.#replicas].sort((one, other) => one - other);
+  }
+
+  get accepted(): Head {
+    return this.#accepted;
+  }
+
+  get level(): number {
+    return this.#level;
+  }
+
+  get lineage(): number {
+    return this.#lineage;
+  }
+
+  get line(): readonly CardId[] {
+    return this.#line;
+  }
+
+  /** Whose large change is under way: until it is through, or its card has gone, nothing else is accepted. */
+  get busy(): CardId | undefined {
+    return this.#parts?.card;
+  }
+
+  isReplica(card: CardId): boolean {
+    return this.#replicas.has(card);
+  }
+
+  levelMaxOf(card: CardId): number | undefined {
+    return this.#levels.get(card);
+  }
+
+  /** Cards that have left the group, exited, or returned to it. Says whether a replica was among them. */
+  drop(cards: readonly CardId[]): boolean {
+    let isReplicaLost = false;
+    for (const card of cards) {
+      isReplicaLost = this.#replicas.delete(card) || isReplicaLost;
+      this.#line = this.#line.filter((other) => other !== card);
+      if (this.#parts?.card === card) this.#parts = undefined;
+    }
+    return isReplicaLost;
+  }
+
+  /** What an entry of a member of the group means, delivered in the epoch of this view. */
+  apply(epoch: number, card: CardId, entry: ReplicaEntry): Outcome {
+    switch (entry.kind) {
+      case "announce":
+        this.#levels.set(card, entry.levelMax);
+        return this.drop([card]) ? { kind: "replicas" } : { kind: "none" };
+      case "elect":
+        return { kind: "none" };
+      case "caughtUp":
+        if (this.#replicas.has(card) || !isSameHead(entry.head, this.#accepted)) return { kind: "none" };
+        this.#replicas.add(card);
+        return { kind: "replicas" };
+      case "propose":
+        return this.#onProposed(epoch, card, entry.id, entry.base, entry.proposals);
+      case "part":
+        return this.#onPart(epoch, card, entry);
+      default:
+        return unreachable(entry);
+    }
+  }
+
+  #onProposed(epoch: number, card: CardId, id: number, base: Uint8Array, proposals: readonly Proposed[]): Outcome {
+    const isFree = this.#parts === undefined;
+    if (!isFree || !this.#replicas.has(card) || !equalBytes(base, this.#accepted.hash)) return this.#refuse(card, id);
+    return this.#accept(epoch, card, id, proposals);
+  }
+
+  #onPart(epoch: number, card: CardId, { id, index, count, base, data }: Extract<ReplicaEntry, { kind: "part" }>): Outcome {
+    if (index === 0) {
+      const isFree = this.#parts === undefined && this.#replicas.has(card) && equalBytes(base, this.#accepted.hash);
+      if (!isFree) return this.#refuse(card, id);
+      this.#parts = { card, id, base, count, next: 1, pieces: [data], bytes: data.length };
+    } else {
+      const parts = this.#parts;
+      // The rest of one whose beginning was refused says nothing new.
+      if (parts?.card !== card || parts.id !== id || parts.next !== index || parts.count !== count) return { kind: "none" };
+      const pieces = parts.pieces === undefined ? undefined : [...parts.pieces, data];
+      this.#parts = { ...parts, next: index + 1, pieces, bytes: parts.bytes + data.length };
+    }
+    if (index < count - 1) return { kind: "none" };
+    const { pieces, bytes } = this.#parts as Gathered;
+    this.#parts = undefined;
+    if (pieces === undefined) return { kind: "missed" };
+    const proposals = bytes > configChangeBytesMax + partBytesMax ? undefined : decodeProposals(joined(pieces, bytes));
+    return proposals === undefined ? this.#refuse(card, id) : this.#accept(epoch, card, id, proposals);
+  }
+
+  #accept(epoch: number, card: CardId, id: number, proposals: readonly Proposed[]): Outcome {
+    const changes: Change[] = [];
+    let level = this.#level;
+    let head = this.#accepted;
+    for (const proposed of proposals) {
+      if (proposed.kind === "migrate") {
+        const to = levelOf({ ...proposed, card });
+        if (to <= level) return this.#refuse(card, id);
+        level = to;
+      }
+      const change = linked(head, epoch, { ...proposed, card });
+      changes.push(change);
+      head = change;
+    }
+    this.#accepted = { sequence: head.sequence, epoch: head.epoch, hash: head.hash };
+    this.#level = level;
+    this.#line = this.#line.filter((other) => other !== card);
+    return { kind: "accepted", id, changes };
+  }
+
+  #refuse(card: CardId, id: number): Outcome {
+    if (this.#replicas.has(card) && !this.#line.includes(card)) this.#line.push(card);
+    return { kind: "refused", id };
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}

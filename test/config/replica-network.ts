@@ -1,0 +1,246 @@
+/**
+ * Replicas in one process: a group with one order, cards that come and go, messages that take their time or get lost, and stores in memory
+ * that are as slow as a seed says. The order stands for the group service: it delivers alike, and a view change is an entry of it.
+ */
+import type { CardId } from "../../src/base/ids.ts";
+import { Prng } from "../../src/base/prng.ts";
+import type { ApplicationEvent, ApplicationRequest, Member, MemberChange } from "../../src/cluster/application.ts";
+import type { NodeView } from "../../src/cluster/view.ts";
+import { configurationGroup, Replica, type ReplicaInput, type ReplicaOutput } from "../../src/config/replica.ts";
+import type { ConfigAnswer, ConfigRequest } from "../../src/config/request.ts";
+import type { Wish } from "../../src/config/change.ts";
+import { MemoryStore } from "./memory-store.ts";
+
+type Seat = {
+  readonly card: CardId;
+  replica: Replica | undefined;
+  /** Grows with each start. */
+  incarnation: number;
+  store: MemoryStore;
+  answers: { readonly client: number; readonly answer: ConfigAnswer; readonly at: number }[];
+  logs: { readonly event: string; readonly fields: object }[];
+  /** When its store is done with what it was given. */
+  storeFreeAt: number;
+};
+
+type Event = { readonly at: number; readonly order: number; readonly run: () => void };
+
+export class ReplicaNetwork {
+  now = 0;
+  readonly seats = new Map<CardId, Seat>();
+  readonly prng: Prng;
+  orderMs: readonly [number, number] = [1, 3];
+  sendMs: readonly [number, number] = [0.1, 1];
+  storeMs: readonly [number, number] = [0.5, 2];
+  isLost: (from: CardId, to: CardId) => boolean = () => false;
+  #events: Event[] = [];
+  #count = 0;
+  #sequence = 0;
+  #groupNumber = 0;
+  #members: Member[] = [];
+  #memberNumbers = 0;
+  #view: NodeView | undefined;
+  #orderFreeAt = 0;
+
+  constructor(cards: readonly CardId[], seed = 1) {
+    this.prng = new Prng(seed);
+    for (const card of cards) {
+      this.seats.set(card, {
+        card,
+        replica: undefined,
+        incarnation: 0,
+        store: new MemoryStore(card),
+        answers: [],
+        logs: [],
+        storeFreeAt: 0,
+      });
+    }
+  }
+
+  seat(card: CardId): Seat {
+    return this.seats.get(card) as Seat;
+  }
+
+  get cards(): CardId[] {
+    return [...this.seats.keys()];
+  }
+
+  /** The cards that run. */
+  get running(): CardId[] {
+    return this.cards.filter((card) => this.seat(card).replica !== undefined);
+  }
+
+  at(ms: number, run: () => void): void {
+    this.#events.push({ at: this.now + ms, order: ++this.#count, run });
+  }
+
+  between([least, most]: readonly [number, number]): number {
+    return least + this.prng.unit() * (most - least);
+  }
+
+  /** The program of a card starts; its store is what it was. A view takes it in. */
+  start(...cards: readonly CardId[]): void {
+    for (const card of cards) {
+      const seat = this.seat(card);
+      seat.replica = new Replica(card);
+      seat.incarnation++;
+      seat.storeFreeAt = this.now;
+      this.feed(card, { kind: "electorate", cards: this.cards });
+      this.feed(card, { kind: "storeFound" });
+    }
+    this.changeView();
+  }
+
+  /** The programs of cards end without a word, and what their stores have not made durable is gone. */
+  crash(...cards: readonly CardId[]): void {
+    for (const card of cards) {
+      const seat = this.seat(card);
+      seat.replica = undefined;
+      seat.store = seat.store.crashed();
+    }
+    this.changeView();
+  }
+
+  /** The order with the cards that run, as entries of it. */
+  changeView(ether: readonly CardId[] = this.running): void {
+    const number = (this.#view?.number ?? 0) + 64;
+    const members = ether.map((card) => ({ card, incarnation: this.seat(card).incarnation, previous: 0 }));
+    const view: NodeView = { number, coordinator: ether[0] as CardId, members, ether: [...ether], absent: [] };
+    if (ether.length * 2 <= this.cards.length) {
+      for (const card of this.running) this.feed(card, groupInput(number, { kind: "stopped", reason: "no quorum" }));
+      if (ether.length === 0) this.#view = undefined;
+      return;
+    }
+    this.ordered(() => {
+      this.#view = view;
+      const gone = this.#members.filter(({ card, name }) => !ether.includes(card) || name !== `${this.seat(card).incarnation}`);
+      this.#members = this.#members.filter((member) => !gone.includes(member));
+      for (const card of ether) this.feed(card, { kind: "epoch", view });
+      if (gone.length > 0) this.#tellView(gone.map((member) => ({ member, change: "exited" })));
+      for (const card of ether) this.feed(card, groupInput(number, { kind: "resumed" }));
+    });
+  }
+
+  /** Puts something into the order: everybody takes it at the same place. */
+  ordered(take: (sequence: number) => void): void {
+    this.#orderFreeAt = Math.max(this.#orderFreeAt, this.now + this.between(this.orderMs));
+    this.at(this.#orderFreeAt - this.now, () => take(++this.#sequence));
+  }
+
+  feed(card: CardId, input: ReplicaInput): void {
+    const seat = this.seat(card);
+    const replica = seat.replica;
+    if (replica === undefined) return;
+    for (const output of replica.step(this.now, input)) this.#carryOut(seat, replica, output);
+  }
+
+  #carryOut(seat: Seat, replica: Replica, output: ReplicaOutput): void {
+    const { card } = seat;
+    const isSame = () => seat.replica === replica;
+    switch (output.kind) {
+      case "request":
+        return this.#request(seat, output.request);
+      case "send":
+        if (this.isLost(card, output.to)) return;
+        return this.at(this.between(this.sendMs), () => {
+          if (this.#view?.ether.includes(output.to)) this.feed(output.to, { kind: "message", from: card, message: output.message });
+        });
+      case "store": {
+        seat.storeFreeAt = Math.max(seat.storeFreeAt, this.now) + this.between(this.storeMs);
+        return this.at(seat.storeFreeAt - this.now, () => {
+          if (isSame()) this.feed(card, { kind: "stored", result: seat.store.carryOut(output.order) });
+        });
+      }
+      case "configured":
+        seat.answers.push({ client: output.client, answer: output.answer, at: this.now });
+        return;
+      case "log":
+        seat.logs.push({ event: output.event, fields: output.fields });
+        return;
+    }
+  }
+
+  #request(seat: Seat, request: ApplicationRequest): void {
+    const { card, incarnation } = seat;
+    const isStill = () => seat.replica !== undefined && seat.incarnation === incarnation && this.#view?.ether.includes(card) === true;
+    this.ordered((sequence) => {
+      if (!isStill()) return;
+      const epoch = this.#view?.number ?? 0;
+      if (request.kind === "join") {
+        const member: Member = { card, number: ++this.#memberNumbers, name: `${incarnation}`, critical: false };
+        this.#members = [...this.#members, member].sort((one, other) => one.card - other.card);
+        this.#tellView([{ member, change: "joined" }], card);
+        const view = { number: this.#groupNumber, members: this.#members };
+        this.feed(card, groupInput(epoch, { kind: "joined", request: request.request, group: configurationGroup, sequence, member, view }));
+      } else if (request.kind === "leave") {
+        const member = this.#members.find((other) => other.card === card);
+        if (member === undefined) return;
+        this.#members = this.#members.filter((other) => other !== member);
+        this.#tellView([{ member, change: "left" }]);
+        this.feed(card, groupInput(epoch, { kind: "left", request: request.request, group: configurationGroup }));
+      } else if (request.kind === "send") {
+        const from = this.#members.find((other) => other.card === card) ?? { card, number: 0, name: "", critical: false };
+        const view = this.#groupNumber;
+        const message = { kind: "message", group: configurationGroup, sequence, view, from, data: request.data } as const;
+        for (const member of this.#members) this.feed(member.card, groupInput(epoch, message));
+        this.feed(card, groupInput(epoch, { kind: "sent", request: request.request, group: configurationGroup, sequence }));
+      }
+    });
+  }
+
+  #tellView(changes: readonly MemberChange[], except?: CardId): void {
+    this.#groupNumber++;
+    const view = { number: this.#groupNumber, members: this.#members };
+    const epoch = this.#view?.number ?? 0;
+    for (const { card } of this.#members) {
+      if (card === except) continue;
+      this.feed(card, groupInput(epoch, { kind: "view", group: configurationGroup, sequence: this.#sequence, view, changes }));
+    }
+  }
+
+  run(ms: number): void {
+    const end = this.now + ms;
+    for (;;) {
+      const next = this.#events.reduce<Event | undefined>(
+        (first, event) =>
+          first === undefined || event.at < first.at || (event.at === first.at && event.order < first.order) ? event : first,
+        undefined,
+      );
+      const due = Math.min(...this.running.map((card) => this.seat(card).replica?.deadline() ?? Infinity));
+      const at = Math.min(next?.at ?? Infinity, due);
+      if (at > end) break;
+      this.now = Math.max(this.now, at);
+      if (next !== undefined && next.at <= due) {
+        this.#events = this.#events.filter((event) => event !== next);
+        next.run();
+        continue;
+      }
+      for (const card of this.running) {
+        if ((this.seat(card).replica?.deadline() ?? Infinity) <= this.now) this.feed(card, { kind: "tick" });
+      }
+    }
+    this.now = end;
+  }
+
+  ask(card: CardId, client: number, request: ConfigRequest): void {
+    this.feed(card, { kind: "configure", client, request });
+  }
+
+  /** A row of its own with this value. */
+  wish(value: string, over: Partial<Wish> = {}): ConfigRequest {
+    const operations = [{ kind: "put", table: "notes", row: { id: value, text: value } }] as const;
+    return { kind: "change", wish: { author: "somebody", comment: "", key: "", operations, ...over } };
+  }
+
+  answerOf(card: CardId, client: number): ConfigAnswer | undefined {
+    return this.seat(card).answers.find((answered) => answered.client === client)?.answer;
+  }
+
+  status(card: CardId) {
+    return this.seat(card).replica?.status(this.now);
+  }
+}
+
+function groupInput(epoch: number, event: ApplicationEvent): ReplicaInput {
+  return { kind: "group", epoch, event };
+}
