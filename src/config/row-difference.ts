@@ -58,15 +58,15 @@ export function rowDifference(table: TableName, ours: Row | undefined, theirs: R
   return { table, id, ours, theirs, columns };
 }
 
-/** What makes `ours` the same as `theirs`. */
+/** What makes `ours` the same as `theirs`; only the columns that differ, so that a change of others meanwhile stays. */
 export function stepOf({ table, id, ours, theirs, columns }: RowDifference): { operation: Operation; step: RowStep } {
   if (theirs === undefined) {
     return { operation: { kind: "remove", table, id }, step: { kind: "remove", table, id, ...ours && { before: ours } } };
   }
-  const operation: Operation = { kind: "put", table, row: theirs };
-  if (ours === undefined) return { operation, step: { kind: "insert", table, id, after: theirs } };
+  if (ours === undefined) return { operation: { kind: "put", table, row: theirs }, step: { kind: "insert", table, id, after: theirs } };
   const side = (key: "ours" | "theirs"): Row => ({ id, ...Object.fromEntries(columns.map((each) => [each.column, each[key]])) });
-  return { operation, step: { kind: "update", table, id, before: side("ours"), after: side("theirs") } };
+  const after = side("theirs");
+  return { operation: { kind: "put", table, row: after }, step: { kind: "update", table, id, before: side("ours"), after } };
 }
 
 /** A step on one line: `cards: change 1/2: name "a" -> "b"`. Secrets are not shown. */
