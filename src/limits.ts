@@ -239,6 +239,13 @@ export const configTailBytesMax = 16 * 1024 * 1024;
 export const configCommitBytesMax = 1024 * 1024;
 /** Hashes of the newest changes that a card remembers to compare what others say. */
 export const configRecentMax = 1_024;
+/** Hashes that are asked for at a time, to find the last common change. */
+export const configHashesMax = 64;
+/** A piece of what a card that catches up is given, and a wish, or its answer, that goes to another card. */
+export const configPieceBytesMax = 32 * 1024;
+export const configForwardBytesMax = 48 * 1024;
+/** Parts of one large change. */
+export const configPartsMax = 512;
 /** What was delivered between an announcement and its answer, in bytes. */
 export const configRecordBytesMax = 16 * 1024 * 1024;
 
@@ -254,6 +261,14 @@ assert(
   applicationMessageBytesMax + applicationOverheadBytesMax <= applicationEventBytesMax &&
     2 * groupMembersMax * (memberNameBytesMax + 16) + applicationOverheadBytesMax <= applicationEventBytesMax,
   "an event holds the largest message, and a view with all members and their changes",
+);
+assert(
+  configPieceBytesMax < messageBytesMax && configForwardBytesMax < messageBytesMax,
+  "a piece of a configuration, and a wish, fit in a frame's fragments",
+);
+assert(
+  configPartsMax * (applicationMessageBytesMax - 64) > configChangeBytesMax + configBatchMax * 4_096,
+  "the largest change fits in its parts, with all of their text",
 );
 assert(
   2 * applicationWindowMax <= applicationUnderWayMax && applicationWindowBytesMax >= applicationMessageBytesMax,

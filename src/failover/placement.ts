@@ -1,0 +1,332 @@
+/**
+ * Placement puts things that need a card on cards with room for them: everything, where that is possible, with the fewest moves of what
+ * runs already (HA-13, FS-3).
+ *
+ * 1. What runs and may stay, stays.
+ * 2. All that has no place is tried together, without a move, then with one, with two, ...: a search that takes the best card first and
+ *    goes back where that leads nowhere. What it finds has the fewest moves. It has a bounded amount of work.
+ * 3. Where that fails, one after the other, the most important first: each by the cheapest chain of moves, then by stopping what is less
+ *    important. So what is left out is what mattered least.
+ *
+ * It takes numbers and gives numbers; what they mean is the assignment's business.
+ */
+import { assert } from "../base/assert.ts";
+import { placementWorkMax } from "../limits.ts";
+
+export type Candidate = {
+  /** The index of the card. */
+  readonly card: number;
+  readonly weight: number;
+  /** The lowest tier first; within one, the card that is the least loaded, then the order given. */
+  readonly tier: number;
+};
+
+export type Item = {
+  /** Unique; decides between equals. */
+  readonly id: string;
+  /** Higher is placed first when not everything can be. */
+  readonly priority: number;
+  /** What a move of it costs: how many services it is. */
+  readonly cost: number;
+  readonly candidates: readonly Candidate[];
+  /** Where it is and may stay, as an index of its candidates. */
+  readonly home?: number;
+  /** Whether it may be moved from there to make room. */
+  readonly movable?: boolean;
+  /** Where it is and remains when it finds no other place; its weight is counted there. */
+  readonly fallback?: { readonly card: number; readonly weight: number };
+  /** Whether others may be moved and stopped for it. */
+  readonly pushes: boolean;
+  /** At most one item with the same word is on a card. */
+  readonly apart: readonly string[];
+};
+
+/** Of each item: the index of its candidate, `fallback`, or `none`. */
+export type Place = number | "fallback" | "none";
+
+type State = { readonly item: Item; readonly order: number; place: Place; isLocked: boolean };
+
+/** `capacities`: of each card. The answer has a place for each item, in their order. */
+export function place(items: readonly Item[], capacities: readonly number[], workMax: number = placementWorkMax): Place[] {
+  return new Placement(items, capacities, workMax).run();
+}
+
+class Placement {
+  readonly #states: State[];
+  readonly #capacities: readonly number[];
+  readonly #loads: number[];
+  /** The items on each card. */
+  readonly #on: Set<State>[];
+  #work: number;
+  #workMax: number;
+
+  constructor(items: readonly Item[], capacities: readonly number[], workMax: number) {
+    this.#capacities = capacities;
+    this.#loads = capacities.map(() => 0);
+    this.#on = capacities.map(() => new Set());
+    this.#work = 0;
+    this.#workMax = workMax;
+    const byImportance = items.map((item, order) => ({ item, order })).sort((a, b) => compareImportance(a.item, b.item));
+    this.#states = byImportance.map(({ item, order }) => ({ item, order, place: "none", isLocked: false }));
+  }
+
+  run(): Place[] {
+    const homeless: State[] = [];
+    const optional: State[] = [];
+    for (const state of this.#states) {
+      const { home, fallback, candidates, pushes } = state.item;
+      if (home !== undefined) this.#put(state, home);
+      else if (fallback !== undefined && (candidates.length === 0 || !pushes)) this.#put(state, "fallback");
+      else if (candidates.length > 0) homeless.push(state);
+      if (state.place === "fallback" && candidates.length > 0) optional.push(state);
+    }
+    if (homeless.length > 0 && !this.#placeTogether(homeless)) this.#placeEach(homeless);
+    for (const state of optional) this.#leaveFallback(state);
+    const places: Place[] = [];
+    for (const { order, place } of this.#states) places[order] = place;
+    return places;
+  }
+
+  #placeTogether(homeless: readonly State[]): boolean {
+    let room = 0;
+    for (const [card, capacity] of this.#capacities.entries()) room += Math.max(0, capacity - (this.#loads[card] as number));
+    const wanted = homeless.reduce((sum, { item }) => sum + Math.min(...item.candidates.map(({ weight }) => weight)), 0);
+    if (wanted > room) return false;
+    let budgetMax = 0;
+    for (const { item, place } of this.#states) if (typeof place === "number" && item.movable === true) budgetMax += item.cost;
+    this.#work = 0;
+    for (let budget = 0; budget <= budgetMax; budget++) {
+      if (this.#settle([...homeless].reverse(), budget)) {
+        for (const state of this.#states) state.isLocked = false;
+        return true;
+      }
+      if (this.#work >= this.#workMax || !homeless.some(({ item }) => item.pushes)) return false;
+    }
+    return false;
+  }
+
+  /** Places all of a list, its last one first, moving others for at most `budget`. Nothing is changed when it cannot. */
+  #settle(list: readonly State[], budget: number): boolean {
+    const state = list.at(-1);
+    if (state === undefined) return true;
+    const rest = list.slice(0, -1);
+    for (const at of this.#inOrder(state)) {
+      if (++this.#work >= this.#workMax) return false;
+      const candidate = state.item.candidates[at] as Candidate;
+      for (const ejected of this.#ejections(state, candidate, budget)) {
+        const cost = costOf(ejected);
+        const places = ejected.map(({ place }) => place);
+        for (const other of ejected) this.#take(other);
+        this.#put(state, at);
+        state.isLocked = true;
+        if (this.#settle([...rest, ...ejected], budget - cost)) return true;
+        state.isLocked = false;
+        this.#take(state);
+        for (const [index, other] of ejected.entries()) this.#put(other, places[index] as Place);
+        if (this.#work >= this.#workMax) return false;
+      }
+    }
+    return false;
+  }
+
+  /** The ways to make room on a card: the smallest sets of items to move away, the cheapest first. One empty set when there is room. */
+  #ejections({ item }: State, { card, weight }: Candidate, budget: number): readonly (readonly State[])[] {
+    const missing = (this.#loads[card] as number) + weight - (this.#capacities[card] as number);
+    const rivals = this.#rivals(item, card);
+    if (missing <= 0 && rivals.length === 0) return [[]];
+    if (!item.pushes || rivals.some((rival) => !isMovable(rival))) return [];
+    const freed = rivals.reduce((sum, rival) => sum + weightOf(rival), 0);
+    const others = [...this.#on[card] as Set<State>].filter((other) => isMovable(other) && !rivals.includes(other) && weightOf(other) > 0);
+    others.sort((a, b) => costOf([a]) - costOf([b]) || weightOf(a) - weightOf(b) || compareText(a.item.id, b.item.id));
+    const found: State[][] = [];
+    const choose = (from: number, chosen: readonly State[], still: number, left: number): void => {
+      if (left < 0 || ++this.#work >= this.#workMax) return;
+      if (still <= 0) {
+        // Without any one of them there would be too little room: a set with a spare one is no smallest set.
+        if (!chosen.some((other) => still + weightOf(other) <= 0)) found.push([...rivals, ...chosen]);
+        return;
+      }
+      for (let at = from; at < others.length; at++) {
+        const other = others[at] as State;
+        choose(at + 1, [...chosen, other], still - weightOf(other), left - costOf([other]));
+      }
+    };
+    choose(0, [], missing - freed, budget - costOf(rivals));
+    return found.sort((a, b) => costOf(a) - costOf(b) || a.length - b.length);
+  }
+
+  /** What could stay where it is, stays until all that cannot has its place; what found none is tried again when the others have left. */
+  #placeEach(homeless: readonly State[]): void {
+    const leaving = homeless.filter(({ item }) => item.fallback !== undefined);
+    for (const state of leaving) this.#put(state, "fallback");
+    const left = this.#placeInTurn(homeless.filter(({ item }) => item.fallback === undefined));
+    let hasLeft = false;
+    for (const state of leaving) hasLeft = this.#leaveFallback(state) || hasLeft;
+    if (hasLeft && left.length > 0) this.#placeInTurn(left);
+  }
+
+  #leaveFallback(state: State): boolean {
+    this.#take(state);
+    if (this.#placeByChain(state)) return true;
+    this.#put(state, "fallback");
+    return false;
+  }
+
+  /** Places one after the other, the most important first; those that found no place. */
+  #placeInTurn(states: readonly State[]): State[] {
+    const waiting = [...states];
+    const left: State[] = [];
+    for (let state = waiting.shift(); state !== undefined; state = waiting.shift()) {
+      if (this.#placeByChain(state)) continue;
+      const stopped = this.#makeRoom(state);
+      if (stopped === undefined) left.push(state);
+      else waiting.push(...stopped);
+      waiting.sort((a, b) => compareImportance(a.item, b.item));
+    }
+    return left;
+  }
+
+  /** The cheapest chain of moves, each of one item to the place of the next, that ends with room. */
+  #placeByChain(state: State): boolean {
+    type Link = { readonly state: State; readonly at: number; readonly cost: number; readonly before: Link | undefined };
+    const queue: Link[] = [];
+    const reached = new Set<number>();
+    const extend = (mover: State, cost: number, before: Link | undefined) => {
+      for (const at of this.#inOrder(mover)) {
+        const { card } = mover.item.candidates[at] as Candidate;
+        if (!reached.has(card)) queue.push({ state: mover, at, cost, before });
+      }
+    };
+    extend(state, 0, undefined);
+    while (queue.length > 0) {
+      const least = queue.reduce((best, { cost }, index) => (cost < (queue[best] as Link).cost ? index : best), 0);
+      const [link] = queue.splice(least, 1) as [Link];
+      const { card, weight } = link.state.item.candidates[link.at] as Candidate;
+      if (reached.has(card)) continue;
+      const missing = (this.#loads[card] as number) + weight - (this.#capacities[card] as number);
+      const rivals = this.#rivals(link.state.item, card).filter((rival) => rival !== state);
+      if (missing <= 0 && rivals.length === 0) {
+        this.#follow(link);
+        return true;
+      }
+      reached.add(card);
+      if (!state.item.pushes) continue;
+      for (const other of this.#on[card] as Set<State>) {
+        if (!isMovable(other) || weightOf(other) < missing || rivals.some((rival) => rival !== other)) continue;
+        if (isInChain(link, other)) continue;
+        extend(other, link.cost + costOf([other]), link);
+      }
+    }
+    return false;
+  }
+
+  #follow(last: { readonly state: State; readonly at: number; readonly before: unknown }): void {
+    type Link = { readonly state: State; readonly at: number; readonly before: Link | undefined };
+    for (let link: Link | undefined = last as Link; link !== undefined; link = link.before) {
+      if (link.state.place !== "none") this.#take(link.state);
+      this.#put(link.state, link.at);
+    }
+  }
+
+  /** Stops what is less important until there is a place for this one; what was stopped, or undefined when that does not help. */
+  #makeRoom(state: State): State[] | undefined {
+    if (!state.item.pushes) return undefined;
+    const lesser = this.#states.filter((other) =>
+      other.item.priority < state.item.priority && typeof other.place === "number" && other.item.movable !== false
+    );
+    const stopped: { readonly state: State; readonly place: Place }[] = [];
+    for (const other of lesser.reverse()) {
+      stopped.push({ state: other, place: other.place });
+      this.#take(other);
+      if (!this.#placeByChain(state)) continue;
+      // Whoever has room after all goes back to where it was.
+      const gone: State[] = [];
+      for (const { state: victim, place } of stopped.reverse()) {
+        const candidate = victim.item.candidates[place as number] as Candidate;
+        const hasRoom = (this.#loads[candidate.card] as number) + candidate.weight <= (this.#capacities[candidate.card] as number);
+        if (hasRoom && this.#rivals(victim.item, candidate.card).length === 0) this.#put(victim, place);
+        else gone.push(victim);
+      }
+      return gone;
+    }
+    for (const { state: victim, place } of stopped.reverse()) this.#put(victim, place);
+    return undefined;
+  }
+
+  /** The candidates of an item, the best first. */
+  #inOrder({ item }: State): number[] {
+    const { candidates } = item;
+    this.#work += candidates.length >> 3;
+    const load = ({ card, weight }: Candidate) => {
+      const capacity = this.#capacities[card] as number;
+      return capacity === 0 ? Infinity : ((this.#loads[card] as number) + weight) / capacity;
+    };
+    const keys = candidates.map((candidate, at) => ({ at, tier: candidate.tier, load: load(candidate) }));
+    keys.sort((a, b) => a.tier - b.tier || (a.load < b.load ? -1 : a.load > b.load ? 1 : a.at - b.at));
+    return keys.map(({ at }) => at);
+  }
+
+  /** The items on a card that must not be there together with this one. */
+  #rivals(item: Item, card: number): State[] {
+    if (item.apart.length === 0) return [];
+    return [...this.#on[card] as Set<State>].filter((other) =>
+      other.item !== item && other.item.apart.some((word) => item.apart.includes(word))
+    );
+  }
+
+  #put(state: State, place: Place): void {
+    state.place = place;
+    const at = spotOf(state);
+    if (at === undefined) return;
+    this.#loads[at.card] = (this.#loads[at.card] as number) + at.weight;
+    (this.#on[at.card] as Set<State>).add(state);
+  }
+
+  #take(state: State): void {
+    const at = spotOf(state);
+    assert(at !== undefined, `${state.item.id} has no place to leave`);
+    this.#loads[at.card] = (this.#loads[at.card] as number) - at.weight;
+    (this.#on[at.card] as Set<State>).delete(state);
+    state.place = "none";
+  }
+}
+
+function spotOf({ item, place }: State): { readonly card: number; readonly weight: number } | undefined {
+  if (place === "none") return undefined;
+  return place === "fallback" ? item.fallback : item.candidates[place];
+}
+
+function weightOf(state: State): number {
+  return spotOf(state)?.weight ?? 0;
+}
+
+/** Whether it may be moved now: not what was put somewhere by the search that goes on, and of what runs only what may. */
+function isMovable({ item, place, isLocked }: State): boolean {
+  return !isLocked && typeof place === "number" && (item.home === undefined || item.movable === true);
+}
+
+/** What it costs to move these: what runs, and is still where it ran. */
+function costOf(states: readonly State[]): number {
+  let cost = 0;
+  for (const { item, place } of states) if (item.home !== undefined && place === item.home) cost += item.cost;
+  return cost;
+}
+
+function isInChain(link: { readonly state: State; readonly before: unknown }, state: State): boolean {
+  type Link = { readonly state: State; readonly before: Link | undefined };
+  for (let at: Link | undefined = link as Link; at !== undefined; at = at.before) if (at.state === state) return true;
+  return false;
+}
+
+/** The more important, then the larger, then by name. */
+function compareImportance(a: Item, b: Item): number {
+  return b.priority - a.priority || weightAtLeast(b) - weightAtLeast(a) || compareText(a.id, b.id);
+}
+
+function weightAtLeast({ candidates, fallback }: Item): number {
+  return candidates[0]?.weight ?? fallback?.weight ?? 0;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
