@@ -32,15 +32,17 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const entry = "firmware/main.ts";
+const storeEntry = "src/io/config-store/worker.ts";
 const addon = "build/addon.node";
 const output = "build/cardinal";
 const record = "build/cardinal.json";
 
 /**
- * A card allocates little at a time and lives long: a small young generation keeps some 4 MiB from being resident,
- * for a few scavenges of a tenth of a millisecond more.
+ * A card lives long, and what it allocates for a message dies soon: a small young generation, and an old one that is
+ * collected when it has grown by 30 % instead of being left to double. Under 8,000 ordered messages a second a card then
+ * takes 96 MiB instead of 129, for as much CPU time.
  */
-const execArgv = ["--max-semi-space-size=1"];
+const execArgv = ["--max-semi-space-size=2", "--initial-old-space-size=12", "--heap-growing-percent=30"];
 
 type Record = { readonly digest: string; readonly inputs: readonly string[] };
 
@@ -131,6 +133,32 @@ export function openApiDocument(version) {
   },
 });
 
+/**
+ * Bundles the thread of the configuration's store, which is started from its text and so is a CommonJS script; returns its
+ * sources. It is an asset and no string in the program, which would be held by both threads.
+ */
+async function bundleStoreTo(bundle: string): Promise<string[]> {
+  const { build } = await import("esbuild");
+  const { metafile } = await build({
+    entryPoints: [storeEntry],
+    bundle: true,
+    platform: "node",
+    target: "node26",
+    format: "cjs",
+    outfile: bundle,
+    metafile: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    charset: "ascii",
+    logLevel: "silent",
+    tsconfigRaw: {},
+  });
+  const inputs = Object.keys(metafile.inputs);
+  const heavy = inputs.find((path) => path.includes("/drizzle-orm/") || path.includes("/zod/"));
+  if (heavy) throw new Error(`${heavy} got into the store's thread, which is to stay small: ${storeEntry} may import no such package`);
+  return inputs;
+}
+
 /** Bundles the program to `bundle` and returns the sources of this repository that it is made of. */
 async function bundleTo(bundle: string, versionText: string): Promise<string[]> {
   const { build } = await import("esbuild");
@@ -165,8 +193,12 @@ async function bundleTo(bundle: string, versionText: string): Promise<string[]> 
       `the bundle has a letter that is not ASCII, which doubles its memory; escape it: ${foreign.slice(Math.max(0, at - 40), at + 20)}`,
     );
   }
-  const all = new Set([...inputs, ...documentInputs]);
-  return [...all].filter((path) => !path.startsWith("node_modules/") && !path.startsWith("builtin:")).sort();
+  return ownSources([...inputs, ...documentInputs]);
+}
+
+/** Those of a bundle's inputs that are files of this repository. */
+function ownSources(inputs: readonly string[]): string[] {
+  return inputs.filter((path) => !path.startsWith("node_modules/") && !path.startsWith("builtin:"));
 }
 
 /**
@@ -197,7 +229,8 @@ async function buildBinary(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130));
 
   const bundle = join(folder, "main.mjs");
-  const inputs = await bundleTo(bundle, versionText);
+  const storeBundle = join(folder, "config-store.js");
+  const inputs = [...new Set([...await bundleTo(bundle, versionText), ...ownSources(await bundleStoreTo(storeBundle))])].sort();
   const digest = digestOf(inputs, versionText);
   if (digest === undefined) throw new Error(`${addon} is missing: npm run build:addon`);
 
@@ -211,7 +244,7 @@ async function buildBinary(): Promise<void> {
     useCodeCache: true,
     execArgv,
     execArgvExtension: "none",
-    assets: { "addon.node": addon },
+    assets: { "addon.node": addon, "config-store.js": storeBundle },
   };
   writeFileSync(configuration, JSON.stringify(settings));
   execFileSync(process.execPath, ["--build-sea", configuration], { stdio: ["ignore", "ignore", "inherit"] });
