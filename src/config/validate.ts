@@ -145,8 +145,9 @@ class Judgement {
   #tooNew(since: number): string {
     const { level, olderCards = [] } = this.#context;
     const cards = olderCards.map((card) => `${chassisOf(card)}/${slotOf(card)}`);
-    const who = cards.length === 0 ? "a card of the system" : cards.length === 1 ? `card ${cards[0]}` : `cards ${cards.join(", ")}`;
-    return `needs level ${since}, and the system is at level ${level}: ${who} has older software; update it first`;
+    const many = `cards ${cards.join(", ")} have`;
+    const who = cards.length === 0 ? "a card of the system has" : cards.length === 1 ? `card ${cards[0]} has` : many;
+    return `needs level ${since}, and the system is at level ${level}: ${who} older software; update it first`;
   }
 
   #layOperation(index: number, operation: unknown): void {
@@ -284,8 +285,8 @@ class Judgement {
         if (this.#tables[from].since > this.#context.level) continue;
         const [referring, ...more] = this.#after.rowsWith(from, column, id);
         if (referring === undefined) continue;
-        const others = more.length === 0 ? "" : ` and ${more.length} more`;
-        this.#report("invalid", place, `cannot be removed while ${from} ${referring.id}${others} refers to it (${column})`);
+        const others = more.length === 0 ? " refers" : ` and ${more.length} more refer`;
+        this.#report("invalid", place, `cannot be removed while ${from} ${referring.id}${others} to it (${column})`);
       }
       return;
     }

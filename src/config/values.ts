@@ -111,8 +111,7 @@ function parsed(value: unknown): unknown {
 /** A value on one line, cut where it is long. */
 export function shownValue(value: unknown): string {
   if (value === undefined || value === null) return "absent";
-  const text = typeof value === "string" || typeof value === "number" || typeof value === "boolean"
-    ? JSON.stringify(value)
-    : `a ${typeof value}`;
+  const isPlain = typeof value === "number" || typeof value === "boolean";
+  const text = typeof value === "string" ? JSON.stringify(value) : isPlain ? String(value) : Array.isArray(value) ? "a list" : "an object";
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

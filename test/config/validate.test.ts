@@ -1,12 +1,380 @@
-/** FS-4, FS-3: what a wish may ask for, and how each refusal is told. */
+/** FS-4, FS-3, HA-15: what a wish may ask for, and how each refusal is told. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { validate } from "../../src/config/validate.ts";
+import type { CardId } from "../../src/base/ids.ts";
+import type { ConfigRefusal, Operation, Scalar } from "../../src/config/change.ts";
+import { isConfigRefusal } from "../../src/config/refusals.ts";
+import type { TableName, TableRule } from "../../src/config/rules.ts";
+import { tables as rules } from "../../src/config/tables.ts";
+import { judge, tableFindings, validate } from "../../src/config/validate.ts";
+import { auditRowsMax, wishOperationsMax } from "../../src/limits.ts";
+import { exampleTables } from "./example-tables.ts";
 import { context, MemoryTables, put, remove } from "./memory-tables.ts";
 
+const example = exampleTables();
+const hash = "scrypt$16384$8$1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+const anything = (operation: unknown): Operation => operation as Operation;
+const member = (id: string, columns: Record<string, Scalar>) => put("setMembers", id, columns);
+const resource = (id: string, kind: string, columns: Record<string, Scalar> = {}) => put("resources", id, { kind, ...columns });
+const command = { start: '["/bin/a"]', stop: '["/bin/b"]', monitor: '["/bin/c"]' };
+const device = (id: string, path = `/dev/${id}`) => [
+  resource(id, "device"),
+  put("subgroups", `${id}/one`, { role: "primary" }),
+  put("subgroupMembers", `${id}/one/1/1`, { path }),
+];
+
+/** What is wished of the example system, and what the refusal's message contains. The code is `invalid` where none is given. */
+const refused: readonly (readonly [operations: readonly Operation[], message: string, code?: ConfigRefusal["code"]])[] = [
+  // Operations as such.
+  [[anything(null)], "operation 1: is no operation, must be a put of a row or a remove of an id"],
+  [[anything([])], "operation 1: is no operation"],
+  [[put("chassis", "1"), anything({ kind: "set", table: "cards" })], 'operation 2: kind is "set", must be put or remove'],
+  [[anything({ kind: "put", table: "card", row: { id: "1/1" } })], 'operation 1: table "card" is none; did you mean cards?'],
+  [[anything({ kind: "put", table: "zebra", row: { id: "1/1" } })], "the tables are system, chassis, cards"],
+  [[anything({ kind: "put", table: "__proto__", row: { id: "1/1" } })], 'table "__proto__" is none'],
+  [[anything({ kind: "put", row: { id: "1/1" } })], "table absent is none"],
+  [[anything({ kind: "put", table: "cards" })], "cards: row is missing, must be an object with an id"],
+  [[anything({ kind: "put", table: "cards", row: {} })], "cards: id is absent, must be a chassis and a slot, such as 1/2"],
+  [[anything({ kind: "remove", table: "cards" })], "cards: id is absent, must be a chassis and a slot"],
+  [[anything({ kind: "put", table: "cards", row: { id: 12 } })], "cards: id is 12, must be a chassis and a slot"],
+  [[put("audit", "0000000000000001")], "audit: is written by the changes themselves, not by wishes"],
+  [[remove("audit", "0000000000000001")], "audit: is written by the changes themselves"],
+  [[put("cards", "1/1", { name: "a" }), put("cards", "1/1", { capacity: 1 })], "cards 1/1: is named by operations 1 and 2"],
+  [[put("cards", "1/1", { name: "a" }), remove("cards", "1/1")], "cards 1/1: is named by operations 1 and 2"],
+  // Ids.
+  [[put("cards", "1/9")], 'cards: id is "1/9", must be a chassis and a slot, such as 1/2'],
+  [[put("cards", "0/1")], 'id is "0/1"'],
+  [[put("cards", "1/2 ")], 'id is "1/2 "'],
+  [[put("chassis", "9")], 'chassis: id is "9", must be a number from 1 to 8'],
+  [[put("failoverSets", "Front")], 'failoverSets: id is "Front", must be a name of at most 32 small letters, digits and hyphens'],
+  [[put("failoverSets", "1st")], "must be a name of at most 32 small letters"],
+  [[put("failoverSets", "a".repeat(33))], "must be a name of at most 32 small letters"],
+  [[put("failoverSets", "")], 'failoverSets: id is ""'],
+  [[put("failoverSets", "a\n")], "failoverSets: id is"],
+  [
+    [put("setMembers", "upper")],
+    'setMembers: id is "upper", must be the id of a row of failoverSets, a slash, and a card, such as 1/2, or a name',
+  ],
+  [
+    [put("subgroupMembers", "data/above/x")],
+    'id is "data/above/x", must be the id of a row of subgroups, a slash, and a chassis and a slot',
+  ],
+  [[put("system", "rack-7", { name: "rack-7" })], 'system: id is "rack-7", must be system'],
+  // Columns.
+  [[put("cards", "1/1", { nam: "a" })], 'cards 1/1: "nam" is no column of cards; did you mean name?'],
+  [[put("cards", "1/1", { colour: "a" })], "the columns are chassis, name, enabled, capacity, model, note"],
+  [[put("cards", "1/1", { ["__proto__x"]: "a" })], '"__proto__x" is no column of cards'],
+  [[anything({ kind: "put", table: "cards", row: JSON.parse('{"id":"1/1","__proto__":"a"}') })], '"__proto__" is no column of cards'],
+  [[put("cards", "1/1", { chassis: "2" })], 'cards 1/1: chassis is "2", must be "1" as its id says'],
+  [[put("links", "1/1/public", { card: "1/2" })], 'links 1/1/public: card is "1/2", must be "1/1" as its id says'],
+  // Values: numbers, flags, choices.
+  [[put("cards", "1/1", { capacity: -1 })], "cards 1/1: capacity is -1, must be a whole number from 0 to 1000"],
+  [[put("cards", "1/1", { capacity: 1.5 })], "capacity is 1.5, must be a whole number from 0 to 1000"],
+  [[put("cards", "1/1", { capacity: "5" })], 'capacity is "5", must be a whole number'],
+  [[put("cards", "1/1", { capacity: Number.NaN })], "capacity is NaN"],
+  [[put("cards", "1/1", { capacity: 2 ** 60 })], "capacity is 1152921504606847000, must be"],
+  [[put("cards", "1/1", { enabled: 2 })], "enabled is 2, must be true or false"],
+  [[anything({ kind: "put", table: "cards", row: { id: "1/1", enabled: true } })], "enabled is true, must be"],
+  [[anything({ kind: "put", table: "cards", row: { id: "1/1", capacity: {} } })], "capacity is an object, must be a whole number"],
+  [
+    [put("failoverSets", "upper", { composition: "nway" })],
+    'composition is "nway", must be one of single, hierarchical, n-way; did you mean n-way?',
+  ],
+  [[put("exports", "volume-1", { protocol: "smb" })], 'exports volume-1: protocol is "smb", must be one of nbd, iscsi, nvme-tcp'],
+  [[put("links", "1/1/public", { mtu: 500 })], "mtu is 500, must be a whole number from 576 to 9216 (bytes)"],
+  // Values: texts.
+  [[put("cards", "1/1", { name: "" })], 'name is "", must be a line of text of 1 to 32 bytes'],
+  [[put("cards", "1/1", { name: "two\nlines" })], "must be a line of text of 1 to 32 bytes"],
+  [[put("cards", "1/1", { name: "ü".repeat(17) })], "must be a line of text of 1 to 32 bytes"],
+  [[put("cards", "1/1", { name: "half \ud800" })], "must be a line of text"],
+  [[put("cards", "1/1", { note: "zero \0" })], "note is"],
+  [
+    [put("system", "system", { name: "Rack 7" })],
+    'system system: name is "Rack 7", must be 1 to 32 small letters, digits and hyphens, such as rack-7',
+  ],
+  [[put("links", "1/1/public", { interface: "eth0/1" })], "must be the name of a network interface, such as eth0"],
+  [[put("links", "1/1/private", { device: "ttyS1" })], 'device is "ttyS1", must be an absolute path'],
+  [[put("subgroupMembers", "data/above/1/1", { path: "/dev/../dev/sda" })], "without // or . or .. in it"],
+  [[put("subgroupMembers", "data/above/1/1", { path: "/dev//sda" })], "without // or . or .. in it"],
+  [[put("subgroupMembers", "data/above/1/1", { path: "/" })], "must be an absolute path"],
+  [[put("failoverSets", "upper", { softwareMin: "1.2" })], 'softwareMin is "1.2", must be a version, such as 1.2.0'],
+  [[put("users", "bob", { password: "secret" })], "must be a hash as scrypt$N$r$p$salt$hash"],
+  [[put("tokens", "monitoring", { sha256: "ABCD" })], "must be 64 hexadecimal digits in small letters"],
+  [[put("resources", "web-server", { unit: "nginx" })], 'unit is "nginx", must be the name of a unit, such as nginx.service'],
+  // Values: addresses and networks.
+  [
+    [put("resources", "web-ip", { address: "192.0.2" })],
+    'address is "192.0.2", must be an IPv4 or IPv6 address of one machine, such as 192.0.2.10',
+  ],
+  [[put("resources", "web-ip", { address: "192.0.2.256" })], "must be an IPv4 or IPv6 address"],
+  [[put("resources", "web-ip", { address: "192.0.2.010" })], "must be an IPv4 or IPv6 address"],
+  [[put("resources", "web-ip", { address: "224.0.0.1" })], "of one machine"],
+  [[put("resources", "web-ip", { address: "0.0.0.0" })], "of one machine"],
+  [[put("resources", "web-ip", { address: "ff02::1" })], "of one machine"],
+  [[put("resources", "web-ip", { address: "2001:db8::1::2" })], "must be an IPv4 or IPv6 address"],
+  [[put("resources", "files-ip", { prefix: 33 })], "prefix is 33, must be at most 32 for an IPv4 address"],
+  [[put("resources", "files-ip", { prefix: 129 })], "prefix is 129, must be a whole number from 1 to 128 (bits)"],
+  [[put("hosts", "db-1", { addresses: '["192.0.2.1/24"]' })], "a network as 192.0.2.0/24 with zeroes after its prefix"],
+  [[put("hosts", "db-1", { addresses: '["192.0.2.0/33"]' })], "addresses is"],
+  // Values: lists and maps.
+  [[put("portGroups", "1/1/front", { interfaces: "eth2" })], 'interfaces is "eth2", must be a list of 1 to 16 different texts'],
+  [[put("portGroups", "1/1/front", { interfaces: "[]" })], "must be a list of 1 to 16 different texts"],
+  [[put("portGroups", "1/1/front", { interfaces: '["eth2","eth2"]' })], "must be a list of 1 to 16 different texts"],
+  [[put("portGroups", "1/1/front", { interfaces: '["eth2",5]' })], "must be a list of 1 to 16 different texts"],
+  [[put("resources", "scan-server", { environment: '{"A B":"c"}' })], "each key is the name of a variable, such as LOG_LEVEL"],
+  [[put("resources", "scan-server", { environment: '["A"]' })], "must be an object of at most 32 texts"],
+  [[put("resources", "scan-server", { environment: "{" })], "must be an object of at most 32 texts"],
+  [
+    [put("policies", "failback", { value: "controlled" })],
+    'policies failback: value is "controlled", must be one of controlled, automatic, as JSON',
+  ],
+  [[put("policies", "failback", { value: '"sometimes"' })], "must be one of controlled, automatic"],
+  [[put("policies", "quarantineS", { value: "-1" })], "must be a whole number from 0 to 604800 (seconds)"],
+  [[put("policies", "quarantineS")], "policies quarantineS: value is missing"],
+  [[put("policies", "failbak", { value: "1" })], "policies failbak: is no setting; did you mean failback?"],
+  [[put("policies", "toString", { value: "1" })], "policies toString: is no setting; the settings are"],
+  // Columns that are missing, in the wrong row, or fixed.
+  [[put("services", "new")], "services new: set is missing, must be the id of a row of failoverSets"],
+  [[put("services", "files", { set: null })], "services files: set is missing"],
+  [[put("resources", "new")], "resources new: kind is missing, must be one of device, imagingDevice, address, filesystem, application"],
+  [
+    [put("resources", "new", { kind: "address", address: "192.0.2.77", interface: "eth1" })],
+    "prefix is missing, must be a whole number from 1 to 128",
+  ],
+  [[resource("new", "application", { start: '["/bin/a"]' })], "resources new: stop is missing"],
+  [[resource("new", "application", { agent: "ocf" })], "resources new: type is missing, must be the name of a resource agent"],
+  [[put("links", "1/1/third", { kind: "serial" })], "links 1/1/third: device is missing, must be an absolute path"],
+  [
+    [put("links", "1/1/public", { device: "/dev/ttyS2" })],
+    'device is "/dev/ttyS2", must be left out: only a row whose kind is serial has it',
+  ],
+  [
+    [put("resources", "web-ip", { mountPoint: "/mnt" })],
+    'mountPoint is "/mnt", must be left out: only a row whose kind is filesystem has it',
+  ],
+  [[put("resources", "web-server", { start: '["/bin/a"]' })], "must be left out: only a row whose agent is command has it"],
+  [
+    [put("resources", "web-ip", { kind: "application", ...command })],
+    'kind is "application", must stay "address"; remove the row and make another one',
+  ],
+  [[put("tokens", "new", { role: "viewer" })], "tokens new: sha256 is missing"],
+  [[put("users", "carol")], "users carol: role is missing, must be one of administrator, operator, viewer"],
+  // References.
+  [
+    [put("services", "files", { set: "bath" })],
+    'services files: set is "bath", and there is no such row in failoverSets; did you mean both?',
+  ],
+  [[put("cards", "3/1")], 'cards 3/1: chassis is "3", and there is no such row in chassis'],
+  [[put("links", "3/3/x", { kind: "ether", interface: "eth0" })], 'card is "3/3", and there is no such row in cards'],
+  [[put("resources", "files-fs", { device: "web-ip" })], 'device is "web-ip", whose kind is "address", must be one whose kind is device'],
+  [[put("exports", "new", { device: "scanner" })], 'device is "scanner", whose kind is "imagingDevice", must be one whose kind is device'],
+  [[put("exportPaths", "volume-1/3/1")], 'exportPaths volume-1/3/1: card is "3/1", and there is no such row in cards'],
+  [[put("exportPaths", "volume-1/extra")], "exportPaths volume-1/extra: card is missing"],
+  [
+    [put("hostAccess", "db-1/volume-2")],
+    'hostAccess db-1/volume-2: export is "volume-2", and there is no such row in exports; did you mean volume-1?',
+  ],
+  [
+    [put("subgroups", "web-ip/x", { role: "primary" })],
+    'resource is "web-ip", whose kind is "address", must be one whose kind is device or imagingDevice',
+  ],
+  [[put("dependencies", "web-server/nothing")], 'needs is "nothing", and there is no such row in resources'],
+  [[put("tokens", "monitoring", { user: "carol" })], 'user is "carol", and there is no such row in users; there are alice, bob'],
+  [[put("system", "system", { tieBreak: "1/3" })], 'tieBreak is "1/3", and there is no such row in cards'],
+  [[put("services", "intranet", { preferred: '["1/2","1/3"]' })], 'services intranet: preferred has "1/3", and there is no such card'],
+  [[member("both/third", { memberSet: "nobody" })], 'memberSet is "nobody", and there is no such row in failoverSets'],
+  // Removal.
+  [[remove("cards", "1/3")], "cards 1/3: is not there, so it cannot be removed; did you mean 1/1?"],
+  [[remove("cards", "2/2")], "cards 2/2: cannot be removed while links 2/2/private and 1 more refer to it (card)"],
+  [[remove("chassis", "1")], "chassis 1: cannot be removed while cards 1/1 and 1 more refer to it (chassis)"],
+  [[remove("failoverSets", "upper")], "failoverSets upper: cannot be removed while setMembers"],
+  [[remove("resources", "data")], "resources data: cannot be removed while resources files-fs refers to it (device)"],
+  [[remove("exports", "volume-1")], "exports volume-1: cannot be removed while exportPaths volume-1/1/1 and 3 more refer to it (export)"],
+  [[remove("users", "bob")], "users bob: cannot be removed while tokens monitoring refers to it (user)"],
+  [[remove("system", "system")], "system system: cannot be removed; set its columns to null instead"],
+  // What is there once.
+  [[put("cards", "1/1", { name: "lower-left" })], 'cards 1/1: name is "lower-left", which cards 2/1 has; a card\'s name is there once'],
+  [[put("chassis", "3", { name: "upper" })], 'name is "upper", which chassis 1 has'],
+  [
+    [put("resources", "web-ip", { address: "192.0.2.10", prefix: 24 })],
+    'address is "192.0.2.10", which resources files-ip has; an address is there once',
+  ],
+  [[put("resources", "files-ip", { address: "2001:DB8:0::80" })], 'address is "2001:db8::80", which resources web-ip has'],
+  [
+    device("other", "/dev/bus/usb/001/004"),
+    'path is "/dev/bus/usb/001/004", which subgroupMembers scanner/desk/1/1 has; a device of a card is there once',
+  ],
+  [[put("hosts", "db-2", { initiator: "iqn.2026-01.org.example:db-1" })], "an initiator is there once"],
+  [
+    [put("hosts", "h"), put("exports", "e", { device: "data" }), put("hostAccess", "db-1/e", { lun: 0 })],
+    "lun is 0, which hostAccess db-1/volume-1 has",
+  ],
+  [[put("links", "1/1/more", { kind: "ether", interface: "eth0" })], 'interface is "eth0", which links 1/1/public has'],
+  [
+    [member("web/again", { card: "1/1" })],
+    'setMembers web/again: card is "1/1", which setMembers web/1/1 has; a member of the set is there once',
+  ],
+  [
+    [put("tokens", "copy", { role: "viewer", sha256: "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c" })],
+    "a token's secret is there once",
+  ],
+  [[resource("fs-2", "filesystem", { device: "data", mountPoint: "/srv/more" })], "a filesystem's device is there once"],
+  [[put("cards", "1/1", { name: "same" }), put("cards", "1/2", { name: "same" })], 'name is "same", which cards'],
+  // Failover sets.
+  [[put("failoverSets", "new")], "failoverSets new: has no member, must have at least one"],
+  [[remove("setMembers", "upper/1/1"), remove("setMembers", "upper/1/2")], "would make failoverSets upper wrong: it has no member"],
+  [
+    [member("upper/child", { memberSet: "lower" })],
+    "it has the member upper/child, which is no card; must be hierarchical for that, and is single",
+  ],
+  [
+    [put("failoverSets", "both", { composition: "n-way" })],
+    "failoverSets both: has the member both/first, which is no card; must be hierarchical for that, and is n-way",
+  ],
+  [[put("failoverSets", "solo", { composition: "n-way" }), member("solo/1/1", {})], "has one member, must have at least two to be n-way"],
+  [
+    [put("setMembers", "upper/1/1", { spare: 1 }), put("setMembers", "upper/1/2", { spare: 1 })],
+    "it has only spare members, must have one that serves",
+  ],
+  [[member("both/neither", {})], "setMembers both/neither: card is missing, and so are memberSet, portGroup and device"],
+  [[member("both/1/1", { memberSet: "web" })], "setMembers both/1/1: memberSet is given besides card, must be one of them"],
+  [[member("both/self", { memberSet: "both" })], "it would be a member of itself, over both > both; must be a tree"],
+  [
+    [put("failoverSets", "upper", { composition: "hierarchical" }), member("upper/up", { memberSet: "both" })],
+    "would be a member of itself, over",
+  ],
+  [
+    [put("cards", "2/1", { enabled: 0 }), put("cards", "2/2", { enabled: 0 })],
+    "would make failoverSets lower wrong: it has no member that can serve",
+  ],
+  [
+    Array.from({ length: 9 }, (_, index) => [
+      put("failoverSets", `s${index}`, { composition: "hierarchical" }),
+      member(`s${index}/m`, index === 8 ? { card: "1/1" } : { memberSet: `s${index + 1}` }),
+    ]).flat(),
+    "would have 9 levels of sets, must have at most 8",
+  ],
+  // Cards.
+  [[put("cards", "1/1", { enabled: 0 })], "cards 1/1: enabled is false, must be true while system's tieBreak is this card"],
+  [[put("system", "system", { tieBreak: "2/2" }), put("cards", "2/2", { enabled: 0 })], 'tieBreak is "2/2", which is not enabled'],
+  [
+    [...["1/1", "1/2", "2/1", "2/2"].map((id) => put("cards", id, { enabled: 0 })), put("system", "system", { tieBreak: null })],
+    "would leave no card that is enabled",
+  ],
+  [[remove("cards", "2/2"), remove("links", "2/2/public")], "cards 2/2: cannot be removed while links 2/2/private refers to it"],
+  // Resources.
+  [[put("resources", "data", { blockBytes: 1_024 })], "blockBytes is 1024, must be 512 or 4096"],
+  [[resource("bare", "device")], "would leave resources bare with 0 primary subgroups, must be exactly one"],
+  [[put("subgroups", "data/below", { role: "primary" })], "would leave resources data with 2 primary subgroups"],
+  [[put("subgroups", "data/above", { role: "backup" })], "would leave resources data with 0 primary subgroups"],
+  [[put("subgroups", "data/third")], "would leave subgroups data/third without a card, must have at least one"],
+  [
+    [remove("subgroupMembers", "data/above/1/1"), remove("subgroupMembers", "data/above/1/2")],
+    "would leave subgroups data/above without a card",
+  ],
+  [
+    [put("subgroups", "scanner/second"), put("subgroupMembers", "scanner/second/2/1", { path: "/dev/x" })],
+    "would give the imaging device scanner a backup, must be none: only storage is mirrored",
+  ],
+  [[put("dependencies", "web-ip/web-server")], "need itself; must be without a circle"],
+  [[put("dependencies", "web-ip/web-ip")], "would make resources web-ip need itself"],
+  [[put("dependencies", "data/files-fs")], "need itself; must be without a circle"],
+  [
+    [put("dependencies", "web-server/files-ip")],
+    "need files-ip, which is in service files; must be in the same service, or files-ip in none",
+  ],
+  [
+    [put("resources", "data", { service: "intranet" })],
+    "resources data: service would make resources files-fs, which is in service files, need data, which is in service intranet",
+  ],
+  // Exports.
+  [[put("exportPaths", "volume-1/1/1", { portGroup: "1/2/front" })], 'portGroup is "1/2/front", must be a port group of the card 1/1'],
+  [[put("exportPaths", "volume-1/1/1", { port: 0 })], "port is 0, must be a whole number from 1 to 65535"],
+  [[put("hostAccess", "db-1/volume-1", { lun: 16_384 })], "lun is 16384, must be a whole number from 0 to 16383"],
+  // Bounds.
+  [Array.from({ length: 1_100 }, (_, index) => put("hosts", `host-${index}`)), "hosts has at most 1024", "bounds"],
+  [Array.from({ length: wishOperationsMax + 1 }, () => put("chassis", "1")), `at most ${wishOperationsMax} are one change`, "bounds"],
+];
+
+test(`FS-4: what is not right is refused with what would be: ${refused.length} cases`, () => {
+  assert.ok(refused.length >= 100);
+  const wrong: string[] = [];
+  for (const [operations, message, code = "invalid"] of refused) {
+    const refusal = validate(example, operations, context);
+    const name = JSON.stringify(operations.slice(0, 3)) ?? "";
+    if (!isConfigRefusal(refusal)) wrong.push(`${name} was accepted, and must be refused: ${message}`);
+    else if (!refusal.message.includes(message)) wrong.push(`${name}\n  said: ${refusal.message}\n  not:  ${message}`);
+    else if (refusal.code !== code) wrong.push(`${name}\n  is ${refusal.code}, not ${code}`);
+  }
+  assert.equal(wrong, []);
+});
+
+test("a refusal names operation, table, id and column", () => {
+  assert.equal(validate(example, [put("chassis", "1"), put("cards", "1/2", { capacity: -1 })], context), {
+    code: "invalid",
+    message: "cards 1/2: capacity is -1, must be a whole number from 0 to 1000",
+    operation: 1,
+    table: "cards",
+    id: "1/2",
+    column: "capacity",
+  });
+});
+
+test("all mistakes of a wish are told together, up to a bound", () => {
+  const wrong = [
+    put("cards", "1/1", { capacity: -1, name: "" }),
+    put("users", "bob", { role: "king" }),
+    put("services", "files", { set: "x" }),
+  ];
+  const findings = judge(example, wrong, context) as readonly ConfigRefusal[];
+  assert.equal(findings.map(({ operation, column }) => [operation, column]), [[0, "name"], [0, "capacity"], [1, "role"]]);
+  const many = Array.from({ length: 1_000 }, (_, index) => put("hosts", `Host-${index}`));
+  assert.is((judge(example, many, context) as readonly ConfigRefusal[]).length, 64);
+});
+
+/** What is right though it looks as one of the refused. */
+const accepted: readonly (readonly [what: string, operations: readonly Operation[]])[] = [
+  ["two cards exchange their names", [put("cards", "1/1", { name: "upper-right" }), put("cards", "1/2", { name: "upper-left" })]],
+  ["a reference comes before what it refers to", [
+    put("services", "new", { set: "fresh" }),
+    member("fresh/1/1", {}),
+    put("failoverSets", "fresh"),
+    put("cards", "3/1"),
+    put("chassis", "3"),
+  ]],
+  ["a row goes together with what refers to it", [
+    remove("hosts", "db-1"),
+    remove("hostAccess", "db-1/volume-1"),
+  ]],
+  ["the last member is replaced", [remove("setMembers", "upper/1/1"), remove("setMembers", "upper/1/2"), member("upper/2/1", {})]],
+  ["a card is disabled while another one serves", [put("cards", "2/1", { enabled: 0 })]],
+  ["the tie-break moves with the card's end", [put("system", "system", { tieBreak: "1/2" }), put("cards", "1/1", { enabled: 0 })]],
+  ["null takes a column back to its default", [put("cards", "2/2", { capacity: null, name: null })]],
+  ["an address is written otherwise", [put("resources", "web-ip", { address: "2001:DB8:0:0::0081" })]],
+  ["the agent of an application changes, and what belonged to the other goes", [
+    put("resources", "web-server", { agent: "command", ...command }),
+  ]],
+  ["the primary subgroup changes", [
+    put("subgroups", "data/above", { role: "backup" }),
+    put("subgroups", "data/below", { role: "primary" }),
+  ]],
+  ["a needed resource in no service", [...device("scratch"), put("dependencies", "web-server/scratch")]],
+  ["a device path of another card", device("third", "/dev/disk/by-id/wwn-0x5000c500a1b2c302")],
+  ["a path of an export called by a name", [put("exportPaths", "volume-1/second", { card: "1/1", port: 3_261 })]],
+];
+
+test("HA-15: what is right is carried out, in any order of its operations, and leaves the tables right", () => {
+  for (const [what, operations] of accepted) {
+    for (const order of [operations, operations.toReversed()]) {
+      const tables = example.copy();
+      assert.is(tables.change(order), undefined, what);
+      assert.equal(tableFindings(tables, 1), [], what);
+    }
+  }
+});
+
 test("a wish is carried out with its defaults, and told in the audit", () => {
-  const tables = new MemoryTables();
-  const validated = validate(tables, [put("cards", "1/2", { name: "left" }), put("chassis", "1")], context);
+  const validated = validate(new MemoryTables(), [put("cards", "1/2", { name: "left" }), put("chassis", "1")], context);
   assert.equal(validated, {
     kind: "validated",
     operations: [
@@ -31,12 +399,114 @@ test("a wish is carried out with its defaults, and told in the audit", () => {
   });
 });
 
+test("values are kept in their one form", () => {
+  const tables = example.copy();
+  const after = (table: TableName, id: string, columns: Record<string, Scalar>) => {
+    assert.is(tables.change([put(table, id, columns)]), undefined);
+    return tables.row(table, id);
+  };
+  assert.is(after("resources", "web-ip", { address: "2001:0DB8:0:0:1:0:0:0001" })?.["address"], "2001:db8::1:0:0:1");
+  assert.is(after("resources", "scan-server", { environment: ' {"B": "2",\n"A": "1"}' })?.["environment"], '{"A":"1","B":"2"}');
+  assert.is(after("hosts", "db-1", { addresses: '[ "2001:DB8::/32" ]' })?.["addresses"], '["2001:db8::/32"]');
+  assert.is(after("policies", "quarantineS", { value: " 60 " })?.["value"], "60");
+  assert.ok(Object.is(after("cards", "1/1", { capacity: -0 })?.["capacity"], 0));
+});
+
 test("a wish without effect is nothing at all", () => {
-  const tables = new MemoryTables();
-  assert.is(tables.change([put("chassis", "1"), put("cards", "1/1")]), undefined);
-  assert.equal(validate(tables, [put("cards", "1/1", { enabled: 1 })], context), { kind: "validated", operations: [] });
-  assert.is(tables.change([remove("cards", "1/1"), remove("chassis", "1")]), undefined);
-  assert.is(tables.count("cards"), 0);
+  const operations = [...example.rows("cards"), ...example.rows("chassis")].map((row) =>
+    put(row.id.includes("/") ? "cards" : "chassis", row.id, row)
+  );
+  assert.equal(validate(example, operations, context), { kind: "validated", operations: [] });
+  assert.equal(validate(example, [], context), { kind: "validated", operations: [] });
+});
+
+test("the last administrator stays, whichever way it would go", () => {
+  const tables = example.copy();
+  const last = /would take away the last administrator/;
+  // Alice has no password and no token: there is nobody to lose.
+  assert.is(tables.change([put("users", "alice", { role: "operator" })]), undefined);
+  assert.is(tables.change([put("users", "alice", { role: "administrator", password: hash })]), undefined);
+  assert.match(tables.change([put("users", "alice", { role: "operator" })]) ?? "", last);
+  assert.match(tables.change([put("users", "alice", { enabled: 0 })]) ?? "", last);
+  assert.match(tables.change([put("users", "alice", { password: null })]) ?? "", last);
+  assert.match(tables.change([remove("users", "alice")]) ?? "", last);
+  const token = (expiresAt: number | null) => put("tokens", "root", { role: "administrator", sha256: "ab".repeat(32), expiresAt });
+  assert.match(tables.change([token(1_900_000_000_000), remove("users", "alice")]) ?? "", last);
+  assert.is(tables.change([token(null), remove("users", "alice")]), undefined);
+  assert.match(tables.change([remove("tokens", "root")]) ?? "", last);
+  assert.is(tables.change([remove("tokens", "root"), put("users", "dora", { role: "administrator", password: hash })]), undefined);
+});
+
+test("HA-1: what is newer than the level of the system is refused with the cards that are in the way", () => {
+  assert.equal(validate(new MemoryTables(), [put("chassis", "1")], { ...context, level: 0, olderCards: [1, 9] as CardId[] }), {
+    code: "too-new",
+    message: "chassis: needs level 1, and the system is at level 0: cards 1/1, 2/1 have older software; update it first".replace(
+      "have",
+      "has",
+    ),
+    operation: 0,
+    table: "chassis",
+  });
+  const column = { kind: "whole", min: 0, max: 9, about: "A column of level 2.", since: 2, required: false, default: 7 } as const;
+  const newer: Record<TableName, TableRule> = {
+    ...rules,
+    chassis: { ...rules.chassis, columns: { ...rules.chassis.columns, height: column } },
+    hosts: { ...rules.hosts, since: 2 },
+  };
+  const told = (operations: readonly Operation[], level: number) => {
+    const judged = judge(new MemoryTables(), operations, { ...context, level, olderCards: [3 as CardId] }, newer);
+    return Array.isArray(judged) ? judged[0] as ConfigRefusal : judged as { operations: readonly Operation[] };
+  };
+  const tooNew = told([put("chassis", "1", { height: 3 })], 1) as ConfigRefusal;
+  assert.is(tooNew.code, "too-new");
+  assert.is(tooNew.message, "chassis 1: height needs level 2, and the system is at level 1: card 1/3 has older software; update it first");
+  assert.is((told([put("hosts", "a")], 1) as ConfigRefusal).code, "too-new");
+  const [made] = (told([put("chassis", "1", { height: null })], 1) as { operations: readonly Operation[] }).operations;
+  assert.not("height" in (made?.kind === "put" ? made.row : {}), "a column of a higher level is not written");
+  const [full] = (told([put("chassis", "1")], 2) as { operations: readonly Operation[] }).operations;
+  assert.is(full?.kind === "put" ? full.row["height"] : undefined, 7);
+});
+
+test("the audit has one row for each change, hides secrets, and forgets the oldest", () => {
+  const tables = example.copy();
+  assert.is(tables.change([put("users", "alice", { password: hash })]), undefined);
+  const row = tables.rows("audit").at(-1);
+  assert.is(row?.["what"], '[{"did":"changed","table":"users","id":"alice","columns":{"password":[null,"hidden"]}}]');
+
+  const full = new MemoryTables();
+  full.apply([put("audit", "0000000000000001"), put("audit", "0000000000000002")]);
+  const { operations } = validate(full, [put("chassis", "1")], { ...context, sequence: auditRowsMax + 2 }) as {
+    operations: readonly Operation[];
+  };
+  assert.equal(operations.at(-1), remove("audit", "0000000000000002"));
+});
+
+test("the audit of a large change is cut to its bound and says how much is left out", () => {
+  const wish = Array.from({ length: 500 }, (_, index) => put("hosts", `host-${index}`, { note: "ü".repeat(100) }));
+  const { operations } = validate(new MemoryTables(), wish, {
+    ...context,
+    author: "ä".repeat(1_000),
+    comment: "\ud800\0".repeat(2_000),
+  }) as {
+    operations: readonly Operation[];
+  };
+  const audit = operations.at(-1);
+  assert.ok(audit?.kind === "put" && audit.table === "audit");
+  const what = JSON.parse(String(audit.row["what"])) as readonly { more?: number }[];
+  assert.is(what.length - 1 + (what.at(-1)?.more ?? 0), 500);
+  const bytes = (value: unknown) => new TextEncoder().encode(String(value)).length;
+  assert.ok(bytes(audit.row["what"]) <= 8_192 && bytes(audit.row["author"]) <= 256 && bytes(audit.row["comment"]) <= 1_024);
+  assert.ok(String(audit.row["comment"]).isWellFormed());
+});
+
+test("whole tables are proven: references, invariants, and that values are in their one form", () => {
+  assert.equal(tableFindings(example, 1), []);
+  const broken = example.copy();
+  broken.apply([put("services", "files", { set: "gone" })]);
+  assert.match(tableFindings(broken, 1).join(), /services files: set is "gone", and there is no such row in failoverSets/);
+  const odd = example.copy();
+  odd.apply([put("resources", "web-ip", { address: "2001:DB8::80" })]);
+  assert.equal(tableFindings(odd, 1), ['resources web-ip: address is "2001:DB8::80", must be kept as "2001:db8::80"']);
 });
 
 test.run();
