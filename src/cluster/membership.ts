@@ -246,8 +246,10 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 
   #onBeat(now: number, link: LinkKind, from: CardId, beat: Heartbeat): void {
-    const isNews = this.#peers.onBeat(now, from, beat.view, this.#view?.number ?? 0, this.#settings[link].silentAfterMs);
-    this.#mark(this.#matrix.onBeat(now, link, from, beat) || isNews);
+    const news = this.#peers.onBeat(now, from, beat.view, this.#view?.number ?? 0, this.#settings[link].silentAfterMs);
+    // A view that leans on a receipt does not outlive it.
+    if (news === "lie") this.#isInDoubt = true;
+    this.#mark(this.#matrix.onBeat(now, link, from, beat) || news !== "none");
   }
 
   #onOwnBeat(now: number, link: LinkKind, beat: Heartbeat): void {
@@ -456,9 +458,15 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 
   #askWitness(): void {
-    const { members, ether } = this.#would;
     const electorate = this.#electorate;
-    const isWanted = this.#settings.witness && members[0] === this.#card && (isHalf(members, electorate) || isHalf(ether, electorate));
+    const isHalfOurs = ([coordinator, ...others]: readonly CardId[]) =>
+      coordinator === this.#card && isHalf([coordinator, ...others], electorate);
+    const { members, ether } = this.#would;
+    const view = this.isHeld() ? this.#view : undefined;
+    // A view that leans on the lease keeps it, whatever better one is in sight.
+    const leans = view !== undefined && (isHalfOurs(view.members.map(({ card }) => card)) || isHalfOurs(view.ether));
+    const isWanted = this.#settings.witness &&
+      (leans || (members[0] === this.#card && (isHalf(members, electorate) || isHalf(ether, electorate))));
     if (isWanted === this.#witnessWanted) return;
     this.#witnessWanted = isWanted;
     // What is given back is not held, and what is asked for is not held yet.

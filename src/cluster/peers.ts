@@ -27,7 +27,12 @@ export type Peer = {
   /** Since when its heartbeats tell of a later view than ours. */
   aheadAt: number;
   proof: Proof | undefined;
+  /** Up to this incarnation it was said to have ended, and its slot has had power again since; -1 for none. */
+  endedUpTo: number;
 };
+
+/** What a heartbeat changes: nothing, something, or it gives a receipt the lie, for who was said to have ended still speaks. */
+export type BeatNews = "none" | "news" | "lie";
 
 export class Peers {
   readonly #peers = new Map<CardId, Peer>();
@@ -35,7 +40,16 @@ export class Peers {
   get(card: CardId): Peer {
     let peer = this.#peers.get(card);
     if (peer === undefined) {
-      peer = { incarnation: -1, startedAt: Infinity, health: "absent", isReady: false, previous: 0, aheadAt: Infinity, proof: undefined };
+      peer = {
+        incarnation: -1,
+        startedAt: Infinity,
+        health: "absent",
+        isReady: false,
+        previous: 0,
+        aheadAt: Infinity,
+        proof: undefined,
+        endedUpTo: -1,
+      };
       this.#peers.set(card, peer);
     }
     return peer;
@@ -63,12 +77,17 @@ export class Peers {
 
   /**
    * A heartbeat of a card that says of which view it is (its lowest 16 bits, 0 for none), while ours has the number `own`. What comes
-   * within `onItsWayMs` of a receipt is no sign of life. Says whether anything changed.
+   * within `onItsWayMs` of a receipt is no sign of life.
    */
-  onBeat(now: number, card: CardId, view: number, own: number, onItsWayMs: number): boolean {
+  onBeat(now: number, card: CardId, view: number, own: number, onItsWayMs: number): BeatNews {
     const peer = this.get(card);
     const { isReady, proof, aheadAt } = peer;
-    if (proof !== undefined && isEnded(peer) && !isGone(peer) && now - proof.since >= onItsWayMs) peer.proof = undefined;
+    if (proof !== undefined && isEnded(peer) && !isGone(peer) && now - proof.since >= onItsWayMs) {
+      peer.proof = undefined;
+      peer.endedUpTo = peer.incarnation;
+    }
+    const isLie = peer.proof === undefined && peer.endedUpTo >= peer.incarnation && !isGone(peer);
+    if (isLie) peer.endedUpTo = -1;
     if (view !== 0) {
       peer.isReady = true;
       peer.previous = Math.max(peer.previous, 1);
@@ -76,13 +95,15 @@ export class Peers {
     const aheadBy = (view - own) & 0xffff;
     const isAhead = view !== 0 && aheadBy > 0 && aheadBy < 0x8000;
     if (isAhead !== aheadAt < Infinity) peer.aheadAt = isAhead ? now : Infinity;
-    return peer.isReady !== isReady || peer.proof !== proof || peer.aheadAt !== aheadAt;
+    if (isLie) return "lie";
+    return peer.isReady !== isReady || peer.aheadAt !== aheadAt ? "news" : "none";
   }
 
   /** That the slot had no power proves nothing any more. Says whether it did. */
   onPowerOn(card: CardId): boolean {
     const peer = this.get(card);
     if (peer.proof?.receipt !== "power") return false;
+    peer.endedUpTo = peer.proof.incarnation;
     peer.proof = undefined;
     return true;
   }

@@ -146,7 +146,7 @@ export class ProvenAbsent extends ViewChecker {
 
 export class OneSide extends ViewChecker {
   readonly name = "one-side";
-  readonly sentence = "Two views that are held at the same time share a card: there are never two sides.";
+  readonly sentence = "Two views that are held at the same time share a card, unless a power sense lied: there are never two sides.";
 
   override step({ card, run, view }: Step, scene: Scene): string | undefined {
     const held = this.views.held.get(run);
@@ -163,9 +163,18 @@ export class OneSide extends ViewChecker {
       if (seen === undefined || seen.status.members.some(({ card: id }) => own.status.members.some((member) => member.card === id))) {
         continue;
       }
+      if (this.#isMisled(scene, own) || this.#isMisled(scene, seen)) continue;
       return `holds ${own.text} while ${other.label} holds ${seen.text}`;
     }
     return undefined;
+  }
+
+  /** A power sense that lies about a card that runs makes a receipt that lies, and two sides of it until that card is heard: the world's fault. */
+  #isMisled(scene: Scene, { status }: SeenView): boolean {
+    return status.absent.some(({ card: id, state }) => {
+      const card = state === "down" ? scene.cards.find((other) => other.id === id && !other.isTwin) : undefined;
+      return card?.run !== undefined && card.senseWrongUpTo >= card.run.identity.incarnation;
+    });
   }
 }
 

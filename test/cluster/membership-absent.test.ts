@@ -38,6 +38,32 @@ test("HA-5: proof that another member holds comes with its promise; it asks for 
   assert.equal(last(bench.takeTold()), "confirmed 1 2, 3 down: card 3 has ended, as is proven now");
 });
 
+test("HA-15: a view that holds by a receipt does not outlive it: the card that it is about is heard again", () => {
+  const bench = new Bench(c2, [c1, c2]).start();
+  bench.follow(c1, 64, [c1, c2]);
+  bench.say({ kind: "receipt", card: c1, receipt: "power" });
+  bench.agree();
+  assert.equal(last(bench.takeTold()), "confirmed 2, 1 down: card 1 has lost its power");
+  bench.beat(c1, [c1, c2]);
+  assert.equal(bench.takeTold(), [], "what was on its way when the receipt came");
+  bench.run(patience.ether.silentAfterMs);
+  bench.beat(c1, [c1, c2]);
+  assert.match(last(bench.takeTold()) as string, /^tentative: .*no quorum$/);
+});
+
+test("HA-15: a slot that has power again is no lie, a card that still runs in it is", () => {
+  const bench = new Bench(c2, [c1, c2]).start();
+  bench.follow(c1, 64, [c1, c2]);
+  bench.say({ kind: "receipt", card: c1, receipt: "power" });
+  bench.agree();
+  bench.takeTold();
+  bench.run(patience.ether.silentAfterMs);
+  bench.say({ kind: "powerOn", card: c1 });
+  assert.equal(bench.takeTold(), []);
+  bench.beat(c1, [c1, c2]);
+  assert.match(last(bench.takeTold()) as string, /^tentative: .*no quorum$/);
+});
+
 test("HA-5: receipts count only from members of the latest view: those of others may be of an earlier run of the card", () => {
   const bench = new Bench(c1, [c1, c2, c3, c4]).start();
   bench.mesh([c1, c2, c3]);
