@@ -16,8 +16,8 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
+import { hex } from "../base/hex.ts";
 
 export type DurableOptions = {
   readonly mode: number;
@@ -31,7 +31,7 @@ export type DurableOptions = {
  */
 export function writeDurably(path: string, text: string, options: DurableOptions): void {
   const directory = dirname(path);
-  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString("hex")}`);
+  const temporary = join(directory, `.${basename(path)}.${randomName()}`);
   try {
     const file = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, options.mode);
     try {
@@ -49,6 +49,11 @@ export function writeDurably(path: string, text: string, options: DurableOptions
     rmSync(temporary, { force: true });
   }
   syncDirectory(directory);
+}
+
+/** Twelve digits that nobody else has. `node:crypto` would be loaded for it by every thread that writes. */
+function randomName(): string {
+  return hex(crypto.getRandomValues(new Uint8Array(6)));
 }
 
 /** Makes the names in a directory durable. */

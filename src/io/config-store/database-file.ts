@@ -10,7 +10,7 @@
  * is closed after SQLite's.
  */
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { syncDirectory } from "../durable-file.ts";
 import { StoreError } from "./fault.ts";
 import { PageSums, wrongPageError } from "./page-sums.ts";
@@ -24,10 +24,16 @@ const cacheKib = 256;
 /** How long a commit waits for another process that reads at a wrong moment. */
 const busyMs = 2_000;
 
+/** Pages in the log, and how many of them are in the file; -1 when there is no log. */
+type LogState = { readonly log: number; readonly checkpointed: number };
+
 export class DatabaseFile {
   readonly path: string;
   #writer: DatabaseSync | undefined;
   #reader: DatabaseSync | undefined;
+  /** Statements that are used for each commit: a new one each time would be memory that only the collector gives back. */
+  #logState: StatementSync | undefined;
+  #copyLog: StatementSync | undefined;
   #sums: PageSums | undefined;
   #handle: number | undefined;
   /** While it is above zero the file must stay as it is. */
@@ -108,6 +114,8 @@ export class DatabaseFile {
   }
 
   closeWriter(): void {
+    this.#logState = undefined;
+    this.#copyLog = undefined;
     this.#writer?.close();
     this.#writer = undefined;
     this.#sums = undefined;
@@ -137,7 +145,8 @@ export class DatabaseFile {
     if (count === 0 || this.#holds > 0 || this.#sums === undefined) return;
     const frames = this.#provenFrames(count);
     this.#sums.proveReplaced(frames);
-    const [result] = this.writer.prepare("PRAGMA wal_checkpoint(PASSIVE)").all() as { log: number; checkpointed: number }[];
+    this.#copyLog ??= this.writer.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+    const [result] = this.#copyLog.all() as LogState[];
     // Somebody reads an older state: the log stays, and the rest is copied another time.
     if (result === undefined || result.log !== result.checkpointed) return;
     this.#sums.noteReplaced(frames, sequence);
@@ -232,14 +241,18 @@ export class DatabaseFile {
   }
 
   #logged(): number {
-    const [state] = this.writer.prepare("PRAGMA wal_checkpoint(NOOP)").all() as { log: number }[];
-    return Math.max(state?.log ?? 0, 0);
+    return Math.max(this.#stateOfLog().log, 0);
   }
 
   /** Whether all of the log is in the file. */
   get isCopied(): boolean {
-    const [state] = this.writer.prepare("PRAGMA wal_checkpoint(NOOP)").all() as { log: number; checkpointed: number }[];
-    return state !== undefined && state.log === state.checkpointed;
+    const { log, checkpointed } = this.#stateOfLog();
+    return log === checkpointed;
+  }
+
+  #stateOfLog(): LogState {
+    this.#logState ??= this.writer.prepare("PRAGMA wal_checkpoint(NOOP)");
+    return this.#logState.all()[0] as LogState;
   }
 }
 

@@ -6,6 +6,9 @@ import type { ConfigReader } from "../../config/reader.ts";
 /** The table of the chain, which no change touches. */
 export const chainTable = "changes";
 
+/** Rows that are read at a time. */
+const pageRows = 128;
+
 export class DatabaseTables implements ConfigReader {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -50,10 +53,14 @@ export class DatabaseTables implements ConfigReader {
     return this.#prepared(`SELECT count(*) AS "count" FROM ${quoted(table)}`).get()?.["count"] as number;
   }
 
+  /** Page by page: a statement is one walk at a time, and a new one for each walk would be memory that only the collector gives back. */
   *rows(table: string): Generator<Row> {
-    if (!this.columns.has(table)) return;
-    // A statement of its own: another walk through the same table would start this one anew.
-    yield* this.#database.prepare(`SELECT * FROM ${quoted(table)} ORDER BY "id"`).iterate() as Iterable<Row>;
+    let after: string | undefined;
+    do {
+      const page = this.page(table, after, pageRows);
+      yield* page;
+      after = page.length === pageRows ? page.at(-1)?.id : undefined;
+    } while (after !== undefined);
   }
 
   /** Rows whose ids come after `after`, at most `limit`, in the order of the ids. */
