@@ -4,6 +4,8 @@
  */
 import type { CardId } from "../base/ids.ts";
 import type { ConfigRefusal, Head, Operation, Row } from "../config/change.ts";
+import type { RowStep } from "../config/row-difference.ts";
+import type { TableName } from "../config/rules.ts";
 import type { ConfigAnswer, ConfigRequest, ConfigurationStatus } from "../config/request.ts";
 
 /** The store cannot be read: it is opening, or in hold. */
@@ -13,15 +15,6 @@ export type RowPage = {
   readonly head: Head;
   readonly rows: readonly Row[]; /** The id after which the next page begins. */
   readonly next?: string;
-};
-
-/** What a change did to a row; with only the columns that differ, but for the id, when it is an update. */
-export type RowChange = {
-  readonly kind: "insert" | "update" | "remove";
-  readonly table: string;
-  readonly id: string;
-  readonly before?: Readonly<Record<string, unknown>>;
-  readonly after?: Readonly<Record<string, unknown>>;
 };
 
 export type HistoryEntry = {
@@ -36,7 +29,8 @@ export type HistoryEntry = {
   readonly card: CardId;
   readonly time: number;
   readonly bytes: number;
-  readonly rows?: readonly RowChange[];
+  /** What it did to rows. */
+  readonly rows?: readonly RowStep[];
 };
 
 export type HistoryPage = {
@@ -48,22 +42,27 @@ export type HistoryPage = {
 };
 
 /** Something wrong with a document: a JSON pointer to the place, what is there, and what would be right. */
-export type Finding = { readonly path: string; readonly message: string };
+export type Finding = {
+  readonly path: string;
+  readonly message: string;
+  /** Where that is in the text, from 1. */
+  readonly place?: { readonly line: number; readonly column: number };
+};
 
 /** What would make the tables what a document, a backup or a branch says. */
-export type Plan = { readonly head: Head; readonly operations: readonly Operation[]; readonly steps: readonly RowChange[] };
+export type Plan = { readonly head: Head; readonly operations: readonly Operation[]; readonly steps: readonly RowStep[] };
 
 export type Planned = Plan | { readonly findings: readonly Finding[] } | Unread;
 
 /** A row in which a branch and the chain that went on differ since they parted. */
 export type BranchRow = {
-  readonly table: string;
+  readonly table: TableName;
   readonly id: string;
   /** Changed by the branch alone, by the chain alone, or by both. */
   readonly changed: "branch" | "chain" | "both";
-  readonly common?: Readonly<Record<string, unknown>>;
-  readonly branch?: Readonly<Record<string, unknown>>;
-  readonly chain?: Readonly<Record<string, unknown>>;
+  readonly common?: Row;
+  readonly branch?: Row;
+  readonly chain?: Row;
   /** The last change of the branch to that row. */
   readonly author?: string;
   readonly time?: number;
@@ -73,6 +72,8 @@ export type BranchPage = { readonly head: Head; readonly rows: readonly BranchRo
 
 export type ConfigurationSource = {
   readonly card: CardId;
+  /** The file on the card that has the token of its root. */
+  readonly tokenFile: string;
   status(): ConfigurationStatus;
   ask(request: ConfigRequest): Promise<ConfigAnswer>;
   /** A request was served by this card at its edge, without its node. */
@@ -87,6 +88,10 @@ export type ConfigurationSource = {
   /** The declarative document, as JSON text. */
   document(): Promise<{ readonly head: Head; readonly text: string } | Unread>;
   plan(document: Uint8Array): Promise<Planned>;
+  /** What stands at a path of the document, such as `cards.1/2.name`; secrets are not shown. */
+  valueAt(path: string): Promise<{ readonly head: Head; readonly value: unknown } | { readonly mistake: string } | Unread>;
+  planSetting(path: string, text: string): Promise<Planned>;
+  planUnsetting(path: string): Promise<Planned>;
   /** What a branch has that the chain has not; with `prefer` rows that both changed are as that side has them, without it they are findings. */
   planMerge(branch: string, prefer: "branch" | "chain" | undefined): Promise<Planned>;
   branchRows(branch: string, page: { readonly after?: string; readonly limit: number }): Promise<BranchPage | Unread | undefined>;

@@ -7,6 +7,7 @@ import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
 import { hex } from "../base/hex.ts";
 import type { Head, Operation, Row, Wish } from "../config/change.ts";
 import type { ConfigAnswer } from "../config/request.ts";
+import type { RowStep } from "../config/row-difference.ts";
 import type { TableName, TableRule } from "../config/rules.ts";
 import { tables } from "../config/tables.ts";
 import {
@@ -18,10 +19,10 @@ import {
   rowContentBytesMax,
 } from "../limits.ts";
 import { type Caller, forbidden } from "./authority.ts";
-import type { ConfigurationSource, Planned, RowChange, Unread } from "./configuration-source.ts";
+import type { BranchRow, ConfigurationSource, Finding, HistoryEntry, Planned, Unread } from "./configuration-source.ts";
 import { answerRefusal, type Refused } from "./configuration-refusal.ts";
 import { answerProblem, contentOf, piecesOf, type Resource, tooLarge } from "./resource.ts";
-import { plainRow, rowOf } from "./row-json.ts";
+import { plainRow, plainStep, rowOf } from "./row-json.ts";
 
 const json = "application/json";
 const jsonLines = "application/x-ndjson";
@@ -32,6 +33,8 @@ const administrated: ReadonlySet<string> = new Set(["users", "tokens"]);
 /** Text for people in a change, and a key, at the door; the store's rules say more. */
 const commentLengthMax = 1_024;
 const keyLengthMax = 255;
+/** How often a plan is made anew because other changes came first. */
+const planAttemptsMax = 5;
 
 /** "1/2". */
 export function cardText(card: CardId): string {
@@ -62,7 +65,7 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
           answer: async (context, caller) => {
             const content = await contentOf(context, documentContentBytesMax);
             if (content instanceof Response) return content;
-            return await answerPlanned(context, source, caller as Caller, await source.plan(content));
+            return await answerPlanned(context, source, caller as Caller, () => source.plan(content));
           },
         },
       },
@@ -73,6 +76,19 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
       methods: {
         GET: {
           answer: async (context) => context.body(JSON.stringify(await source.schema()), 200, { "content-type": schemaType }),
+        },
+      },
+    },
+    {
+      path: `${root}/values/:path{.+}`,
+      mediaTypes: [json],
+      methods: {
+        GET: { answer: (context) => answerValue(context, source) },
+        PUT: { ...own, content: jsonContent, answer: (context, caller) => setValue(context, source, caller as Caller) },
+        DELETE: {
+          ...own,
+          answer: async (context, caller) =>
+            await answerPlanned(context, source, caller as Caller, () => source.planUnsetting(context.req.param("path") as string)),
         },
       },
     },
@@ -140,13 +156,30 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
 function answerStatus(context: Context, source: ConfigurationSource): Response {
   const status = source.status();
   context.header("etag", `"${status.head.hash}"`);
-  return freshness(context, source, context.json({ card: source.card, ...status }));
+  return freshness(context, source, context.json({ card: source.card, tokenFile: source.tokenFile, ...status }));
 }
 
 async function answerDocument(context: Context, source: ConfigurationSource): Promise<Response> {
   const found = await source.document();
   if ("unread" in found) return refused(context, source, found);
   return read(context, source, found.head, context.body(found.text, 200, { "content-type": json }));
+}
+
+async function answerValue(context: Context, source: ConfigurationSource): Promise<Response> {
+  const found = await source.valueAt(context.req.param("path") as string);
+  if ("unread" in found) return refused(context, source, found);
+  if ("mistake" in found) return answerProblem(context, 404, found.mistake);
+  return read(context, source, found.head, context.json({ head: headJson(found.head), value: found.value }));
+}
+
+async function setValue(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
+  const content = await contentOf(context, rowContentBytesMax);
+  if (content instanceof Response) return content;
+  const text = objectOf(content)?.["text"];
+  if (typeof text !== "string") {
+    return answerProblem(context, 400, 'the content is not a JSON object with the value as text, such as {"text": "left"}');
+  }
+  return await answerPlanned(context, source, caller, () => source.planSetting(context.req.param("path") as string, text));
 }
 
 function answerTables(context: Context): Response {
@@ -180,7 +213,7 @@ async function answerRows(context: Context, source: ConfigurationSource): Promis
   const body = {
     table: table.name,
     head: headJson(head),
-    rows: rows.map((row) => plainRow(table.rule, row, { secrets: false })),
+    rows: rows.map((row) => plainRow(table.rule, row)),
     ...(next === undefined ? {} : { next }),
   };
   return read(context, source, head, context.json(body));
@@ -193,7 +226,7 @@ async function answerRow(context: Context, source: ConfigurationSource): Promise
   const found = await source.row(table.name, id);
   if ("unread" in found) return refused(context, source, found);
   if (found.row === undefined) return read(context, source, found.head, missingRow(context, table.name, id));
-  return read(context, source, found.head, context.json(plainRow(table.rule, found.row, { secrets: false })));
+  return read(context, source, found.head, context.json(plainRow(table.rule, found.row)));
 }
 
 /** `whole`: the columns that are not given take their defaults; `part`: they stay, and the row has to be there. */
@@ -205,14 +238,15 @@ async function putRow(context: Context, source: ConfigurationSource, caller: Cal
   const plain = objectOf(content);
   if (plain === undefined) return answerProblem(context, 400, `the content is not a JSON object with the row's columns`);
   const id = context.req.param("id") as string;
-  const row = rowOf(table.rule, id, plain);
-  if ("mistake" in row) {
-    const { mistake, column } = row as { mistake: string; column: string };
+  const described = rowOf(table.rule, id, plain);
+  if ("mistake" in described) {
+    const { mistake, column } = described;
     return answerProblem(context, 422, `${table.name} ${id}: ${mistake}`, {
       code: "invalid",
       findings: [{ path: `/${column}`, message: mistake }],
     });
   }
+  const { row } = described;
   if (extent === "part") {
     const found = await source.row(table.name, id);
     if ("unread" in found) return refused(context, source, found);
@@ -256,7 +290,26 @@ async function answerHistory(context: Context, source: ConfigurationSource): Pro
       ...(since === undefined ? {} : { since }),
     });
   }
-  return read(context, source, head, context.json({ head: headJson(head), changes, ...(next === undefined ? {} : { next }) }));
+  return read(
+    context,
+    source,
+    head,
+    context.json({ head: headJson(head), changes: changes.map(plainChange), ...(next === undefined ? {} : { next }) }),
+  );
+}
+
+function plainChange({ rows, ...change }: HistoryEntry) {
+  return rows === undefined ? change : { ...change, rows: rows.map(plainStep) };
+}
+
+function plainBranchRow({ common, branch, chain, ...row }: BranchRow) {
+  const rule = tables[row.table];
+  return {
+    ...row,
+    ...(common === undefined ? {} : { common: plainRow(rule, common) }),
+    ...(branch === undefined ? {} : { branch: plainRow(rule, branch) }),
+    ...(chain === undefined ? {} : { chain: plainRow(rule, chain) }),
+  };
 }
 
 function answerBranches(context: Context, source: ConfigurationSource): Response {
@@ -274,7 +327,12 @@ async function answerBranchRows(context: Context, source: ConfigurationSource): 
   if ("unread" in found) return refused(context, source, found);
   const { head, rows, next } = found;
   if (next !== undefined) linkNext(context, { limit: String(page.limit), after: next });
-  return read(context, source, head, context.json({ branch, head: headJson(head), rows, ...(next === undefined ? {} : { next }) }));
+  return read(
+    context,
+    source,
+    head,
+    context.json({ branch, head: headJson(head), rows: rows.map(plainBranchRow), ...(next === undefined ? {} : { next }) }),
+  );
 }
 
 async function discardBranch(context: Context, source: ConfigurationSource): Promise<Response> {
@@ -292,7 +350,7 @@ async function mergeBranch(context: Context, source: ConfigurationSource, caller
   if (prefer !== undefined && prefer !== "branch" && prefer !== "chain") {
     return answerProblem(context, 400, `prefer is ${JSON.stringify(prefer.slice(0, 40))}, must be branch or chain, or left out`);
   }
-  const response = await answerPlanned(context, source, caller, await source.planMerge(id, prefer));
+  const response = await answerPlanned(context, source, caller, () => source.planMerge(id, prefer));
   if (response.status === 200 && context.req.query("plan") !== "true") await source.ask({ kind: "discardBranch", id });
   return response;
 }
@@ -344,59 +402,98 @@ async function restore(context: Context, source: ConfigurationSource, caller: Ca
   const release = waitLong(context);
   try {
     const planned = await source.planBackup(bounded());
-    return left < 0 ? tooLarge(context, backupContentBytesMax) : await answerPlanned(context, source, caller, planned);
+    return left < 0
+      ? tooLarge(context, backupContentBytesMax)
+      : await answerPlanned(context, source, caller, () => Promise.resolve(planned), { again: false });
   } finally {
     release();
   }
 }
 
-/** Carries a plan out as one change; with `plan=true` it only tells it. */
-async function answerPlanned(context: Context, source: ConfigurationSource, caller: Caller, planned: Planned): Promise<Response> {
-  if ("unread" in planned) return refused(context, source, planned);
-  if ("findings" in planned) {
-    const [first] = planned.findings;
-    const detail = planned.findings.length === 1 && first !== undefined
-      ? `${first.path === "" ? "" : `${first.path}: `}${first.message}`
-      : `${planned.findings.length} things are wrong; see findings`;
-    return answerProblem(context, 422, detail, { code: "invalid", findings: planned.findings });
-  }
+/**
+ * Carries a plan out as one change upon the head that it was made on; with `plan=true` it only tells it. When other changes come in between,
+ * and the request does not name a head, it is made anew.
+ */
+async function answerPlanned(
+  context: Context,
+  source: ConfigurationSource,
+  caller: Caller,
+  plan: () => Promise<Planned>,
+  { again = true }: { readonly again?: boolean } = {},
+): Promise<Response> {
   const only = flagOf(context, "plan");
   if (only instanceof Response) return only;
-  const { head, operations, steps } = planned;
-  if (only) return read(context, source, head, context.json({ head: headJson(head), steps }));
-  // Nobody's plan but that of what was there: another change in between makes it a conflict.
-  return await change(context, source, caller, operations, { steps, plannedOn: head });
+  const conditions = conditionsOf(context);
+  if (conditions instanceof Response) return conditions;
+  const conditional = conditions.expected !== undefined;
+  for (let attempt = 1;; attempt++) {
+    const planned = await plan();
+    if ("unread" in planned) return refused(context, source, planned);
+    if ("findings" in planned) return answerFindings(context, planned.findings);
+    const { head, operations, steps } = planned;
+    if (only) return read(context, source, head, context.json({ head: headJson(head), steps: steps.map(plainStep) }));
+    const answer = await carryOut(context, source, caller, operations, { ...conditions, expected: conditions.expected ?? head.hash });
+    if (answer instanceof Response) return answer;
+    const isLate = answer.kind === "refused" && answer.refusal.code === "conflict";
+    if (isLate && again && !conditional && attempt < planAttemptsMax) continue;
+    return answerChange(context, source, answer, { conditional, steps });
+  }
 }
 
-type ChangeOptions = { readonly steps?: readonly RowChange[]; readonly plannedOn?: Head };
+function answerFindings(context: Context, findings: readonly Finding[]): Response {
+  const [first] = findings;
+  const detail = findings.length === 1 && first !== undefined
+    ? `${first.path === "" ? "" : `${first.path}: `}${first.message}`
+    : `${findings.length} things are wrong; see findings`;
+  return answerProblem(context, 422, detail, { code: "invalid", findings });
+}
 
 async function change(
   context: Context,
   source: ConfigurationSource,
   caller: Caller,
   operations: readonly Operation[],
-  { steps, plannedOn }: ChangeOptions = {},
 ): Promise<Response> {
-  const touched = operations.map((operation) => operation.table).find((table) => administrated.has(table));
-  if (touched !== undefined && caller.role !== "administrator") {
-    const { denied, code, detail } = forbidden(caller, `a change of ${touched} takes the role administrator`);
-    return answerProblem(context, denied, detail, { code });
-  }
   const conditions = conditionsOf(context);
   if (conditions instanceof Response) return conditions;
-  const expected = conditions.expected ?? plannedOn?.hash;
-  const { comment, key } = conditions;
-  const wish: Wish = { author: caller.author, comment, key, operations, ...(expected === undefined ? {} : { expected }) };
+  const answer = await carryOut(context, source, caller, operations, conditions);
+  return answer instanceof Response ? answer : answerChange(context, source, answer, { conditional: conditions.expected !== undefined });
+}
+
+type ChangeAnswer = Extract<ConfigAnswer, { readonly kind: "changed" | "refused" }>;
+
+async function carryOut(
+  context: Context,
+  source: ConfigurationSource,
+  { author, role }: Caller,
+  operations: readonly Operation[],
+  { comment, key, expected }: Conditions,
+): Promise<ChangeAnswer | Response> {
+  const touched = operations.map((operation) => operation.table).find((table) => administrated.has(table));
+  if (touched !== undefined && role !== "administrator") {
+    const { denied, code, detail } = forbidden({ author, role }, `a change of ${touched} takes the role administrator`);
+    return answerProblem(context, denied, detail, { code });
+  }
+  const wish: Wish = { author, comment, key, operations, ...(expected === undefined ? {} : { expected }) };
   const answer = await source.ask({ kind: "change", wish });
-  if (answer.kind === "refused") return answerRefusal(context, source, answer, { conditional: conditions.expected !== undefined });
-  if (answer.kind !== "changed") return unexpected(answer);
-  context.header("cardinal-served-by", cardText(answer.servedBy));
-  context.header("etag", etagOf(answer.head));
+  return answer.kind === "changed" || answer.kind === "refused" ? answer : unexpected(answer);
+}
+
+function answerChange(
+  context: Context,
+  source: ConfigurationSource,
+  answer: ChangeAnswer,
+  { conditional, steps }: { readonly conditional: boolean; readonly steps?: readonly RowStep[] },
+): Response {
+  if (answer.kind === "refused") return answerRefusal(context, source, answer, { conditional });
+  const { head, servedBy, repeated } = answer;
+  context.header("cardinal-served-by", cardText(servedBy));
+  context.header("etag", etagOf(head));
   return context.json({
-    head: headJson(answer.head),
-    servedBy: cardText(answer.servedBy),
-    repeated: answer.repeated,
-    ...(steps === undefined ? {} : { steps }),
+    head: headJson(head),
+    servedBy: cardText(servedBy),
+    repeated,
+    ...(steps === undefined ? {} : { steps: steps.map(plainStep) }),
   });
 }
 

@@ -1,34 +1,55 @@
 /** Rows as JSON for people and programs: true and false, lists and objects where SQLite holds 0, 1 and JSON text; secrets left out. */
 import type { Row, Scalar } from "../config/change.ts";
-import { type ColumnRule, rightOf, type TableRule } from "../config/rules.ts";
+import type { RowStep } from "../config/row-difference.ts";
+import type { ColumnRule, TableName, TableRule } from "../config/rules.ts";
+import { tables } from "../config/tables.ts";
+import { isWrong, jsonOfValue, valueOfJson, type WrongValue } from "../config/values.ts";
 
 export type PlainRow = Readonly<Record<string, unknown>>;
 
-export function plainRow(rule: TableRule, row: Row, options: { readonly secrets: boolean }): PlainRow {
-  const plain: Record<string, unknown> = { id: row.id };
+/** Of a row, or of a part of one. What is null is left out, but for `nulls`. */
+export function plainRow(rule: TableRule, row: Readonly<Record<string, Scalar>>, nulls: "left out" | "kept" = "left out"): PlainRow {
+  const plain: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(row)) {
-    const column = Object.hasOwn(rule.columns, name) ? rule.columns[name] : undefined;
-    if (name === "id" || value === null || (column?.secret === true && !options.secrets)) continue;
-    plain[name] = column === undefined ? value : plainValue(column, value);
+    const column = columnOf(rule, name);
+    if (column?.secret === true) {
+      if (nulls === "kept") plain[name] = hidden;
+    } else if (value !== null || nulls === "kept") {
+      plain[name] = column === undefined || value === null ? value : jsonOfValue(column, value);
+    }
   }
   return plain;
 }
 
-export function plainValue({ kind }: ColumnRule, value: Scalar): unknown {
-  switch (kind) {
-    case "flag":
-      return value === 1;
-    case "texts":
-    case "map":
-    case "setting":
-      return typeof value === "string" ? parsed(value) : value;
-    default:
-      return value;
-  }
+/** Stands for a secret of which only is told that it changed. */
+export const hidden = "(secret)";
+
+/** A step with its rows as JSON has them. */
+export function plainStep({ kind, table, id, before, after }: RowStep): PlainStep {
+  const rule = tables[table];
+  return {
+    kind,
+    table,
+    id,
+    ...(before === undefined ? {} : { before: plainRow(rule, before, "kept") }),
+    ...(after === undefined ? {} : { after: plainRow(rule, after, kind === "update" ? "kept" : "left out") }),
+  };
 }
 
-/** The row that `plain` describes, or what is wrong with it; values themselves are proven by the store's rules. */
-export function rowOf(rule: TableRule, id: string, plain: PlainRow): Row | { readonly mistake: string; readonly column: string } {
+export type PlainStep = {
+  readonly kind: RowStep["kind"];
+  readonly table: TableName;
+  readonly id: string;
+  readonly before?: PlainRow;
+  readonly after?: PlainRow;
+};
+
+/** The row that `plain` describes, or what is wrong with it; the store's rules prove it once more with all that is around it. */
+export function rowOf(
+  rule: TableRule,
+  id: string,
+  plain: PlainRow,
+): { readonly row: Row } | { readonly mistake: string; readonly column: string } {
   const row: Record<string, Scalar> & { id: string } = { id };
   for (const [name, value] of Object.entries(plain)) {
     if (name === "id") {
@@ -37,45 +58,30 @@ export function rowOf(rule: TableRule, id: string, plain: PlainRow): Row | { rea
       }
       continue;
     }
-    const column = Object.hasOwn(rule.columns, name) ? rule.columns[name] : undefined;
+    const column = columnOf(rule, name);
     if (column === undefined) {
       return { mistake: `${name} is no column; the columns are ${Object.keys(rule.columns).join(", ")}`, column: name };
     }
-    const scalar = scalarOf(column, value);
-    if (scalar === undefined) return { mistake: `${name} is ${shown(value)}, must be ${rightOf(column)}`, column: name };
+    const scalar = scalarOf(rule, column, id, value);
+    if (isWrong(scalar)) return { mistake: `${name} is ${shown(value)}, must be ${scalar.right}`, column: name };
     row[name] = scalar;
   }
-  return row;
+  return { row };
 }
 
-function scalarOf({ kind }: ColumnRule, value: unknown): Scalar | undefined {
+function columnOf(rule: TableRule, name: string): ColumnRule | undefined {
+  return Object.hasOwn(rule.columns, name) ? rule.columns[name] : undefined;
+}
+
+/** The value of a setting follows the setting's own rule, and is kept as JSON text. */
+function scalarOf(rule: TableRule, column: ColumnRule, id: string, value: unknown): Scalar | WrongValue {
   if (value === null) return null;
-  switch (kind) {
-    case "flag":
-      return typeof value === "boolean" ? Number(value) : undefined;
-    case "whole":
-      return Number.isSafeInteger(value) ? value as number : undefined;
-    case "texts":
-      return Array.isArray(value) ? JSON.stringify(value) : undefined;
-    case "map":
-      return typeof value === "object" && !Array.isArray(value) ? JSON.stringify(sorted(value as PlainRow)) : undefined;
-    case "setting":
-      return JSON.stringify(value);
-    default:
-      return typeof value === "string" ? value : undefined;
-  }
-}
-
-function sorted(map: PlainRow): PlainRow {
-  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+  if (column.kind !== "setting") return valueOfJson(column, value);
+  const settings = rule.settings ?? {};
+  const setting = Object.hasOwn(settings, id) ? settings[id] : undefined;
+  if (setting === undefined) return { right: `of a setting: ${Object.keys(settings).join(", ")}` };
+  const scalar = valueOfJson(setting, value);
+  return isWrong(scalar) ? scalar : JSON.stringify(jsonOfValue(setting, scalar));
 }
 
 function shown(value: unknown): string {

@@ -235,11 +235,15 @@ export const problemSchema = z.object({
   available: mayBeAbsent(z.array(z.string()).readonly().meta({ description: "With 406: the media types that the path has." })),
   code: mayBeAbsent(z.string().meta({ description: "What kind of refusal it is, such as `no-quorum`; for programs." })),
   operation: mayBeAbsent(count("Which operation of the change it is about, from 0.")),
+  hint: mayBeAbsent(z.string().meta({ description: "What to do about a refusal of that code." })),
+  table: mayBeAbsent(z.string().meta({ description: "The table of that operation." })),
+  id: mayBeAbsent(z.string().meta({ description: "The row of that operation." })),
   column: mayBeAbsent(z.string().meta({ description: "Which column of that operation's row." })),
   findings: mayBeAbsent(
     z.array(z.object({
       path: z.string().meta({ description: "A JSON pointer into what was sent; empty for the whole." }),
       message: z.string().meta({ description: "What is wrong there, and what would be right." }),
+      place: mayBeAbsent(z.object({ line: z.int().min(1), column: z.int().min(1) }).meta({ description: "Where that is in the text." })),
     })).readonly().meta({ description: "With 422: everything that is wrong with what was sent." }),
   ),
 }).meta({ id: "Problem", description: "What went wrong, after RFC 9457." });

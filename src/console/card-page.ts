@@ -24,6 +24,8 @@ export type CardPage<Value> = {
   /** Relative to the card's address. */
   readonly path: string;
   readonly isValue: (value: unknown) => value is Value;
+  /** What it means that the card does not have the path. */
+  readonly absent?: string;
   /** The page, newline at its end. */
   readonly text: (value: Value, options: PageOptions) => string | Nothing;
   /** The part of the answer that `--json` prints; without it the answer as it came. */
@@ -49,18 +51,29 @@ export async function showCardPage<Value>(
   options: { readonly url: string | undefined; readonly watch: boolean },
 ): Promise<ExitCode> {
   const { command } = page;
-  const told = options.url ?? (context.environment["CARDINAL_URL"] || undefined);
-  const base = cardUrl(told ?? defaultUrl);
-  if (base === undefined) {
-    const source = options.url === undefined ? "CARDINAL_URL" : "--url";
-    context.terminal.stderr(`cardinal ${command}: ${source} is ${JSON.stringify(told)}, must be a card's address, such as ${defaultUrl}\n`);
-    return exitCodes.usage;
-  }
+  const base = cardAddress(context, command, options.url);
+  if (base === undefined) return exitCodes.usage;
   if (options.watch) return await watch(context, page, base);
   const shown = shownOf(context, page, base, await ask(new URL(page.path, base), askTimeoutMs));
   context.terminal.stdout(shown.text);
   if (shown.trouble !== undefined) context.terminal.stderr(`cardinal ${command}: ${shown.trouble}\n`);
   return shown.code;
+}
+
+/** The card that is meant, or nothing, when what is given is no address; then that has been said. */
+export function cardAddress(context: CommandContext, command: string, url: string | undefined): URL | undefined {
+  const told = url ?? (context.environment["CARDINAL_URL"] || undefined);
+  const base = cardUrl(told ?? defaultUrl);
+  if (base !== undefined) return base;
+  const source = url === undefined ? "CARDINAL_URL" : "--url";
+  context.terminal.stderr(`cardinal ${command}: ${source} is ${JSON.stringify(told)}, must be a card's address, such as ${defaultUrl}\n`);
+  return undefined;
+}
+
+/** Why a card gives no answer, in one line. */
+export function unreachableText(base: URL, reason: string): string {
+  const at = base.href.replace(/\/$/, "");
+  return `the card at ${at} cannot be reached: ${reason}; check that the card runs and that "http" in its card.json has this address and port`;
 }
 
 type Shown = { readonly text: string; readonly trouble?: string; readonly code: ExitCode };
@@ -71,11 +84,11 @@ function shownOf<Value>({ terminal, json }: CommandContext, page: CardPage<Value
   if ("unreachable" in answer) {
     return {
       text: "",
-      trouble:
-        `the card at ${at} cannot be reached: ${answer.unreachable}; check that the card runs and that "http" in its card.json has this address and port`,
+      trouble: unreachableText(base, answer.unreachable),
       code: exitCodes.unreachable,
     };
   }
+  if (answer.status === 404 && page.absent !== undefined) return failed(page.absent);
   if (answer.status !== 200) return failed(`${at} answers with HTTP status ${answer.status}; is it a Cardinal card?`);
   const value = parsed(answer.body);
   if (!page.isValue(value)) return failed(`${at} answers, but not as a Cardinal card of a version that this program knows`);

@@ -16,6 +16,8 @@ export interface Terminal {
   readonly isTty: boolean;
   /** Standard error is one. */
   readonly isErrorTty?: boolean;
+  /** Standard input is one: somebody can be asked. */
+  readonly isInputTty?: boolean;
   /** Colours are wanted and understood. */
   readonly color: boolean;
 }

@@ -2,12 +2,15 @@
 import type { Command } from "./command.ts";
 import { completionCommand, helpCommand, openapiCommand, versionCommand } from "./commands/about.ts";
 import { cardCommands } from "./commands/card.ts";
+import { configCommands } from "./commands/config.ts";
+import { configChangeCommands } from "./commands/config-change.ts";
 import { groupCommands } from "./commands/group.ts";
 import { groupsCommand } from "./commands/groups.ts";
 import { keyCommands } from "./commands/key.ts";
 import { membersCommand } from "./commands/members.ts";
 import { runCommand } from "./commands/run.ts";
 import { statusCommand } from "./commands/status.ts";
+import { tokenCommands } from "./commands/token.ts";
 import type { Program } from "./program.ts";
 
 /** `program` gives what belongs to the composition root: drivers, files and the HTTP interface. */
@@ -18,6 +21,9 @@ export function consoleCommands(program: Program): readonly Command[] {
     membersCommand,
     groupsCommand,
     ...groupCommands,
+    ...configCommands,
+    ...configChangeCommands,
+    ...tokenCommands,
     ...cardCommands(program),
     ...keyCommands(program),
     openapiCommand(program),

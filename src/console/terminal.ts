@@ -36,6 +36,9 @@ export function processTerminal(): Terminal {
     },
     isTty,
     isErrorTty: stderr.isTTY === true,
+    get isInputTty() {
+      return process.stdin.isTTY === true;
+    },
     color: isTty && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb",
   };
 }

@@ -49,7 +49,12 @@ test("a row is put, read, changed in part and removed; values are as JSON has th
   assert.is(put.status, 200);
   const { head, servedBy } = await put.json() as { head: { hash: string; sequence: number }; servedBy: string };
   assert.equal([head.sequence, servedBy, put.headers.get("etag")], [1, "1/1", `"${head.hash}"`]);
-  assert.equal(source.tables.get("cards")?.get("1/2"), { chassis: "1", name: "left", enabled: 0, capacity: 100, note: null, id: "1/2" });
+  const made = source.tables.get("cards")?.get("1/2");
+  assert.equal(
+    [made?.id, made?.["enabled"], made?.["capacity"], made?.["note"]],
+    ["1/2", 0, 100, null],
+    "what is not given has its default",
+  );
   const row = await ask("GET", card);
   assert.equal(await row.json(), { id: "1/2", chassis: "1", name: "left", enabled: false, capacity: 100 });
   assert.is(row.headers.get("etag"), `"${head.hash}"`);
@@ -192,6 +197,25 @@ test("a document is planned, then applied as one change upon the head that it wa
   const problem = await problemOf(wrong);
   assert.equal([wrong.status, problem.detail], [422, "/cards/1~12/capacity: is 2000, must be a whole number from 0 to 1000"]);
   assert.equal(problem.findings, source.findings);
+});
+
+test("a value is read, set and unset by its path; a change in between makes the plan anew", async () => {
+  const { ask, source } = standInApp();
+  source.put("cards", { id: "1/2", chassis: "1", name: "left" });
+  const path = `${root}/values/${encodeURIComponent("cards.1/2.name")}`;
+  assert.is((await (await ask("GET", path)).json() as { value: unknown }).value, "left");
+  assert.is((await ask("GET", `${root}/values/cards.1%2F3`)).status, 404);
+  source.conflicts = 2;
+  const set = await ask("PUT", path, { body: { text: "right" } });
+  assert.equal([set.status, (await set.json() as { steps: unknown[] }).steps.length, source.asked.length], [200, 1, 3]);
+  source.conflicts = 1;
+  const expecting = await ask("PUT", path, { body: { text: "left" }, headers: { "if-match": set.headers.get("etag") ?? "" } });
+  assert.is(expecting.status, 412);
+  source.conflicts = 100;
+  assert.is((await ask("PUT", path, { body: { text: "left" } })).status, 409);
+  source.conflicts = 0;
+  assert.is((await ask("DELETE", path)).status, 200);
+  assert.match((await problemOf(await ask("PUT", path, { body: { value: 1 } }))).detail, /not a JSON object with the value as text/);
 });
 
 test("an operator's document must not change users or tokens", async () => {

@@ -1,18 +1,21 @@
 /** A configuration in memory for the tests of HTTP: a chain of changes without a store, on one card. */
 import { configurationResources } from "../../src/api/configuration.ts";
-import type { ConfigurationSource, HistoryEntry, Plan, RowChange } from "../../src/api/configuration-source.ts";
+import type { ConfigurationSource, HistoryEntry, Plan } from "../../src/api/configuration-source.ts";
 import { Authority, digestOf, tokenText } from "../../src/api/authority.ts";
 import { createApp } from "../../src/api/app.ts";
 import { exampleStatus } from "../../src/api/example.ts";
 import { hex } from "../../src/base/hex.ts";
 import { cardAt, type CardId } from "../../src/base/ids.ts";
 import type { ConfigRefusal, Head, Operation, Row, Wish } from "../../src/config/change.ts";
+import type { RowStep } from "../../src/config/row-difference.ts";
+import type { TableName } from "../../src/config/rules.ts";
 import type { ConfigRequest, ConfigurationStatus } from "../../src/config/request.ts";
 
 export const adminToken = "cardinal.admin.the-token-of-the-card-itself";
 
 export class StandIn implements ConfigurationSource {
   readonly card: CardId = cardAt(1, 2);
+  readonly tokenFile = "/var/lib/cardinal/state/admin-token";
   readonly tables = new Map<string, Map<string, Row>>();
   readonly asked: ConfigRequest[] = [];
   readonly changes: HistoryEntry[] = [];
@@ -23,6 +26,8 @@ export class StandIn implements ConfigurationSource {
   findings: readonly { path: string; message: string }[] = [];
   branches: ConfigurationStatus["branches"] = [];
   served = 0;
+  /** So many changes come too late. */
+  conflicts = 0;
   servedBy: CardId = cardAt(1, 1);
   head: Head = { sequence: 0, epoch: 0, hash: new Uint8Array(32) };
 
@@ -65,6 +70,10 @@ export class StandIn implements ConfigurationSource {
   }
 
   #change(wish: Wish): Awaited<ReturnType<ConfigurationSource["ask"]>> {
+    if (this.conflicts > 0) {
+      this.conflicts--;
+      return { kind: "refused", refusal: { code: "conflict", message: "another change came first" }, servedBy: this.servedBy };
+    }
     if (wish.expected !== undefined && hex(wish.expected) !== hex(this.head.hash)) {
       const refusal = { code: "conflict", message: `the head is ${hex(this.head.hash).slice(0, 8)}, not the expected one` } as const;
       return { kind: "refused", refusal, servedBy: this.servedBy };
@@ -125,7 +134,7 @@ export class StandIn implements ConfigurationSource {
     return Promise.resolve(this.unread === undefined ? { head: this.head, text: '{"system":{}}' } : { unread: this.unread });
   }
 
-  #plan(operations: readonly Operation[], steps: readonly RowChange[]): Plan {
+  #plan(operations: readonly Operation[], steps: readonly RowStep[]): Plan {
     return { head: this.head, operations, steps };
   }
 
@@ -134,12 +143,32 @@ export class StandIn implements ConfigurationSource {
     if (this.unread !== undefined) return { unread: this.unread };
     if (this.findings.length > 0) return { findings: this.findings };
     const operations = JSON.parse(new TextDecoder().decode(document)) as Operation[];
-    const steps = operations.map((operation): RowChange =>
+    const steps = operations.map((operation): RowStep =>
       operation.kind === "put"
-        ? { kind: "insert", table: operation.table, id: operation.row.id, after: operation.row }
-        : { kind: "remove", table: operation.table, id: operation.id }
+        ? { kind: "insert", table: operation.table as TableName, id: operation.row.id, after: operation.row }
+        : { kind: "remove", table: operation.table as TableName, id: operation.id }
     );
     return await Promise.resolve(this.#plan(operations, steps));
+  }
+
+  async valueAt(path: string): ReturnType<ConfigurationSource["valueAt"]> {
+    if (this.unread !== undefined) return { unread: this.unread };
+    const [table = "", id = "", column] = path.split(".");
+    const row = this.tables.get(table)?.get(id);
+    if (row === undefined) return { mistake: `there is no ${id} in ${table}` };
+    return await Promise.resolve({ head: this.head, value: column === undefined ? row : row[column] });
+  }
+
+  async planSetting(path: string, text: string): ReturnType<ConfigurationSource["planSetting"]> {
+    const [table = "", id = "", column = ""] = path.split(".");
+    const row = { id, [column]: text };
+    const step: RowStep = { kind: "update", table: table as TableName, id, before: { id, [column]: null }, after: row };
+    return await Promise.resolve(this.#plan([{ kind: "put", table, row }], [step]));
+  }
+
+  async planUnsetting(path: string): ReturnType<ConfigurationSource["planUnsetting"]> {
+    const [table = "", id = ""] = path.split(".");
+    return await Promise.resolve(this.#plan([{ kind: "remove", table, id }], [{ kind: "remove", table: table as TableName, id }]));
   }
 
   planMerge(_branch: string, prefer: "branch" | "chain" | undefined): ReturnType<ConfigurationSource["planMerge"]> {
@@ -151,7 +180,7 @@ export class StandIn implements ConfigurationSource {
     if (!this.branches.some(({ id }) => id === branch)) return undefined;
     return await Promise.resolve({
       head: this.head,
-      rows: [{ table: "cards", id: "1/2", changed: "both", branch: { name: "a" }, chain: { name: "b" } }],
+      rows: [{ table: "cards", id: "1/2", changed: "both", branch: { id: "1/2", name: "a" }, chain: { id: "1/2", name: "b" } }],
     });
   }
 

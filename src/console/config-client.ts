@@ -1,0 +1,236 @@
+/**
+ * The configuration of a card as the commands ask for it: over HTTP, with a token where one is needed, refusals told in one line with
+ * the way out.
+ */
+import { type Answer, exchange, type Question } from "./ask.ts";
+import { cardAddress, unreachableText } from "./card-page.ts";
+import type { CommandContext, Option } from "./command.ts";
+import { type Ending, type ExitCode, exitCodes } from "./exit-code.ts";
+import { fileValueName } from "./command.ts";
+import { printable } from "./text-layout.ts";
+import { findToken } from "./token-source.ts";
+
+const askTimeoutMs = 15_000;
+
+export const configOptions = {
+  url: { kind: "text", short: "u", value: "URL", summary: "the card's address" },
+} as const satisfies Readonly<Record<string, Option>>;
+
+/** Options of what changes something. */
+export const changeOptions = {
+  ...configOptions,
+  "token-file": { kind: "text", value: fileValueName, summary: "the file with the token that allows it" },
+  comment: { kind: "text", short: "m", value: "TEXT", summary: "why, for the history" },
+  expect: { kind: "text", value: "HEAD", summary: "refuse unless the head is this one: its hash, or the first digits of it" },
+} as const satisfies Readonly<Record<string, Option>>;
+
+export const aboutTokens =
+  "A change takes a token: the one in --token-file, else in the file that $CARDINAL_TOKEN_FILE names, else $CARDINAL_TOKEN, else, for root on the card itself, the card's own.";
+
+export const changeExits: readonly Ending[] = ["failed", "unreachable", "refused", "interrupted"];
+export const readExits: readonly Ending[] = ["failed", "unreachable", "refused", "interrupted"];
+
+/** A head as JSON has it. */
+export type HeadText = { readonly sequence: number; readonly epoch: number; readonly hash: string };
+
+/** A command has said what is wrong, and ends with that code. */
+export class Ended extends Error {
+  readonly code: ExitCode;
+
+  constructor(code: ExitCode) {
+    super(`ended with ${code}`);
+    this.code = code;
+  }
+}
+
+/** A question that takes a token. `file` is what its content was read from, for the places of mistakes. */
+export type Change = Omit<Question, "timeoutMs"> & { readonly timeoutMs?: number; readonly file?: string };
+
+export type Asked<Value> = { readonly value: Value; readonly answer: Answer };
+
+type Problem = {
+  readonly detail?: string;
+  readonly code?: string;
+  readonly hint?: string;
+  readonly findings?: readonly {
+    readonly path: string;
+    readonly message: string;
+    readonly place?: { readonly line: number; readonly column: number };
+  }[];
+};
+
+export class ConfigClient {
+  readonly #context: CommandContext;
+  readonly #command: string;
+  readonly base: URL;
+  readonly signal: AbortSignal;
+  readonly #tokenFile: string | undefined;
+  #token: string | undefined;
+
+  constructor(context: CommandContext, command: string, base: URL, tokenFile: string | undefined) {
+    this.#context = context;
+    this.#command = command;
+    this.base = base;
+    this.signal = context.untilInterrupted();
+    this.#tokenFile = tokenFile;
+  }
+
+  say(text: string): void {
+    this.#context.terminal.stderr(`cardinal ${this.#command}: ${text}\n`);
+  }
+
+  fail(text: string, code: ExitCode = exitCodes.failed): never {
+    this.say(text);
+    throw new Ended(code);
+  }
+
+  /** The JSON of a good answer to a read. */
+  async read<Value>(path: string): Promise<Asked<Value>> {
+    return await this.#asked<Value>(path, {});
+  }
+
+  /** The JSON of a good answer to something that takes a token. `told` says what an interruption leaves open. */
+  async change<Value>(
+    path: string,
+    question: Change,
+    told?: string,
+  ): Promise<Asked<Value>> {
+    const fields = { ...question.fields, authorization: `Bearer ${await this.token()}` };
+    return await this.#asked<Value>(path, { ...question, fields }, told);
+  }
+
+  /** A good answer that takes a token, in pieces; `value` is the hash of the head that it is of. */
+  async stream(
+    path: string,
+    question: Question,
+    onPiece: (piece: Uint8Array) => Promise<void>,
+  ): Promise<{ readonly value: string | undefined }> {
+    const answer = await this.exchange(path, { ...question, onPiece });
+    if (answer.status !== 200) return this.#refused(answer);
+    const etag = answer.fields?.["etag"];
+    return { value: typeof etag === "string" ? etag.replaceAll('"', "") : undefined };
+  }
+
+  /** The answer to something that takes a token, as it came. */
+  async exchange(path: string, question: Question): Promise<Answer> {
+    const fields = { ...question.fields, authorization: `Bearer ${await this.token()}` };
+    return this.#answered(await exchange(new URL(path, this.base), { ...question, fields, signal: this.signal }));
+  }
+
+  /** Finds the token, once; ends the command when there is none. */
+  async token(): Promise<string> {
+    if (this.#token !== undefined) return this.#token;
+    const found = await findToken(this.#context.environment, this.#tokenFile, this.base, async () => {
+      const { value } = await this.read<{ readonly tokenFile?: string }>("v1/configuration");
+      return value.tokenFile;
+    });
+    if ("missing" in found) return this.fail(found.missing, exitCodes.refused);
+    this.#token = found.token;
+    return found.token;
+  }
+
+  /** The whole hash of the head that --expect names; ends the command when the head is another one. */
+  async expected(text: string | undefined): Promise<string | undefined> {
+    if (text === undefined || /^[0-9a-f]{64}$/.test(text)) return text;
+    if (!/^[0-9a-f]{4,63}$/.test(text)) {
+      return this.fail(`--expect is ${JSON.stringify(text)}, must be at least the first 4 digits of a head's hash`, exitCodes.usage);
+    }
+    const { value: { head } } = await this.read<{ readonly head: HeadText }>("v1/configuration");
+    if (head.hash.startsWith(text)) return head.hash;
+    return this.fail(`the head is ${headText(head)}, not ${text}; look at what changed: cardinal config history`, exitCodes.refused);
+  }
+
+  async #asked<Value>(
+    path: string,
+    question: Change,
+    told?: string,
+  ): Promise<Asked<Value>> {
+    const given = { timeoutMs: askTimeoutMs, ...question, signal: this.signal };
+    const answer = this.#answered(await exchange(new URL(path, this.base), given), told);
+    if (
+      answer.status === 404 && path.startsWith("v1/configuration") && this.#problem(answer)?.detail?.startsWith("there is no /v1/") === true
+    ) {
+      return this.fail('this card has no configuration: it runs with "configuration": false in its card.json, or is of an earlier version');
+    }
+    if (answer.status !== 200) return this.#refused(answer, question.file);
+    try {
+      return { value: JSON.parse(answer.body) as Value, answer };
+    } catch {
+      return this.fail(`${this.base.href} answers, but not as a Cardinal card of a version that this program knows`);
+    }
+  }
+
+  #answered(answer: Answer | { readonly unreachable: string }, told?: string): Answer {
+    if (!("unreachable" in answer)) return answer;
+    if (this.signal.aborted) {
+      this.say(`interrupted; ${told ?? "nothing was changed"}`);
+      throw new Ended(exitCodes.interrupted);
+    }
+    return this.fail(`${unreachableText(this.base, answer.unreachable)}${told === undefined ? "" : `; ${told}`}`, exitCodes.unreachable);
+  }
+
+  #problem({ mediaType, body }: Answer): Problem | undefined {
+    if (mediaType !== "application/problem+json") return undefined;
+    try {
+      return JSON.parse(body) as Problem;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Says what the card says, each finding on a line of its own. */
+  #refused(answer: Answer, file?: string): never {
+    const problem = this.#problem(answer);
+    if (problem === undefined) return this.fail(`${this.base.href} answers with HTTP status ${answer.status}; is it a Cardinal card?`);
+    const { detail = `HTTP status ${answer.status}`, code, hint, findings = [] } = problem;
+    if (findings.length > 1 || findings[0]?.place !== undefined) {
+      const line = ({ path, message, place }: (typeof findings)[number]) =>
+        place === undefined || file === undefined
+          ? `${path === "" ? "" : `${path}: `}${message}`
+          : `${file}:${place.line}:${place.column}: ${message}`;
+      this.#context.terminal.stderr(findings.map((finding) => `${printable(line(finding))}\n`).join(""));
+    } else this.say(`${printable(detail)}${hint === undefined ? "" : `. ${printable(hint)}`}`);
+    throw new Ended(answer.status >= 500 && code === undefined ? exitCodes.failed : exitCodes.refused);
+  }
+}
+
+/** Runs `use` with a client; what ends it has been said. */
+export async function withConfig(
+  context: CommandContext,
+  command: string,
+  options: { readonly url: string | undefined; readonly "token-file"?: string | undefined },
+  use: (client: ConfigClient) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const base = cardAddress(context, command, options.url);
+  if (base === undefined) return exitCodes.usage;
+  try {
+    return await use(new ConfigClient(context, command, base, options["token-file"]));
+  } catch (error) {
+    if (error instanceof Ended) return error.code;
+    throw error;
+  }
+}
+
+/** "change 41 9f3a1c2b". */
+export function headText({ sequence, hash }: HeadText): string {
+  return sequence === 0 ? "empty" : `change ${sequence} ${hash.slice(0, 8)}`;
+}
+
+/** The query of a change, with its comment. */
+export function changeQuery(
+  path: string,
+  options: { readonly comment?: string | undefined },
+  more: Readonly<Record<string, string>> = {},
+): string {
+  const query = new URLSearchParams({ ...more, ...(options.comment === undefined ? {} : { comment: options.comment }) }).toString();
+  return query === "" ? path : `${path}?${query}`;
+}
+
+/** The fields of a change: a key of its own, so that it is carried out once however often it is sent. */
+export async function changeFields(
+  expected: string | undefined,
+): Promise<{ readonly key: string; readonly fields: Record<string, string> }> {
+  const { randomUUID } = await import("node:crypto");
+  const key = randomUUID();
+  return { key, fields: { "idempotency-key": key, ...(expected === undefined ? {} : { "if-match": `"${expected}"` }) } };
+}

@@ -1,0 +1,41 @@
+/** The history of the configuration, newest first. Pure. */
+import { shown, type Step, stepLines } from "./plan-text.ts";
+import { note, type Paint, printable } from "./text-layout.ts";
+
+export type HistoryChange = {
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly hash: string;
+  readonly kind: "rows" | "migrate";
+  readonly author: string;
+  readonly comment: string;
+  readonly card: number;
+  readonly time: number;
+  readonly bytes: number;
+  readonly rows?: readonly Step[];
+};
+
+/** One change, without an end of line. */
+export function changeLines(change: HistoryChange, width: number, paint: Paint): string[] {
+  const { sequence, hash, author, comment, card, time, kind, rows } = change;
+  const head = `change ${sequence}  ${hash.slice(0, 8)}`;
+  const about = `${instantText(time)}  ${printable(author)}, planned on card ${placeText(card)}`;
+  return [
+    paint("heading", head),
+    ...note(about, width),
+    ...(kind === "migrate" ? note("raises the level of the tables", width) : []),
+    ...(comment === "" ? [] : printable(comment).split("\n").flatMap((line) => note(line, width, 4))),
+    ...(rows === undefined ? [] : stepLines(rows, width, paint)),
+  ];
+}
+
+/** "2026-03-01 10:11:12 UTC" of milliseconds since 1970. */
+export function instantText(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? shown(ms) : date.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+}
+
+/** "1/2" of a card's number. */
+export function placeText(card: number): string {
+  return `${((card - 1) >> 3) + 1}/${((card - 1) & 7) + 1}`;
+}
