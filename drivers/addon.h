@@ -6,6 +6,7 @@
 #include <node_api.h>
 #include <stdbool.h>
 
+bool child_define(napi_env env, napi_value exports);
 bool ether_define(napi_env env, napi_value exports);
 bool net_define(napi_env env, napi_value exports);
 bool pty_define(napi_env env, napi_value exports);

@@ -76,6 +76,25 @@ export type Addon = {
   netTake(port: NativePort, into: Uint8Array): number;
   netClose(port: NativePort): Promise<void>;
 
+  childOpen(groups: string, ready: () => void): NativePort;
+  childStart(
+    port: NativePort,
+    id: number,
+    program: string,
+    arguments_: Uint8Array,
+    environment: Uint8Array,
+    group: string,
+    mark: string,
+    deadlineMs: number,
+    graceMs: number,
+    outputBytes: number,
+    remains: boolean,
+  ): void;
+  childKill(port: NativePort, id: number): void;
+  childTake(port: NativePort, into: Uint8Array): number;
+  childClose(port: NativePort): Promise<void>;
+  mountUsers(mount: number, mountPoint: string, signal: number): Promise<string>;
+
   watchdogOpen(path: string, timeoutS: number): { readonly port: NativePort; readonly timeoutS: number };
   watchdogFeed(port: NativePort): void;
   watchdogClose(port: NativePort, disarm: boolean): void;

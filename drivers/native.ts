@@ -1,5 +1,6 @@
 /** The drivers of the machine this runs on. */
-import type { Drivers } from "../src/io/ports.ts";
+import type { Drivers, ResourceDrivers } from "../src/io/ports.ts";
+import { nativeChild } from "./child/child.ts";
 import { nativeEther } from "./ether/ether.ts";
 import { loadAddon } from "./load.ts";
 import { nativeNet } from "./net/net.ts";
@@ -19,4 +20,10 @@ export function nativeDrivers(stateDirectory?: string): Drivers {
     realtime: nativeRealtime(addon),
     pty: nativePty(addon),
   };
+}
+
+/** What resources are carried out with; otherwise as `nativeDrivers`. */
+export function nativeResourceDrivers(stateDirectory?: string): ResourceDrivers {
+  const addon = loadAddon(stateDirectory);
+  return { net: nativeNet(addon), child: nativeChild(addon) };
 }

@@ -170,6 +170,8 @@ export const setDepthMax = 8;
 export const needsDepthMax = 32;
 /** Candidates that the search for the fewest moves looks at before it places one after the other. */
 export const placementWorkMax = 50_000;
+/** Restarts and failovers of one unit, and failures of one card, that are remembered. */
+export const failuresKept = 256;
 /** Networks that a host may come from. */
 export const addressesMax = 16;
 /** Changes that the audit remembers, and the text that one has in it. */
@@ -249,6 +251,12 @@ export const configPartsMax = 512;
 /** What was delivered between an announcement and its answer, in bytes. */
 export const configRecordBytesMax = 16 * 1024 * 1024;
 
+/** From SIGTERM to SIGKILL for a hook that is over its time. */
+export const hookGraceMs = 250;
+/** What is kept of a hook's output; and the description of an OCF resource agent. */
+export const hookOutputBytesMax = 2_048;
+export const agentMetadataBytesMax = 60 * 1024;
+
 assert(
   applicationMessageBytesMax < entryBytesMax && entryBytesMax < messageBytesMax,
   "a message fits in an entry, and an entry in a frame's fragments",
@@ -293,3 +301,4 @@ assert(advertGapMs < advertPeriodMs, "a triggered advert comes sooner than the p
 assert(advertPeriodMs < advertSteadyMs, "adverts come more often while somebody waits for them");
 assert(lldpTtlS * 1_000 > 3 * lldpPeriodMs, "a neighbour survives three lost LLDP frames");
 assert(auditTextBytesMax <= configValueBytesMax, "a row of the audit is a row as any other");
+assert(failuresKept > 2 * 100, "as many failures are remembered as any setting counts");

@@ -126,6 +126,70 @@ export interface NetDriver {
   open(onEvent: (event: NetEvent) => void): Promise<NetPort>;
 }
 
+export type ChildOrder = {
+  /** An absolute path. */
+  readonly program: string;
+  /** What follows the program's name. */
+  readonly arguments: readonly string[];
+  /** All of its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The name of the group that its processes are in, a file's name; where there are cgroups. */
+  readonly group: string;
+  /** After it the program is ended, with all that it started: SIGTERM, and a little later SIGKILL. */
+  readonly deadlineMs: number;
+  /** Whether what it leaves running when it ends by itself stays. */
+  readonly remains: boolean;
+  /** What is kept of its output, from the end; some lines when not said, 60 KiB at most. */
+  readonly outputBytesMax?: number;
+  /** Ends it earlier. */
+  readonly signal?: AbortSignal;
+};
+
+export type ChildEnding =
+  & (
+    | { readonly kind: "exited"; readonly code: number }
+    | { readonly kind: "signalled"; readonly signal: string }
+    | { readonly kind: "timeout" }
+    /** By the order's `signal`, or because the port was closed. */
+    | { readonly kind: "killed" }
+    /** The name of the error: "ENOENT". */
+    | { readonly kind: "unstarted"; readonly error: string }
+  )
+  & {
+    /** The end of what it wrote, output and errors as they came. */
+    readonly output: string;
+    /** Processes of it that SIGKILL did not end within a second. */
+    readonly left: number;
+    readonly ms: number;
+  };
+
+export type MountUser = { readonly pid: number; readonly name: string };
+
+export type ChildOptions = {
+  /** An existing directory of a cgroup v2 hierarchy, for the groups; empty where there is none. */
+  readonly groups: string;
+  /** Tells the children of this port from those of others, in their environment. */
+  readonly mark: string;
+  /** The last process of a group in which something remained has ended. */
+  readonly onEmptied: (group: string) => void;
+};
+
+/** Programs, run beside the program's thread: normal scheduling, sessions and groups of their own, nothing inherited. */
+export interface ChildPort {
+  /** Resolves when it has ended, and all that belongs to it unless that remains. Rejects only when too many are asked for. */
+  run(order: ChildOrder): Promise<ChildEnding>;
+  /** Ends all that is in a group; gives how many processes that were, and how many of them SIGKILL did not end. */
+  sweep(group: string): Promise<{ readonly found: number; readonly left: number }>;
+  /** Who uses a mount, by its id of /proc/self/mountinfo; each is sent the signal. Neither this process nor process 1. */
+  users(mount: number, mountPoint: string, signal?: "SIGTERM" | "SIGKILL"): Promise<MountUser[]>;
+  /** Kills what runs; what remained stays. */
+  close(): Promise<void>;
+}
+
+export interface ChildDriver {
+  open(options: ChildOptions): Promise<ChildPort>;
+}
+
 export interface Watchdog {
   /** The time-out in force, which the device may have rounded. */
   readonly timeoutS: number;
@@ -165,4 +229,10 @@ export type Drivers = {
   readonly watchdog: WatchdogDriver;
   readonly realtime: RealtimeDriver;
   readonly pty: PtyDriver;
+};
+
+/** What resources are carried out with, on a real machine alone. */
+export type ResourceDrivers = {
+  readonly net: NetDriver;
+  readonly child: ChildDriver;
 };
