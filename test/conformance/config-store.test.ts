@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import type { StoreResult } from "../../src/config/store.ts";
 import { ConfigStore } from "../../src/io/config-store.ts";
+import { SimConfigStore } from "../../src/sim/config-store.ts";
 import { command } from "./namespace.ts";
 import { configStoreConformance, type Ordered, type StorePlace, type StoreWorld } from "./config-store.ts";
 
@@ -80,6 +81,49 @@ function real(): Promise<StoreWorld> {
   });
 }
 
+/** A place in the simulator, whose time passes as far as a result needs. */
+class SimulatedPlace implements StorePlace {
+  readonly #store = new SimConfigStore({ wallClock: () => this.#now });
+  readonly #waiting = new Map<number, (result: StoreResult) => void>();
+  #number = 0;
+  #now = 0;
+
+  order(order: Ordered): Promise<StoreResult> {
+    this.#store.order(this.#now, { ...order, order: this.#number });
+    return new Promise((resolve) => {
+      this.#waiting.set(this.#number++, resolve);
+      queueMicrotask(() => this.#pass());
+    });
+  }
+
+  cutPower(): Promise<void> {
+    this.#store.cutPower(false);
+    return Promise.resolve();
+  }
+
+  restart(): Promise<void> {
+    return this.cutPower();
+  }
+
+  dump(): Promise<string> {
+    return Promise.resolve(this.#store.dump());
+  }
+
+  #pass(): void {
+    if (this.#store.nextAt() === Infinity) return;
+    this.#now = this.#store.nextAt();
+    for (const result of this.#store.take(this.#now)) {
+      this.#waiting.get(result.order)?.(result);
+      this.#waiting.delete(result.order);
+    }
+  }
+}
+
+function simulated(): Promise<StoreWorld> {
+  return Promise.resolve({ makePlace: () => Promise.resolve(new SimulatedPlace()), end: () => Promise.resolve() });
+}
+
 configStoreConformance(test, "real", real, {});
+configStoreConformance(test, "simulated", simulated, {});
 
 test.run();

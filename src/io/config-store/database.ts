@@ -210,10 +210,6 @@ export class ConfigDatabase {
   }
 
   #plan({ wishes, card }: Order<"plan">): Planned[] {
-    if (this.#level === 0) {
-      const refusal: ConfigRefusal = { code: "catching-up", message: "the configuration has no tables yet: the system has not begun" };
-      return wishes.map(() => ({ kind: "refused", refusal }));
-    }
     return this.#file.transaction("ROLLBACK", () => {
       const outcomes: Planned[] = [];
       for (const wish of wishes) outcomes.push(this.#planOne(wish, card as CardId, outcomes));
