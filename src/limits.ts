@@ -172,6 +172,8 @@ export const needsDepthMax = 32;
 export const placementWorkMax = 50_000;
 /** Restarts and failovers of one unit, and failures of one card, that are remembered. */
 export const failuresKept = 256;
+/** Events of one failover that its record keeps. */
+export const failoverEventsMax = 512;
 /** Networks that a host may come from. */
 export const addressesMax = 16;
 /** Changes that the audit remembers, and the text that one has in it. */

@@ -90,8 +90,17 @@ export type Refusal = readonly [code: ApplicationRefusalCode, message: string];
 /** Kept free for what is submitted without being asked for: the end of each local member, and its return. */
 const reservedBytes = 2 * groupMembersMax * 128;
 
-export function refusalOf(client: Client, request: Exclude<ApplicationRequest, { kind: "alive" }>, load: Load): Refusal | undefined {
+/** What the names of the cards' own groups begin with: no application joins, hears or speaks there. */
+export const ownGroups = "cardinal.";
+
+export function refusalOf(
+  client: Client,
+  request: Exclude<ApplicationRequest, { kind: "alive" }>,
+  load: Load,
+  isOwn: boolean,
+): Refusal | undefined {
   const { group } = request;
+  if (!isOwn && group.startsWith(ownGroups)) return ["bounds", `names that begin with "${ownGroups}" are the cards' own groups`];
   if (group === "" || !isPlainText(group, groupNameBytesMax)) {
     return ["bounds", `the name of a group is 1 to ${groupNameBytesMax} bytes of plain text`];
   }

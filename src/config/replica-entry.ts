@@ -7,8 +7,8 @@ import {
   applicationMessageBytesMax,
   auditCommentBytesMax,
   configBatchMax,
-  configChangeBytesMax,
   configKeyBytesMax,
+  configPartsMax,
   viewNumberMax,
 } from "../limits.ts";
 import { type Cbor, decodeCbor, encodeCbor } from "../wire/cbor.ts";
@@ -48,7 +48,6 @@ const proposalKinds = ["rows", "migrate"] as const;
 /** What a part has besides its data. */
 const partOverheadBytes = 64;
 export const partBytesMax = applicationMessageBytesMax - partOverheadBytes;
-export const partsMax = Math.ceil(configChangeBytesMax / partBytesMax) + 1;
 
 export function encodeReplicaEntry(entry: ReplicaEntry): Uint8Array {
   switch (entry.kind) {
@@ -85,7 +84,7 @@ export function decodeReplicaEntry(bytes: Uint8Array): ReplicaEntry | undefined 
       return isCount(a) && isHash(b) && proposals !== undefined ? { kind: "propose", id: a, base: b, proposals } : undefined;
     }
     case kinds.part: {
-      if (!isCount(a) || !isCount(c, partsMax) || !isCount(b, c - 1) || !isHash(d) || !(e instanceof Uint8Array)) return undefined;
+      if (!isCount(a) || !isCount(c, configPartsMax) || !isCount(b, c - 1) || !isHash(d) || !(e instanceof Uint8Array)) return undefined;
       return e.length > 0 && e.length <= partBytesMax ? { kind: "part", id: a, index: b, count: c, base: d, data: e } : undefined;
     }
     case kinds.caughtUp: {

@@ -114,8 +114,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #isMember = false;
   #group: GroupView = { number: 0, members: [] };
   #view: NodeView | undefined;
-  #stopped: string | undefined = "no view yet";
-  /** Entries of ours that a group service without room has refused are said again then. */
+  /** Why nothing is ordered; told to us when it is so. */
+  #stopped: string | undefined;
   #caughtUpSaid: Uint8Array | undefined;
 
   // What all agree on, and the way there.

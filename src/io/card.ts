@@ -6,6 +6,8 @@ import { setImmediate } from "node:timers";
 import { unreachable } from "../base/assert.ts";
 import { chassisOf, type LinkKind, slotOf } from "../base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest } from "../cluster/application.ts";
+import type { ConfigAnswer, ConfigRequest } from "../config/request.ts";
+import type { StoreOrder, StoreResult } from "../config/store.ts";
 import type { Effect, LogLevel } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
 import { Node } from "../node/node.ts";
@@ -38,6 +40,8 @@ export type CardOptions = {
     close(client: number, reason: string): void;
     closeAll(reason: string): void;
   };
+  /** Where this card keeps the system's configuration; its results come back through `onStored`. Without one there is no replica on this card. */
+  readonly store?: { order(order: StoreOrder): void };
   /** Asks the witness for its lease, or gives it back; without one it is never called. */
   readonly wantWitness: (wanted: boolean) => void;
   /** Before anything is decided: a card that was stopped must not act on a lease that ran out meanwhile. */
@@ -67,6 +71,12 @@ export class Card {
   #armedAt = Infinity;
   #isClosed = false;
   #wantsWitness = false;
+  /** Who asked something of the configuration and has no answer yet. */
+  readonly #asking = new Map<number, (answer: ConfigAnswer) => void>();
+  #lastClient = 0;
+  /** The orders to the store that earlier nodes gave: their results concern nobody any more. */
+  #earlierOrders = 0;
+  #lastOrder = 0;
 
   constructor(options: CardOptions) {
     this.#options = options;
@@ -86,6 +96,7 @@ export class Card {
       onUp: () => this.#onPort({ kind: "portUp", link: "serial" }),
       onDown: (reason) => this.#onPort({ kind: "portDown", link: "serial", reason }),
     });
+    if (options.store !== undefined) queueMicrotask(() => this.#step({ kind: "storeFound" }));
     this.#arm();
   }
 
@@ -100,6 +111,21 @@ export class Card {
 
   onApplicationGone(client: number, reason: string): void {
     this.#step({ kind: "applicationGone", client, reason });
+  }
+
+  /** Asks something of the system's configuration; a card that closes answers nobody any more. */
+  configure(request: ConfigRequest): Promise<ConfigAnswer> {
+    return new Promise((resolve) => {
+      const client = ++this.#lastClient;
+      this.#asking.set(client, resolve);
+      this.#step({ kind: "configure", client, request });
+    });
+  }
+
+  /** What came of an order to the store. */
+  onStored(result: StoreResult): void {
+    const order = result.order - this.#earlierOrders;
+    if (order > 0) this.#step({ kind: "stored", result: { ...result, order } });
   }
 
   onWitness(held: boolean): void {
@@ -178,6 +204,14 @@ export class Card {
       case "witness":
         this.#wantsWitness = effect.wanted;
         return this.#options.wantWitness(effect.wanted);
+      case "store":
+        this.#lastOrder = this.#earlierOrders + effect.order.order;
+        return this.#options.store?.order({ ...effect.order, order: this.#lastOrder });
+      case "configured": {
+        const answer = this.#asking.get(effect.client);
+        this.#asking.delete(effect.client);
+        return answer?.(effect.answer);
+      }
       case "resetCard":
         return this.#options.onReset(effect.reason);
       default:
@@ -211,6 +245,13 @@ export class Card {
     this.#options.applications.closeAll("the card starts over with a new incarnation");
     this.#node = new Node(this.#identity, this.#settings, performance.now());
     for (const port of Object.values(this.#ports)) queueMicrotask(() => this.#step(port));
+    this.#earlierOrders = this.#lastOrder;
+    for (const [client, answer] of this.#asking) {
+      const message = "this card starts over with a new incarnation: the change may have been carried out; the same key tells";
+      answer({ kind: "refused", refusal: { code: "timeout", message }, servedBy: this.#identity.card });
+      this.#asking.delete(client);
+    }
+    if (this.#options.store !== undefined) queueMicrotask(() => this.#step({ kind: "storeFound" }));
   }
 
   /** A timer that is too early only asks again, so it is set anew only when something is due sooner. */

@@ -4,10 +4,11 @@
  *
  *     heartbeat ─► membership ─ view ─► delta ─ entries ─► groups ◄─► applications
  *                                         ▲                  │
- *                                         └──── submit ──────┘
+ *                                         └──── submit ──────┘      └► replica ◄─► store, management
  *
- * Its one surprising idea: what delta concludes is handled first in, first out. Handling a delivered entry can submit
- * another one, which on a card that is alone is delivered at once; it must not overtake those that came before it.
+ * Its one surprising idea: what delta concludes is handled first in, first out, and so is what the replica is told. Handling a
+ * delivered entry can submit another one, which on a card that is alone is delivered at once; it must not overtake those that
+ * came before it.
  */
 import { assert, unreachable } from "../base/assert.ts";
 import {
@@ -23,16 +24,21 @@ import {
   slotCountMax,
   slotOf,
 } from "../base/ids.ts";
-import type { ApplicationRequest } from "../cluster/application.ts";
+import type { ApplicationEvent, ApplicationRequest } from "../cluster/application.ts";
 import { Delta, type DeltaMessage, type DeltaOutput } from "../cluster/delta.ts";
 import { Groups, type GroupsInput, type GroupsOutput } from "../cluster/group.ts";
 import { Membership, type MembershipInput, type MembershipOutput } from "../cluster/membership.ts";
 import type { NodeView, Receipt } from "../cluster/view.ts";
+import { Replica, type ReplicaInput, type ReplicaOutput } from "../config/replica.ts";
+import { epochsMax } from "../limits.ts";
 import type { Message } from "../wire/message.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Effect } from "./effect.ts";
 import type { Identity, NodeSettings } from "./settings.ts";
-import type { GroupsStatus, MembershipStatus } from "./status.ts";
+import type { ConfigurationStatus, GroupsStatus, MembershipStatus } from "./status.ts";
+
+/** The client that the replica of the configuration is to the group service; those of the edge count from 1. */
+const replicaClient = 0;
 
 /** The node's way of sending: it numbers frames and cuts what is too large. */
 type Send = (link: LinkKind, to: Address, message: Message, effects: Effect[]) => void;
@@ -54,6 +60,12 @@ export class Core {
   readonly #membership: Membership;
   readonly #delta: Delta;
   readonly #groups: Groups;
+  readonly #replica: Replica;
+  /** What the replica is still to be told. */
+  readonly #told: ReplicaInput[] = [];
+  #isTelling = false;
+  /** The views of the order, newest last: each from this sequence on. */
+  #epochs: { readonly sequence: number; readonly number: number }[] = [];
   /** What the order has concluded and is not handled yet. */
   readonly #concluded: DeltaOutput[] = [];
   #isSettling = false;
@@ -69,11 +81,13 @@ export class Core {
     this.#redundantLinks = settings.redundantLinks;
     this.#membership = new Membership(identity.card, identity.incarnation, identity.reservedView, settings, now);
     this.#delta = new Delta(identity.card);
-    this.#groups = new Groups(identity.card, identity.incarnation);
+    this.#groups = new Groups(identity.card, identity.incarnation, replicaClient);
+    this.#replica = new Replica(identity.card);
+    this.#replica.step(now, { kind: "electorate", cards: electorateOf(settings) });
   }
 
   deadline(): number {
-    return Math.min(this.#membership.deadline(), this.#delta.deadline(), this.#groups.deadline());
+    return Math.min(this.#membership.deadline(), this.#delta.deadline(), this.#groups.deadline(), this.#replica.deadline());
   }
 
   /** What one of them does at its time may make something due for another, but they come to rest. */
@@ -82,16 +96,27 @@ export class Core {
       const isMembershipDue = now >= this.#membership.deadline();
       const isDeltaDue = now >= this.#delta.deadline();
       const isGroupsDue = now >= this.#groups.deadline();
-      if (!isMembershipDue && !isDeltaDue && !isGroupsDue) return;
-      assert(round < 16, "the timers of membership, order and groups come to rest");
+      const isReplicaDue = now >= this.#replica.deadline();
+      if (!isMembershipDue && !isDeltaDue && !isGroupsDue && !isReplicaDue) return;
+      assert(round < 16, "the timers of membership, order, groups and replica come to rest");
       if (isMembershipDue) this.onFact(now, { kind: "tick" }, effects);
       if (isDeltaDue) this.#settleDelta(now, this.#delta.step(now, { kind: "tick" }), effects);
       if (isGroupsDue) this.#stepGroups(now, { kind: "tick" }, effects);
+      if (isReplicaDue) this.onConfiguration(now, { kind: "tick" }, effects);
     }
   }
 
-  status(now: number): { readonly membership: MembershipStatus; readonly groups: GroupsStatus } {
-    return { membership: this.#membership.status(now), groups: this.#groupsStatus() };
+  status(now: number): {
+    readonly membership: MembershipStatus;
+    readonly groups: GroupsStatus;
+    readonly configuration?: ConfigurationStatus;
+  } {
+    const configuration = this.#replica.status(now);
+    return {
+      membership: this.#membership.status(now),
+      groups: this.#groupsStatus(),
+      ...(configuration === undefined ? {} : { configuration }),
+    };
   }
 
   /** Where this card stands in the order: the epoch that it has entered, and the last sequence delivered. */
@@ -112,6 +137,7 @@ export class Core {
   onSettings(now: number, settings: NodeSettings, effects: Effect[]): void {
     this.#redundantLinks = settings.redundantLinks;
     this.onFact(now, { kind: "settings", settings }, effects);
+    this.onConfiguration(now, { kind: "electorate", cards: electorateOf(settings) }, effects);
     const view = this.#membership.view();
     if (view !== undefined) this.#watchRedundancy(now, view, effects);
   }
@@ -237,10 +263,12 @@ export class Core {
         return this.#stepGroups(now, output, effects);
       case "epoch": {
         const { view, whole, sequence } = output;
+        this.#epochs = [...this.#epochs.slice(1 - epochsMax), { sequence, number: view.number }];
+        this.#told.push({ kind: "epoch", view });
         effects.push({ kind: "log", level: "info", event: "epoch", fields: { view: view.number, sequence, cards: view.ether, whole } });
         this.#stepGroups(now, output, effects);
         // A view that was replayed is history; only the one that holds lets messages flow.
-        if (view.number !== this.#membership.view()?.number || this.#isStopped) return;
+        if (view.number !== this.#membership.view()?.number || this.#isStopped) return this.#tellReplica(now, effects);
         alarms.clear(now, "order-stopped", "", effects);
         return this.#stepGroups(now, { kind: "running" }, effects);
       }
@@ -276,6 +304,7 @@ export class Core {
 
   #stepGroups(now: number, input: GroupsInput, effects: Effect[]): void {
     for (const output of this.#groups.step(now, input)) this.#settleGroups(now, output, effects);
+    this.#tellReplica(now, effects);
   }
 
   #settleGroups(now: number, output: GroupsOutput, effects: Effect[]): void {
@@ -285,6 +314,10 @@ export class Core {
       case "whole":
         return this.#settleDelta(now, this.#delta.step(now, output), effects);
       case "event":
+        if (output.client === replicaClient) {
+          this.#told.push({ kind: "group", event: output.event, epoch: this.#epochOf(output.event) });
+          return;
+        }
         effects.push({ kind: "application", client: output.client, event: output.event });
         return;
       case "close":
@@ -298,6 +331,44 @@ export class Core {
       default:
         return unreachable(output);
     }
+  }
+
+  // ---- the configuration
+
+  onConfiguration(now: number, input: ReplicaInput, effects: Effect[]): void {
+    this.#told.push(input);
+    this.#tellReplica(now, effects);
+  }
+
+  #tellReplica(now: number, effects: Effect[]): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    for (let input = this.#told.shift(); input !== undefined; input = this.#told.shift()) {
+      for (const output of this.#replica.step(now, input)) this.#settleReplica(now, output, effects);
+    }
+    this.#isTelling = false;
+  }
+
+  #settleReplica(now: number, output: ReplicaOutput, effects: Effect[]): void {
+    switch (output.kind) {
+      case "request":
+        return this.#stepGroups(now, { kind: "application", client: replicaClient, request: output.request }, effects);
+      case "send":
+        return this.#surroundings.send("ether", output.to, output.message, effects);
+      case "store":
+      case "configured":
+      case "log":
+        effects.push(output);
+        return;
+      default:
+        return unreachable(output);
+    }
+  }
+
+  /** The view that ordered what an event tells of. */
+  #epochOf(event: ApplicationEvent): number {
+    const sequence = "sequence" in event ? event.sequence : Infinity;
+    return this.#epochs.findLast((epoch) => epoch.sequence <= sequence)?.number ?? 0;
   }
 
   /** The others are told why, then the hardware is asked to reset this card (HA-7). */
@@ -325,6 +396,11 @@ export class Core {
       groups: groups.groups,
     };
   }
+}
+
+/** The cards that vote, this one among them. */
+function electorateOf({ expected, disabled }: NodeSettings): CardId[] {
+  return expected.filter((card) => !disabled.includes(card));
 }
 
 function named(cards: readonly CardId[]): string {

@@ -1,6 +1,8 @@
 /** What a card orders. Kinds are imperatives; the edge carries them out in the order given. */
 import type { Address, LinkKind } from "../base/ids.ts";
 import type { ApplicationEvent } from "../cluster/application.ts";
+import type { ConfigAnswer } from "../config/request.ts";
+import type { StoreOrder } from "../config/store.ts";
 import type { Message } from "../wire/message.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -16,6 +18,10 @@ export type Effect =
   | { readonly kind: "application"; readonly client: number; readonly event: ApplicationEvent }
   /** Cuts a client off. */
   | { readonly kind: "closeApplication"; readonly client: number; readonly reason: string }
+  /** Gives the store an order; it answers with `stored`. */
+  | { readonly kind: "store"; readonly order: StoreOrder }
+  /** Answers a client of management. */
+  | { readonly kind: "configured"; readonly client: number; readonly answer: ConfigAnswer }
   /** Writes down that view numbers up to this one may have been promised, and answers with `reserved`. */
   | { readonly kind: "reserve"; readonly upTo: number }
   /** Asks the witness for its lease, or gives it back. */

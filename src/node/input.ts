@@ -1,6 +1,8 @@
 /** What a card learns. Kinds are facts: they have happened. */
 import type { LinkKind } from "../base/ids.ts";
 import type { ApplicationRequest } from "../cluster/application.ts";
+import type { ConfigRequest } from "../config/request.ts";
+import type { StoreResult } from "../config/store.ts";
 import type { Frame, MalformedReason } from "../wire/frame.ts";
 import type { NodeSettings } from "./settings.ts";
 
@@ -25,5 +27,11 @@ export type Input =
   | { readonly kind: "reserved"; readonly upTo: number }
   /** The witness has given us its lease, or we no longer hold it. */
   | { readonly kind: "witness"; readonly held: boolean }
+  /** This card has a store for the system's configuration: it keeps a replica from now on. */
+  | { readonly kind: "storeFound" }
+  /** What came of an order to the store that this node gave. */
+  | { readonly kind: "stored"; readonly result: StoreResult }
+  /** Management asks something of the configuration. Clients are numbered by the edge, never twice in a run; each gets one answer. */
+  | { readonly kind: "configure"; readonly client: number; readonly request: ConfigRequest }
   /** The settings were read again. */
   | { readonly kind: "reloaded"; readonly settings: NodeSettings };

@@ -136,6 +136,11 @@ export class Node implements Service<Input, Effect> {
       case "applicationGone":
         this.#core.onApplicationGone(now, input.client, input.reason, effects);
         break;
+      case "storeFound":
+      case "stored":
+      case "configure":
+        this.#core.onConfiguration(now, input, effects);
+        break;
       case "reserved":
         this.#core.onFact(now, { kind: "reserved", upTo: input.upTo }, effects);
         break;
@@ -253,6 +258,14 @@ export class Node implements Service<Input, Effect> {
         // Ordered messages are no matter for the serial line, whatever a broken card may send there.
         if (link !== "ether") return this.#drop(link, "kind");
         return this.#core.onOrder(now, from, message, effects);
+      case "configState":
+      case "configAsk":
+      case "configGive":
+      case "configDurable":
+      case "configForward":
+      case "configAnswer":
+        if (link !== "ether") return this.#drop(link, "kind");
+        return this.#core.onConfiguration(now, { kind: "message", from, message }, effects);
       case "stale":
         return this.#onStale(now, message.card, message.incarnation, effects);
       case "fragment": {

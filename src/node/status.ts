@@ -2,7 +2,9 @@
 import type { CardId, LinkKind } from "../base/ids.ts";
 import type { CardHealth as HeardHealth, LinkHealth } from "../cluster/heartbeat.ts";
 
-export type { LinkHealth };
+import type { ConfigurationStatus } from "../config/request.ts";
+
+export type { ConfigurationStatus, LinkHealth };
 
 /** A peer as this card sees it; `absent`: the configuration names it and it was never heard. */
 export type CardHealth = HeardHealth | "absent";
@@ -136,6 +138,8 @@ export type NodeStatus = {
   readonly alarms: readonly Alarm[];
   readonly membership: MembershipStatus;
   readonly groups: GroupsStatus;
+  /** Absent on a card without a store. */
+  readonly configuration?: ConfigurationStatus;
   /** Late ticks of this card, which count for nobody's death: how many, and how long in all. */
   readonly lateTicks: { readonly count: number; readonly totalMs: number; readonly worstMs: number };
 };

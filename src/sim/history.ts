@@ -27,6 +27,9 @@ const inputCodes: Record<Input["kind"], number> = {
   applicationGone: 9,
   reserved: 10,
   witness: 11,
+  storeFound: 12,
+  stored: 13,
+  configure: 14,
 };
 const effectCodes: Record<Effect["kind"], number> = {
   send: 16,
@@ -38,6 +41,8 @@ const effectCodes: Record<Effect["kind"], number> = {
   reserve: 22,
   witness: 23,
   resetCard: 24,
+  store: 25,
+  configured: 26,
 };
 
 const double = new Float64Array(1);
@@ -88,7 +93,15 @@ export class History {
       case "witness":
         this.#mix(input.held ? 1 : 0);
         break;
+      case "stored":
+        this.#mixValue(input.result);
+        break;
+      case "configure":
+        this.#mix(input.client);
+        this.#mixValue(input.request);
+        break;
       case "reloaded":
+      case "storeFound":
       case "tick":
         break;
       default:
@@ -129,6 +142,13 @@ export class History {
         break;
       case "resetCard":
         this.#mixText(effect.reason);
+        break;
+      case "store":
+        this.#mixValue(effect.order);
+        break;
+      case "configured":
+        this.#mix(effect.client);
+        this.#mixValue(effect.answer);
         break;
       default:
         unreachable(effect);
@@ -233,6 +253,7 @@ function textOf(happened: Happened): string {
     case "portDown":
       return `portDown ${happened.link}: ${happened.reason}`;
     case "tick":
+    case "storeFound":
     case "reloaded":
       return happened.kind;
     case "leave":
@@ -253,6 +274,14 @@ function textOf(happened: Happened): string {
       return "held" in happened
         ? `witness ${happened.held ? "held" : "not held"}`
         : `-> witness ${happened.wanted ? "wanted" : "not wanted"}`;
+    case "stored":
+      return `stored ${happened.result.order}: ${happened.result.kind}`;
+    case "store":
+      return `-> store ${happened.order.order}: ${happened.order.kind}`;
+    case "configure":
+      return `configure ${happened.client} ${happened.request.kind}`;
+    case "configured":
+      return `-> configured ${happened.client} ${happened.answer.kind}`;
     case "resetCard":
       return `-> reset card: ${happened.reason}`;
     case "send":

@@ -18,7 +18,9 @@ import {
   uidBytes,
   viewNumberMax,
 } from "../limits.ts";
-import type { Advert, CommitView, Echo, Entry, Flush, Mark, Message, MessageKind, Pass, ProposeView, Sync } from "./message.ts";
+import { configBodyOf, configMessageOf } from "./config-body.ts";
+import { isBytes, isCount, isSequence, type Value } from "./value.ts";
+import type { Advert, CommitView, Echo, Entry, Flush, Heartbeat, Mark, Message, MessageKind, Pass, ProposeView, Sync } from "./message.ts";
 
 /** The number of each kind on the wire. Numbers are never used again for something else. */
 export const kindNumbers: Record<MessageKind, number> = {
@@ -42,6 +44,12 @@ export const kindNumbers: Record<MessageKind, number> = {
   muxPower: 18,
   sync: 32,
   failing: 33,
+  configState: 34,
+  configAsk: 35,
+  configGive: 36,
+  configDurable: 37,
+  configForward: 38,
+  configAnswer: 39,
 };
 
 const kindsByNumber = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as MessageKind]));
@@ -53,8 +61,6 @@ const byeReasons = ["stop", "restart", "maintenance", "upgrade"] as const;
 const resetOutcomes = ["reset", "off", "absent", "failed"] as const;
 const entryTypes = ["view", "control", "data"] as const;
 
-type Value = number | string | Uint8Array | Value[];
-
 /** The CBOR value of a message's body. */
 export function bodyOf(message: Message): Value[] {
   switch (message.kind) {
@@ -64,6 +70,7 @@ export function bodyOf(message: Message): Value[] {
         message.serialTicks,
         message.etherTicks,
         message.view,
+        ...message.head === undefined ? [] : [message.head],
       ];
     case "advert":
       return [
@@ -130,6 +137,13 @@ export function bodyOf(message: Message): Value[] {
       ];
     case "failing":
       return [textWithin(message.reason, failingReasonBytesMax)];
+    case "configState":
+    case "configAsk":
+    case "configGive":
+    case "configDurable":
+    case "configForward":
+    case "configAnswer":
+      return configBodyOf(message);
     case "muxReset":
       return [message.id, message.slot];
     case "muxReceipt":
@@ -147,8 +161,7 @@ export function messageOf(kind: MessageKind, body: unknown): Message | undefined
   const [a, b, c, d] = body as unknown[];
   switch (kind) {
     case "heartbeat":
-      if (!isCount(a, 0xff) || !isCardSet(b) || !isCardSet(c) || !isCount(d, 0xffff)) return undefined;
-      return { kind, etherPort: (a & 1) === 1, serialPort: (a & 2) === 2, serialTicks: b, etherTicks: c, view: d };
+      return heartbeatOf(body);
     case "advert":
       return advertOf(body);
     case "bye": {
@@ -186,6 +199,13 @@ export function messageOf(kind: MessageKind, body: unknown): Message | undefined
       return syncOf(body);
     case "failing":
       return isText(a, failingReasonBytesMax) ? { kind, reason: a } : undefined;
+    case "configState":
+    case "configAsk":
+    case "configGive":
+    case "configDurable":
+    case "configForward":
+    case "configAnswer":
+      return configMessageOf(kind, body);
     case "muxReset":
       return isCount(a, 0xffffffff) && isSlot(b) ? { kind, id: a, slot: b } : undefined;
     case "muxReceipt": {
@@ -197,6 +217,14 @@ export function messageOf(kind: MessageKind, body: unknown): Message | undefined
     default:
       return unreachable(kind);
   }
+}
+
+/** The head is said by cards that have a configuration. */
+function heartbeatOf(body: unknown[]): Heartbeat | undefined {
+  const [ports, serialTicks, etherTicks, view, head] = body;
+  if (!isCount(ports, 0xff) || !isCardSet(serialTicks) || !isCardSet(etherTicks) || !isCount(view, 0xffff)) return undefined;
+  const flags = { etherPort: (ports & 1) === 1, serialPort: (ports & 2) === 2 };
+  return { kind: "heartbeat", ...flags, serialTicks, etherTicks, view, ...isCount(head, 0xffff) ? { head } : {} };
 }
 
 function advertOf(body: unknown[]): Advert | undefined {
@@ -324,10 +352,6 @@ function isView(value: unknown): value is number {
   return isCount(value, viewNumberMax) && value >= 1;
 }
 
-function isSequence(value: unknown): value is number {
-  return isCount(value, sequenceMax);
-}
-
 function isCardSet(value: unknown): value is CardSet {
   return isBytes(value, 0, 8);
 }
@@ -354,16 +378,8 @@ function textWithin(text: string, bytesMax: number): string {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, new TextEncoder().encodeInto(text, bytes).written));
 }
 
-function isCount(value: unknown, max: number): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max;
-}
-
 function isSlot(value: unknown): value is number {
   return isCount(value, slotCountMax) && value >= 1;
-}
-
-function isBytes(value: unknown, min: number, max: number): value is Uint8Array {
-  return value instanceof Uint8Array && value.length >= min && value.length <= max;
 }
 
 function isText(value: unknown, bytesMax: number): value is string {

@@ -19,6 +19,8 @@ export type Heartbeat = {
   readonly serialTicks: CardSet;
   /** The lowest 16 bits of the number of the view that the sender took over last, 0 for none: who is left behind learns it from this. */
   readonly view: number;
+  /** Of the sender's configuration, where it has one: the lowest 4 bits of the number of its last change, and the first 12 of its hash. */
+  readonly head?: number;
 };
 
 /** What a card says of itself, the same on both links (FS-2). */
@@ -287,6 +289,7 @@ export type Message =
   | Flush
   | Sync
   | Failing
+  | ConfigMessage
   | MuxReset
   | MuxReceipt
   | MuxPower;

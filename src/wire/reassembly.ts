@@ -23,7 +23,7 @@ import { tagBytesOf } from "./auth.ts";
 import { bodyOf, kindNumbers, kindOfNumber, messageOf } from "./body.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { type Envelope, frameBytesMax, type Malformed } from "./frame.ts";
-import type { Entry, Fragment, Message } from "./message.ts";
+import type { ConfigGive, Entry, Fragment, Message } from "./message.ts";
 
 /** An envelope's items up to the kind, at their largest: the array's head, versions, system, from, to, incarnation, sequence. */
 const envelopeBytesMax = 1 + 2 + 3 + 2 + 2 + 5 + 9;
@@ -32,6 +32,9 @@ const numberBytesMax = 5;
 const longNumberBytesMax = 9;
 /** The head of an array of a few items for each card or epoch. */
 const listHeadBytesMax = 2;
+/** A hash with its head, and the end of a chain. */
+const hashBytesMax = 2 + 32;
+const configHeadBytesMax = longNumberBytesMax + numberBytesMax + hashBytesMax;
 
 /**
  * The bytes that a frame with `message` has at most on `link`; cheap, as nothing is encoded. It is above the true
@@ -53,7 +56,7 @@ export function frameFits(link: LinkKind, message: Message, bytesMax: number = f
 function bodyBytesAtMost(message: Message): number {
   switch (message.kind) {
     case "heartbeat":
-      return 1 + 1 + 1 + message.serialTicks.length + 1 + message.etherTicks.length + 3;
+      return 1 + 1 + 1 + message.serialTicks.length + 1 + message.etherTicks.length + 3 + 3;
     case "advert":
       return 1 + 1 + uidBytes + textBytesAtMost(message.name, nameBytesMax) + numberBytesMax + 2 +
         message.echoes.length * (2 + numberBytesMax) +
@@ -91,6 +94,20 @@ function bodyBytesAtMost(message: Message): number {
         listHeadBytesMax + message.marks.length * (2 + numberBytesMax + longNumberBytesMax);
     case "failing":
       return 1 + textBytesAtMost(message.reason, failingReasonBytesMax);
+    case "configState":
+      return 1 + longNumberBytesMax + configHeadBytesMax + 2 * numberBytesMax + listHeadBytesMax + 2 * message.replicas.length +
+        listHeadBytesMax + (2 + numberBytesMax) * message.levels.length + listHeadBytesMax + 2 * message.line.length +
+        1 + (message.parts === undefined ? 0 : 2 + longNumberBytesMax + hashBytesMax + 2 * 3);
+    case "configAsk":
+      return 1 + numberBytesMax + 1 + (message.what === "hashes" ? listHeadBytesMax + longNumberBytesMax * message.sequences.length : 20);
+    case "configGive":
+      return 1 + numberBytesMax + 1 + giftBytesAtMost(message);
+    case "configDurable":
+      return 1 + configHeadBytesMax;
+    case "configForward":
+      return 1 + numberBytesMax + 3 + message.wish.length;
+    case "configAnswer":
+      return 1 + numberBytesMax + 3 + message.answer.length;
     case "muxReset":
       return 1 + numberBytesMax + 1;
     case "muxReceipt":
@@ -99,6 +116,21 @@ function bodyBytesAtMost(message: Message): number {
       return 1 + 2;
     default:
       return unreachable(message);
+  }
+}
+
+function giftBytesAtMost(give: ConfigGive): number {
+  switch (give.what) {
+    case "hashes":
+      return longNumberBytesMax + listHeadBytesMax + configHeadBytesMax * give.heads.length;
+    case "offer":
+      return numberBytesMax + 1 + configHeadBytesMax + longNumberBytesMax + hashBytesMax + longNumberBytesMax;
+    case "piece":
+      return numberBytesMax + longNumberBytesMax + 3 + give.data.length;
+    case "nothing":
+      return 1;
+    default:
+      return unreachable(give);
   }
 }
 

@@ -6,12 +6,17 @@ import type { Input } from "../../src/node/input.ts";
 import { Node } from "../../src/node/node.ts";
 import type { Identity, NodeSettings } from "../../src/node/settings.ts";
 import type { NodeStatus } from "../../src/node/status.ts";
+import type { ConfigAnswer, ConfigRequest } from "../../src/config/request.ts";
+import { MemoryStore } from "../config/memory-store.ts";
 
 export type Seat = {
   readonly identity: Identity;
   readonly node: Node;
   readonly effects: Effect[];
   readonly events: { readonly client: number; readonly event: ApplicationEvent }[];
+  readonly answers: ConfigAnswer[];
+  /** Where it keeps the system's configuration, once it has been given one. */
+  store: MemoryStore | undefined;
 };
 
 export class Table {
@@ -40,7 +45,14 @@ export class Table {
     const uid = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, card);
     const base = { system: 1, card, incarnation: 100, uid, name: `card-${card}`, nonce: 1_000 + card, software: "test", reservedView: 0 };
     const identity = { ...base, ...over };
-    const seat: Seat = { identity, node: new Node(identity, this.settings, this.now), effects: [], events: [] };
+    const seat: Seat = {
+      identity,
+      node: new Node(identity, this.settings, this.now),
+      effects: [],
+      events: [],
+      answers: [],
+      store: undefined,
+    };
     this.seats.push(seat);
     for (const link of linkKinds) this.feed(seat, { kind: "portUp", link });
     return seat;
@@ -60,6 +72,9 @@ export class Table {
       seat.effects.push(effect);
       if (effect.kind === "send") this.#send(seat, effect);
       else if (effect.kind === "reserve") this.#flying.push({ seat, input: { kind: "reserved", upTo: effect.upTo } });
+      else if (effect.kind === "store" && seat.store !== undefined) {
+        this.#flying.push({ seat, input: { kind: "stored", result: seat.store.carryOut(effect.order) } });
+      } else if (effect.kind === "configured") seat.answers.push(effect.answer);
       else if (effect.kind === "application") seat.events.push({ client: effect.client, event: effect.event });
     }
   }
@@ -91,6 +106,16 @@ export class Table {
 
   ask(seat: Seat, client: number, request: ApplicationRequest): void {
     this.feed(seat, { kind: "application", client, request });
+  }
+
+  /** The card has a store from now on. */
+  giveStore(seat: Seat, store: MemoryStore = new MemoryStore(seat.identity.card)): void {
+    seat.store = store;
+    this.feed(seat, { kind: "storeFound" });
+  }
+
+  configure(seat: Seat, client: number, request: ConfigRequest): void {
+    this.feed(seat, { kind: "configure", client, request });
   }
 
   status(seat: Seat): NodeStatus {

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { cardSetOf } from "../../src/base/card-set.ts";
 import { type Address, type CardId, everybody, multiplexor, type SenderId } from "../../src/base/ids.ts";
 import {
+  configHashesMax,
+  configPartsMax,
   entryBytesMax,
   epochsMax,
   failingReasonBytesMax,
@@ -47,7 +49,7 @@ const periodMs = fc.integer({ min: 1, max: 60_000 });
 
 const view = uint32.map((number) => number || 1);
 
-export const heartbeat = record({
+const plainHeartbeat = record({
   kind: fc.constant("heartbeat" as const),
   etherPort: fc.boolean(),
   serialPort: fc.boolean(),
@@ -55,6 +57,11 @@ export const heartbeat = record({
   view: fc.integer({ min: 0, max: 0xffff }),
   serialTicks: cardSet,
 });
+/** With the head of a configuration, or of a card that has none. */
+export const heartbeat = fc.oneof(
+  plainHeartbeat,
+  fc.tuple(plainHeartbeat, fc.integer({ min: 0, max: 0xffff })).map(([beat, head]) => ({ ...beat, head })),
+);
 
 export function advert(echoesMax: number, echoesMin = 0): fc.Arbitrary<Message> {
   return record({
@@ -195,6 +202,76 @@ export const order: fc.Arbitrary<Message> = fc.oneof(
   })),
 );
 
+const hash = fc.uint8Array({ minLength: 32, maxLength: 32 });
+const configHead = record({ sequence, epoch: uint32, hash });
+const cards = fc.uniqueArray(card, { maxLength: 64 });
+const part = fc.integer({ min: 1, max: configPartsMax });
+
+/** Between replicas of the configuration; on Ethernet alone. */
+export const configuration: fc.Arbitrary<Message> = fc.oneof(
+  record({
+    kind: fc.constant("configState" as const),
+    announced: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    accepted: configHead,
+    level: uint32,
+    lineage: view,
+    replicas: fc.uniqueArray(card, { minLength: 1, maxLength: 64 }),
+    levels: fc.array(record({ card, levelMax: uint32 }), { maxLength: 64 }),
+    line: cards,
+    parts: fc.option(record({ card, id: sequence, base: hash, count: part, next: part }), { nil: undefined }),
+  }),
+  record({ kind: fc.constant("configAsk" as const), id: uint32, what: fc.constant("durable" as const) }),
+  record({
+    kind: fc.constant("configAsk" as const),
+    id: uint32,
+    what: fc.constant("hashes" as const),
+    sequences: fc.array(sequence, { minLength: 1, maxLength: configHashesMax }),
+  }),
+  record({
+    kind: fc.constant("configAsk" as const),
+    id: uint32,
+    what: fc.constant("transfer" as const),
+    after: sequence,
+    snapshot: fc.boolean(),
+  }),
+  record({ kind: fc.constant("configAsk" as const), id: uint32, what: fc.constant("piece" as const), transfer: uint32, offset: sequence }),
+  record({
+    kind: fc.constant("configGive" as const),
+    id: uint32,
+    what: fc.constant("hashes" as const),
+    first: sequence,
+    heads: fc.array(configHead, { maxLength: configHashesMax }),
+  }),
+  record({
+    kind: fc.constant("configGive" as const),
+    id: uint32,
+    what: fc.constant("offer" as const),
+    transfer: uint32,
+    content: fc.constantFrom("changes" as const, "snapshot" as const),
+    head: configHead,
+    bytes: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    sha256: hash,
+    left: sequence,
+  }),
+  record({
+    kind: fc.constant("configGive" as const),
+    id: uint32,
+    what: fc.constant("piece" as const),
+    transfer: uint32,
+    offset: sequence,
+    data: fc.uint8Array({ minLength: 1, maxLength: 2_000 }),
+  }),
+  record({
+    kind: fc.constant("configGive" as const),
+    id: uint32,
+    what: fc.constant("nothing" as const),
+    reason: fc.constantFrom("busy" as const, "gone" as const, "behind" as const),
+  }),
+  record({ kind: fc.constant("configDurable" as const), head: configHead }),
+  record({ kind: fc.constant("configForward" as const), id: uint32, wish: fc.uint8Array({ minLength: 1, maxLength: 2_000 }) }),
+  record({ kind: fc.constant("configAnswer" as const), id: uint32, answer: fc.uint8Array({ minLength: 1, maxLength: 2_000 }) }),
+);
+
 const small: fc.Arbitrary<Message>[] = [
   heartbeat,
   record({
@@ -213,7 +290,7 @@ const small: fc.Arbitrary<Message>[] = [
 ];
 
 /** Messages that are not fragments themselves. */
-export const wholeMessage: fc.Arbitrary<Message> = fc.oneof(...small, advert(64), membership, order);
+export const wholeMessage: fc.Arbitrary<Message> = fc.oneof(...small, advert(64), membership, order, configuration);
 /** Messages that fit in one frame of the link. */
 export const etherMessage: fc.Arbitrary<Message> = fc.oneof(wholeMessage.filter((message) => frameFits("ether", message)), fragment(1_400));
 export const serialMessage: fc.Arbitrary<Message> = fc.oneof(

@@ -6,6 +6,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { cardCountMax, everybody, multiplexor, slotCountMax } from "../../src/base/ids.ts";
 import {
+  configForwardBytesMax,
+  configHashesMax,
+  configPartsMax,
+  configPieceBytesMax,
   entryBytesMax,
   epochsMax,
   etherFrameBytesMax,
@@ -147,7 +151,7 @@ test("each rule of the specification has its counterpart in the code", () => {
     address: () => assert.equal(cddl.choices("address"), [["everybody"], ["card"], ["multiplexor"]]),
     incarnation: () => assert.equal(bounds("incarnation"), [0, incarnationMax]),
     message: () => assert.is(cddl.choices("message").length, kinds.length),
-    heartbeat: () => assert.equal(cddl.fields("heartbeat"), ["ports", "serial-ticks", "ether-ticks", "view"]),
+    heartbeat: () => assert.equal(cddl.fields("heartbeat"), ["ports", "serial-ticks", "ether-ticks", "view", "head"]),
     "card-set": () => assert.equal(bounds("card-set"), [0, 8]),
     advert: () => {
       assert.equal(bounds("advert", "name"), [0, nameBytesMax]);
@@ -191,6 +195,21 @@ test("each rule of the specification has its counterpart in the code", () => {
     epoch: () => assert.equal(cddl.choices("epoch"), [["view", 1]]),
     mark: () => assert.equal(cddl.choices("mark"), [["card", "incarnation", 0]]),
     failing: () => assert.equal(bounds("failing", "reason"), [0, failingReasonBytesMax]),
+    hash: () => assert.equal(bounds("hash"), [32, 32]),
+    "config-head": () => assert.equal(cddl.choices("config-head"), [["place", "view-or-none", "hash"]]),
+    "config-state": () => {
+      const fields = ["announced", "sequence", "epoch", "hash", "level", "lineage", "replicas", "levels", "line", "parts"];
+      assert.equal(cddl.fields("config-state"), fields);
+    },
+    "config-level": () => assert.equal(cddl.choices("config-level").length, 1),
+    "config-parts": () => assert.is(cddl.choices("config-parts").length, 1),
+    "config-ask": () => assert.equal(cddl.references("config-ask"), ["uint", "config-question", "extension"]),
+    "config-question": () => assert.equal(cddl.choices("config-question").map(([what]) => what), [0, 1, 2, 3]),
+    "config-give": () => assert.equal(cddl.references("config-give"), ["uint", "config-gift", "extension"]),
+    "config-gift": () => assert.equal(cddl.choices("config-gift").map(([what]) => what), [0, 1, 2, 3]),
+    "config-durable": () => assert.equal(cddl.fields("config-durable"), ["sequence", "epoch", "hash"]),
+    "config-forward": () => assert.equal(bounds("config-forward", "wish"), [1, configForwardBytesMax]),
+    "config-answer": () => assert.equal(bounds("config-answer", "answer"), [1, configForwardBytesMax]),
     joined: () => assert.equal(cddl.references("joined"), ["message", "extension"]),
     "mux-reset": () => assert.equal(cddl.fields("mux-reset"), ["id", "slot"]),
     slot: () => assert.equal(bounds("slot"), [1, slotCountMax]),
@@ -359,6 +378,25 @@ test("a view has members, one incarnation and one earlier view of each, and no c
   assert.is(commit([0, 8], four, three), undefined);
   assert.is(commit([0, 8], four, five), undefined);
   assert.is(commit([0, 8], far, far), undefined);
+});
+
+test("configuration: a large change has its parts", () => {
+  const hash = new Uint8Array(32);
+  const body = (count: number, next: number) => [1, 0, 0, hash, 0, 1, [1], [], [], [1, 0, hash, count, next]];
+  for (const [count, next, expected] of [[configPartsMax, configPartsMax, true], [configPartsMax + 1, 1, false], [1, 0, false]] as const) {
+    assert.is(messageOf("configState", body(count, next)) !== undefined, expected);
+    assert.is(cddl.matches("config-state", body(count, next)), expected);
+  }
+});
+
+test("configuration: a piece has its bound, and so have the hashes that are asked for", () => {
+  const piece = (length: number) => [1, 2, 3, 0, new Uint8Array(length)];
+  const hashes = (count: number) => [1, 1, new Array<number>(count).fill(7)];
+  for (const [kind, body, most] of [["configGive", piece, configPieceBytesMax], ["configAsk", hashes, configHashesMax]] as const) {
+    assert.ok(messageOf(kind, body(most)) !== undefined && cddl.matches(ruleOfKind(kind), body(most)));
+    assert.ok(messageOf(kind, body(most + 1)) === undefined && !cddl.matches(ruleOfKind(kind), body(most + 1)));
+    assert.is(messageOf(kind, body(0)), undefined);
+  }
 });
 
 test("places: none is above 2^53 - 1, and none is delivered that is not held", () => {

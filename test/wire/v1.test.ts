@@ -132,6 +132,41 @@ const skip: Message = {
 };
 const failing: Message = { kind: "failing", reason: "store-\u00e9 has gone" };
 
+const headedHeartbeat: Message = { ...heartbeat, head: 0x4abc };
+const hash = Uint8Array.from({ length: 32 }, (_, index) => 0xa0 + index);
+const configHead = { sequence: 70_000, epoch: 300, hash };
+const configState: Message = {
+  kind: "configState",
+  announced: 2 ** 33,
+  accepted: configHead,
+  level: 24,
+  lineage: 299,
+  replicas: [card(1), card(64)],
+  levels: [{ card: card(1), levelMax: 24 }, { card: card(64), levelMax: 300 }],
+  line: [card(3)],
+  parts: { card: card(3), id: 7, base: hash, count: 300, next: 2 },
+};
+const plainConfigState: Message = { ...configState, announced: 1, replicas: [card(1)], levels: [], line: [], parts: undefined };
+const configAsks: readonly Message[] = [
+  { kind: "configAsk", id: 0, what: "durable" },
+  { kind: "configAsk", id: 1, what: "hashes", sequences: [70_000, 23, 0] },
+  { kind: "configAsk", id: 2, what: "transfer", after: 70_000, snapshot: false },
+  { kind: "configAsk", id: 0xffffffff, what: "transfer", after: 0, snapshot: true },
+  { kind: "configAsk", id: 4, what: "piece", transfer: 5, offset: 2 ** 33 },
+];
+const configGives: readonly Message[] = [
+  { kind: "configGive", id: 1, what: "hashes", first: 24, heads: [configHead] },
+  { kind: "configGive", id: 2, what: "offer", transfer: 5, content: "changes", head: configHead, bytes: 300, sha256: hash, left: 24 },
+  { kind: "configGive", id: 3, what: "offer", transfer: 6, content: "snapshot", head: configHead, bytes: 2 ** 33, sha256: hash, left: 0 },
+  { kind: "configGive", id: 4, what: "piece", transfer: 5, offset: 2 ** 33, data: bytes(0, 1, 2) },
+  { kind: "configGive", id: 5, what: "nothing", reason: "busy" },
+  { kind: "configGive", id: 6, what: "nothing", reason: "gone" },
+  { kind: "configGive", id: 7, what: "nothing", reason: "behind" },
+];
+const configDurable: Message = { kind: "configDurable", head: configHead };
+const configForward: Message = { kind: "configForward", id: 7, wish: bytes(0x80) };
+const configAnswer: Message = { kind: "configAnswer", id: 7, answer: bytes(0x80) };
+
 type Vector = readonly ["ether" | "serial", Frame, string];
 
 const vectors: readonly Vector[] = [
@@ -424,6 +459,186 @@ const vectors: readonly Vector[] = [
     "serial",
     { ...largest, message: failing },
     "0010881119ffff184018401affffffff1b2a1fffffffffffff1821817173746f72652dc3a92068617320676f6e65484d4880bb76c4e83c074d202100",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: headedHeartbeat },
+    "891119c0de0300071903e80185014103410b191234194abc4400000000509e4c6be78bf788a96afab02e0af3d84b",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: headedHeartbeat },
+    "0007881119c0de031f071903e80185014103410b191234194abc4898cad43de0115156cd2254f400",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configState },
+    "881119c0de0300071903e818228a1b00000002000000001a0001117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf181819012b8201184084011818184019012c81038503075820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf19012c02509f5452daedb092016aceb15edad239e7",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configState },
+    "0007881119c0de0309071903e818228a1b01010202010101021a7301117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf181819012b8201184084011818184019012c81038503075820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf19012c0248ee9511ac0e5083163905ff7900",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: plainConfigState },
+    "881119c0de0300071903e818228a011a0001117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf181819012b810180808050a8f465db62071d0a1da835a9382f36e1",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: plainConfigState },
+    "0007881119c0de030a071903e818228a011a4001117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf181819012b810180808048e0749f976bc50d9849927a5e00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configAsks[0] as Message },
+    "891119c0de0300071903e818238200004c000000000000000000000000509279713d527b922525fcb4ec0cebceb0",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configAsks[0] as Message },
+    "0007881119c0de0308071903e8182382010e483038e12bb1090de7978224e300",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configAsks[1] as Message },
+    "891119c0de0300071903e81823830101831a000111701700440000000050361fce5951a544c8f47724950bdb5b9d",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configAsks[1] as Message },
+    "0007881119c0de030c071903e81823830101831a05011170170e48ce3cedddeeb987e925a0130200",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configAsks[2] as Message },
+    "891119c0de0300071903e818238402021a00011170004600000000000050efe7de8880b30d858339bdc75c617f4d",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configAsks[2] as Message },
+    "0007881119c0de030b071903e818238402021a040111700e48b7d74021befcffdd1f0de02f00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configAsks[3] as Message },
+    "891119c0de0300071903e81823841affffffff0200014600000000000050fb4c6a9b209b62ef374ebea4e1b6b01e",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configAsks[3] as Message },
+    "0007881119c0de030e071903e81823841affffffff020f0148b8893c648520ef4d0cdf958100",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configAsks[4] as Message },
+    "891119c0de0300071903e81823840403051b000000020000000042000050ee945c771830f0d826b65ed0de58d9b9",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configAsks[4] as Message },
+    "0007881119c0de030c071903e81823840403051b010102020101010e48683b824ea8fffa2d82f19e3600",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configGives[0] as Message },
+    "881119c0de0300071903e818248401001818831a0001117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf50785c4feb25ee738a46ed67f58276ad4c",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configGives[0] as Message },
+    "0007881119c0de0309071903e818248401051818831a3601117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf4889de97e550ee735ad15c411200",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configGives[1] as Message },
+    "881119c0de0300071903e818248a020105001a0001117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf19012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf181850e959ce86e27d2755b9d1f2aa30091d7d",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configGives[1] as Message },
+    "0007881119c0de030b071903e818248a020105021a5d01117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf19012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf181848e2e1fb9e24ed29c640a7cda400",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configGives[2] as Message },
+    "881119c0de0300071903e818248a030106011a0001117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf1b00000002000000005820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf005069a934d7c9e22dbdf5b082eab961bb80",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configGives[2] as Message },
+    "0007881119c0de030d071903e818248a030106011a2a01117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf1b01010202010101235820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf0e4859e21eb926aca7ad4545fff900",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configGives[3] as Message },
+    "881119c0de0300071903e81824850402051b000000020000000043000102506e75e0cac432bcc6ce3aa6f38e562b93",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configGives[3] as Message },
+    "0007881119c0de030c071903e81824850402051b01010202010101024310010248905a9722a132083de57fc2e700",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configGives[4] as Message },
+    "891119c0de0300071903e81824830503004b000000000000000000000050908ddadc84f8892f774e0a8f220e56fa",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configGives[4] as Message },
+    "0007881119c0de030a071903e818248305030e48e4513340efee6672ca95b3ec00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configGives[5] as Message },
+    "891119c0de0300071903e81824830603014b00000000000000000000005070939d8e43b67ab76df77b8cb98cfda4",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configGives[5] as Message },
+    "0007881119c0de0318071903e818248306030148ee9fbaffe85bd98ce1673fb500",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configGives[6] as Message },
+    "891119c0de0300071903e81824830703024b000000000000000000000050661a39ead4d7c99d14ea4ea272b1dd91",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configGives[6] as Message },
+    "0007881119c0de0318071903e818248307030248f159523f443ed0bc1c4c436200",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configDurable },
+    "881119c0de0300071903e81825831a0001117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf507939598a3dd5a18cb6b06fe07d001705",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configDurable },
+    "0007881119c0de0309071903e81825831a3601117019012c5820a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf485438199e924fe592f47deab200",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configForward },
+    "891119c0de0300071903e81826820741804b000000000000000000000050c99b93b3f07d357b12bda141f011fa6c",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configForward },
+    "0007881119c0de0318071903e8182682074180480b1771f56d1d3f94b6f60f6100",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: configAnswer },
+    "891119c0de0300071903e81827820741804b0000000000000000000000501866a71d0caaf64b22e031a0700b496d",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: configAnswer },
+    "0007881119c0de0318071903e8182782074180482fdacd86821e1e7720854ac600",
   ],
 ];
 
