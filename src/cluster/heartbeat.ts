@@ -105,11 +105,16 @@ type PeerLink = {
   untickedAt: number;
   /** The peer's own period where it is longer than ours. */
   periodMs: number;
+  /** The silence that it is borne, for this period and ours. */
+  silentAfterMs: number;
+  downAfterMs: number;
 };
 
 type Peer = {
   readonly card: CardId;
-  readonly links: Partial<Record<LinkKind, PeerLink>>;
+  readonly ether: PeerLink;
+  /** Only with a peer of our own chassis. */
+  readonly serial: PeerLink | undefined;
   health: CardHealth | "absent";
   left: boolean;
   /** When its slot was last said to have lost power, while it is believed. */
@@ -200,7 +205,7 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
 
   /** How a peer's link stands at `now`; `undefined` for a link that we do not share with it or a card never heard. */
   linkOf(now: number, card: CardId, link: LinkKind): PeerLinkView | undefined {
-    const at = this.#peers.get(card)?.links[link];
+    const at = linkTo(this.#peers.get(card), link);
     if (at === undefined) return undefined;
     const silentForMs = at.beats === 0 && at.health === "unheard" ? Infinity : now - this.#forgivenMs - at.heardAt;
     return { health: at.health, reason: at.reason, silentForMs, ticked: at.ticked };
@@ -208,36 +213,49 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
 
   /** The silence, in milliseconds on the listening clock, after which this peer's link is `silent` and `down`. */
   patience(card: CardId, link: LinkKind): { readonly silentAfterMs: number; readonly downAfterMs: number } {
+    return this.#patienceWith(linkTo(this.#peers.get(card), link)?.periodMs ?? 0, link);
+  }
+
+  #patienceWith(theirPeriodMs: number, link: LinkKind): { readonly silentAfterMs: number; readonly downAfterMs: number } {
     const { periodMs, silentAfterMs, downAfterMs } = this.#settings[link];
-    const slower = Math.max(this.periodMs(link), this.#peers.get(card)?.links[link]?.periodMs ?? 0) / periodMs;
+    const slower = Math.max(this.periodMs(link), theirPeriodMs) / periodMs;
     return { silentAfterMs: silentAfterMs * slower, downAfterMs: downAfterMs * slower };
+  }
+
+  /** Keeps with a link what it is borne: it is asked for at each frame. */
+  #bear(at: PeerLink | undefined, link: LinkKind): void {
+    if (at === undefined) return;
+    const { silentAfterMs, downAfterMs } = this.#patienceWith(at.periodMs, link);
+    at.silentAfterMs = silentAfterMs;
+    at.downAfterMs = downAfterMs;
   }
 
   #onHeard(listened: number, link: LinkKind, from: CardId, beat: HeartbeatMessage | undefined, outputs: HeartbeatOutput[]): void {
     const peer = this.#peers.get(from) ?? this.#meet(listened, from);
-    const at = peer.links[link];
+    const at = linkTo(peer, link);
     // A frame on a serial bus that we do not share would be a cable between two chassis: it is nobody's sign of life.
     if (at === undefined || peer.left) return;
     if (peer.powerOffAt !== undefined) {
       // What was on its way when the power went is no sign of life; what still comes well after is.
-      if (listened - peer.powerOffAt < this.patience(from, link).silentAfterMs) return;
+      if (listened - peer.powerOffAt < at.silentAfterMs) return;
       peer.powerOffAt = undefined;
       outputs.push({ kind: "powerSenseWrong", card: from });
     }
     at.heardAt = listened;
     at.beats++;
     if (beat !== undefined) {
-      this.#onTick(listened, peer, "ether", cardSetHas(from, beat.etherTicks, this.#card));
-      this.#onTick(listened, peer, "serial", cardSetHas(from, beat.serialTicks, this.#card));
+      this.#onTick(listened, peer.ether, cardSetHas(from, beat.etherTicks, this.#card));
+      if (peer.serial !== undefined) this.#onTick(listened, peer.serial, cardSetHas(from, beat.serialTicks, this.#card));
     }
-    for (const kind of linkKinds) this.#settle(listened, peer, kind, outputs);
+    this.#settle(listened, peer, "ether", outputs);
+    this.#settle(listened, peer, "serial", outputs);
     this.#settleCard(peer, outputs);
-    this.#expectSilence(listened, peer, link);
+    // The next silence of this link is due no sooner than this; other links' are in `#judgeAt` already.
+    const dueAt = listened + at.silentAfterMs;
+    if (dueAt < this.#judgeAt) this.#judgeAt = dueAt;
   }
 
-  #onTick(listened: number, peer: Peer, link: LinkKind, ticked: boolean): void {
-    const at = peer.links[link];
-    if (at === undefined) return;
+  #onTick(listened: number, at: PeerLink, ticked: boolean): void {
     if (at.ticked && !ticked) at.untickedAt = listened;
     at.ticked = ticked;
   }
@@ -248,13 +266,14 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
     peer.left = false;
     peer.powerOffAt = undefined;
     for (const link of linkKinds) {
-      const at = peer.links[link];
+      const at = linkTo(peer, link);
       if (at === undefined) continue;
       this.#enterLink(peer, link, "unheard", "restarted, not heard yet", outputs);
       this.#expectAnew(listened, at);
       at.ticked = false;
       at.untickedAt = listened;
       at.periodMs = 0;
+      this.#bear(at, link);
     }
     this.#judgeSoon(listened);
   }
@@ -262,8 +281,10 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
   #onPeriods(card: CardId, etherMs: number, serialMs: number): void {
     const peer = this.#peers.get(card);
     if (peer === undefined) return;
-    if (peer.links.ether !== undefined) peer.links.ether.periodMs = etherMs;
-    if (peer.links.serial !== undefined) peer.links.serial.periodMs = serialMs;
+    peer.ether.periodMs = etherMs;
+    this.#bear(peer.ether, "ether");
+    if (peer.serial !== undefined) peer.serial.periodMs = serialMs;
+    this.#bear(peer.serial, "serial");
   }
 
   #onLeft(card: CardId, outputs: HeartbeatOutput[]): void {
@@ -279,7 +300,7 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
     this.#portUp[link] = up;
     this.#beatAt[link] = up ? now : Infinity;
     for (const peer of this.#peers.values()) {
-      const at = peer.links[link];
+      const at = linkTo(peer, link);
       if (at === undefined) continue;
       this.#expectAnew(listened, at);
       if (up) at.reason = "not heard since our own port is up";
@@ -330,11 +351,14 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
       ticked: false,
       untickedAt: listened,
       periodMs: 0,
+      silentAfterMs: 0,
+      downAfterMs: 0,
     });
     const shared = chassisOf(card) === chassisOf(this.#card);
     const peer: Peer = {
       card,
-      links: shared ? { ether: link(), serial: link() } : { ether: link() },
+      ether: link(),
+      serial: shared ? link() : undefined,
       health: "absent",
       left: false,
       powerOffAt: undefined,
@@ -349,27 +373,25 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
     const chassis = chassisOf(this.#card);
     const cards = new Set([this.#card, ...this.#settings.expected, ...this.#peers.keys()].filter((card) => chassisOf(card) === chassis));
     this.#serialFloorMs = serialHeartbeatFloorMs(Math.max(2, cards.size), this.#settings.baud);
+    for (const { ether, serial } of this.#peers.values()) {
+      this.#bear(ether, "ether");
+      this.#bear(serial, "serial");
+    }
   }
 
   #judgeSoon(listened: number): void {
     this.#judgeAt = Math.min(this.#judgeAt, listened);
   }
 
-  /** After a frame the next silence of this link is due no sooner than this; other links' are in `#judgeAt` already. */
-  #expectSilence(listened: number, peer: Peer, link: LinkKind): void {
-    const dueAt = listened + this.patience(peer.card, link).silentAfterMs;
-    if (dueAt < this.#judgeAt) this.#judgeAt = dueAt;
-  }
-
   #judge(listened: number, outputs: HeartbeatOutput[]): void {
     let nextAt = Infinity;
     for (const peer of this.#peers.values()) {
       for (const link of linkKinds) {
-        const at = peer.links[link];
+        const at = linkTo(peer, link);
         if (at === undefined) continue;
         this.#settle(listened, peer, link, outputs);
         if (at.health === "down") continue;
-        const { silentAfterMs, downAfterMs } = this.patience(peer.card, link);
+        const { silentAfterMs, downAfterMs } = at;
         const silenceAt = at.heardAt + silentAfterMs;
         nextAt = Math.min(nextAt, silenceAt > listened ? silenceAt : at.heardAt + downAfterMs);
         const oneWayAt = at.untickedAt + silentAfterMs;
@@ -382,10 +404,11 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
 
   /** Puts one link into the state that the facts ask for. */
   #settle(listened: number, peer: Peer, link: LinkKind, outputs: HeartbeatOutput[]): void {
-    const at = peer.links[link];
+    const at = linkTo(peer, link);
     if (at === undefined || peer.left || peer.powerOffAt !== undefined) return;
-    if (!this.#portUp[link]) return this.#enterLink(peer, link, "down", "our own port is down", outputs);
-    const { silentAfterMs, downAfterMs } = this.patience(peer.card, link);
+    const isPortUp = link === "ether" ? this.#portUp.ether : this.#portUp.serial;
+    if (!isPortUp) return this.#enterLink(peer, link, "down", "our own port is down", outputs);
+    const { silentAfterMs, downAfterMs } = at;
     const silentMs = listened - at.heardAt;
     // Sums again, the same as `#judge` sets its next time by.
     const isSilent = listened >= at.heardAt + silentAfterMs;
@@ -424,7 +447,7 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
   }
 
   #enterLink(peer: Peer, link: LinkKind, health: LinkHealth, reason: string, outputs: HeartbeatOutput[]): void {
-    const at = peer.links[link];
+    const at = linkTo(peer, link);
     if (at === undefined) return;
     if (health === "down") {
       at.beats = 0;
@@ -437,17 +460,19 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
   }
 
   #settleCard(peer: Peer, outputs: HeartbeatOutput[]): void {
-    const links = [peer.links.ether, peer.links.serial].filter((at) => at !== undefined);
-    const has = (...states: LinkHealth[]) => links.some((at) => states.includes(at.health));
+    const ether = peer.ether.health;
+    // As one link counts for the card, when it is the only one.
+    const serial = peer.serial?.health ?? ether;
     let health: CardHealth;
     if (peer.left) health = "left";
-    else if (links.every((at) => at.health === "up")) health = "healthy";
-    else if (has("up", "oneWay", "recovering")) health = "degraded";
-    else if (has("silent") || (has("unheard") && peer.health !== "down")) health = "suspect";
+    else if (ether === "up" && serial === "up") health = "healthy";
+    else if (isAlive(ether) || isAlive(serial)) health = "degraded";
+    else if (ether === "silent" || serial === "silent") health = "suspect";
+    else if ((ether === "unheard" || serial === "unheard") && peer.health !== "down") health = "suspect";
     else health = "down";
     if (health === peer.health) return;
     const reason = linkKinds.flatMap((link) => {
-      const at = peer.links[link];
+      const at = linkTo(peer, link);
       return at === undefined || at.health === "up" ? [] : [`${link} ${at.reason}`];
     }).join("; ");
     outputs.push({ kind: "cardHealth", card: peer.card, was: peer.health, health, reason });
@@ -491,10 +516,20 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
   #ticks(listened: number, link: LinkKind, ownChassisOnly: boolean): CardSet {
     const heard: CardId[] = [];
     for (const peer of this.#peers.values()) {
-      const at = peer.links[link];
-      if (at === undefined || at.beats === 0 || (ownChassisOnly && chassisOf(peer.card) !== chassisOf(this.#card))) continue;
-      if (listened - at.heardAt < this.patience(peer.card, link).silentAfterMs) heard.push(peer.card);
+      const at = linkTo(peer, link);
+      // Whose serial line is not ours is of another chassis.
+      if (at === undefined || at.beats === 0 || (ownChassisOnly && peer.serial === undefined)) continue;
+      if (listened - at.heardAt < at.silentAfterMs) heard.push(peer.card);
     }
     return cardSetOf(this.#card, heard);
   }
+}
+
+function linkTo(peer: Peer | undefined, link: LinkKind): PeerLink | undefined {
+  return link === "ether" ? peer?.ether : peer?.serial;
+}
+
+/** Heard, both ways or one way. */
+function isAlive(health: LinkHealth): boolean {
+  return health === "up" || health === "oneWay" || health === "recovering";
 }
