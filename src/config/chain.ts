@@ -17,6 +17,11 @@ export function changeHash(previous: Uint8Array, sequence: number, epoch: number
   return sha256(encodeCbor([previous, sequence, epoch, kind, author, comment, time, key, card, changeset]));
 }
 
+/** The digest of whole databases, by which a copy is proven. */
+export function contentDigest(bytes: Uint8Array): Uint8Array {
+  return sha256(bytes);
+}
+
 /** The link that a proposal becomes, put behind `head` by the view `epoch`. */
 export function linked(head: Head, epoch: number, proposal: Proposal): Change {
   const sequence = head.sequence + 1;

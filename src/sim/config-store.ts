@@ -5,11 +5,10 @@
  * An order takes its time, and what it does to the disk it does whole at the end of it. So a power cut finds an order that is under way
  * done or not done, never half done; that the real one is so too is what its own tests prove.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
 import { unreachable } from "../base/assert.ts";
 import { hex } from "../base/hex.ts";
 import type { CardId } from "../base/ids.ts";
-import { brokenLink, emptyHead, headOf, isSameHead, levelOf } from "../config/chain.ts";
+import { brokenLink, contentDigest, emptyHead, headOf, isSameHead, levelOf } from "../config/chain.ts";
 import type { Change, ConfigRefusal, Head, Row, Scalar, Wish } from "../config/change.ts";
 import { levelMax as softwareLevel } from "../config/migrations/migrations.ts";
 import type { ConfigReader } from "../config/reader.ts";
@@ -227,7 +226,7 @@ export class SimConfigStore {
   }
 
   dumpHash(): string {
-    return hex(sha256((this.#disk.content ?? new Content()).encoded()));
+    return hex(contentDigest((this.#disk.content ?? new Content()).encoded()));
   }
 
   /** Carries out an order at once. */
@@ -426,7 +425,7 @@ export class SimConfigStore {
     const bytes = content.encoded();
     limit(this.#made, snapshotsMax - 1);
     this.#made.set(name, bytes);
-    return { kind: "snapshot", name, head: content.head, level: content.level, bytes: bytes.length, sha256: sha256(bytes) };
+    return { kind: "snapshot", name, head: content.head, level: content.level, bytes: bytes.length, sha256: contentDigest(bytes) };
   }
 
   #writeSnapshot({ name, offset, data }: Order<"writeSnapshot">): BareResult {
@@ -457,7 +456,7 @@ export class SimConfigStore {
     const bytes = this.#disk.received.get(name);
     if (bytes === undefined) return missingSnapshot(name);
     this.#write();
-    const content = hex(sha256(bytes)) === hex(digest) ? Content.decoded(bytes) : undefined;
+    const content = hex(contentDigest(bytes)) === hex(digest) ? Content.decoded(bytes) : undefined;
     this.#forgetReceived(name);
     if (content === undefined) {
       return { kind: "missing", what: `the snapshot ${name}: it does not have the digest that it was announced with` };

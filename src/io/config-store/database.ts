@@ -357,14 +357,13 @@ export class ConfigDatabase {
     if (!SnapshotFiles.isName(name)) return noSnapshot(name);
     this.#file.checkpoint(this.head.sequence);
     if (!this.#file.isCopied) return { kind: "missing", what: `the snapshot ${name}: another program reads the database` };
-    return this.#copySnapshot(name);
+    // From now on the file stands still, and not from the first slice on, before which others may commit.
+    this.#file.hold();
+    return this.#copySnapshot(name, this.head, this.#level);
   }
 
-  /** The file stands still meanwhile: what is committed goes into the log. Every page is proven before it is given to another card. */
-  *#copySnapshot(name: string): LongOrder {
-    const { head } = this;
-    const level = this.#level;
-    this.#file.hold();
+  /** What is committed meanwhile goes into the log. Every page is proven before it is given to another card. */
+  *#copySnapshot(name: string, head: Head, level: number): LongOrder {
     try {
       for (let page = 0; this.#file.provePages(page, checkedPages); page += checkedPages) yield;
       const made = yield* this.#snapshots.make(name, this.#file.handle);
