@@ -3,7 +3,7 @@
  * OpenAPI document.
  */
 import { cardAt } from "../base/ids.ts";
-import type { CardStatus, GroupsStatus, MembershipStatus } from "../node/status.ts";
+import type { CardStatus, ConfigurationStatus, GroupsStatus, MembershipStatus } from "../node/status.ts";
 
 const nothingDropped = { crc: 0, framing: 0, length: 0, tag: 0, cbor: 0, shape: 0, version: 0, system: 0, kind: 0 };
 
@@ -65,6 +65,19 @@ export const exampleGroups: GroupsStatus = {
       ],
     },
   ],
+};
+
+export const exampleConfiguration: ConfigurationStatus = {
+  state: "current",
+  head: { sequence: 42, epoch: 128, hash: "9f3a1c2b77d05e4f8a6b3c1d2e0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f" },
+  level: 1,
+  levelMax: 1,
+  replicas: [first, second, third],
+  ageMs: 0,
+  branches: [],
+  pending: 0,
+  load: { served: 318, servedForOthers: 2, forwarded: 0 },
+  counters: { changes: 42, conflicts: 1 },
 };
 
 export const exampleStatus: CardStatus = {
@@ -149,6 +162,7 @@ export const exampleStatus: CardStatus = {
   alarms: [{ code: "link-down", text: "serial to card 1/3 is down: silent for 1000 ms", forMs: 60_480 }],
   membership: exampleMembership,
   groups: exampleGroups,
+  configuration: exampleConfiguration,
   lateTicks: { count: 1, totalMs: 84, worstMs: 84 },
   system: "store",
   version: "0.1.0+a42cae9",

@@ -2,7 +2,8 @@
  * The OpenAPI 3.1 document of the card's HTTP interface. `app.ts` loads this file when the document is asked for: a
  * card answers without its schemas, and a program that only prints the document needs no card.
  */
-import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
+import { configurationRoutes } from "./configuration-openapi.ts";
 import { exampleGroups, exampleMembership, exampleStatus } from "./example.ts";
 import { problem, problemType } from "./problem.ts";
 import { groupsSchema, healthSchema, membershipSchema, problemSchema, statusSchema } from "./schema.ts";
@@ -118,21 +119,34 @@ const pageRoute = createRoute({
   },
 });
 
-const routes = [statusRoute, membersRoute, groupsRoute, healthRoute, documentRoute, pageRoute];
+const routes: readonly RouteConfig[] = [
+  statusRoute,
+  membersRoute,
+  groupsRoute,
+  healthRoute,
+  documentRoute,
+  pageRoute,
+  ...configurationRoutes,
+];
 
 /** The document, as a program of `version` serves it. */
 export function openApiDocument(version: string): unknown {
   const described = new OpenAPIHono();
+  described.openAPIRegistry.registerComponent("securitySchemes", "token", {
+    type: "http",
+    scheme: "bearer",
+    description: "A token of the table `tokens`, or the card's own.",
+  });
   for (const route of routes) {
     described.openAPIRegistry.registerPath(route);
-    described.openAPIRegistry.registerPath(headOf(route));
+    if (route.method === "get") described.openAPIRegistry.registerPath(headOf(route));
   }
   return described.getOpenAPI31Document({
     openapi: "3.1.0",
     info: {
       title: "Cardinal card",
       version,
-      description: "One controller card of a storage chassis. Read-only; errors are problems after RFC 9457.",
+      description: "One controller card of a storage chassis. Reads are open, changes take a token; errors are problems after RFC 9457.",
       license: { name: "Apache-2.0" },
     },
     servers: [{ url: "/", description: "The card that serves this document." }],
@@ -140,9 +154,11 @@ export function openApiDocument(version: string): unknown {
 }
 
 /** HEAD answers as GET does, without the content. */
-function headOf(route: (typeof routes)[number]) {
+function headOf(route: RouteConfig): RouteConfig {
   const responses = Object.fromEntries(
-    Object.entries(route.responses).map(([status, { description }]) => [status, { description }]),
+    Object.entries(route.responses).map((
+      [status, response],
+    ) => [status, { description: "description" in response ? response.description : "" }]),
   );
-  return { ...route, method: "head" as const, operationId: route.operationId.replace(/^get/, "head"), responses };
+  return { ...route, method: "head", operationId: (route.operationId ?? "").replace(/^get/, "head"), responses };
 }

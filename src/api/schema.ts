@@ -5,21 +5,11 @@
  * Objects are open: a later version may add fields, and a caller must not mind.
  */
 import { z } from "@hono/zod-openapi";
-import { cardCountMax, type CardId, chassisCountMax, slotCountMax } from "../base/ids.ts";
+import { chassisCountMax, slotCountMax } from "../base/ids.ts";
 import type { CardStatus } from "../node/status.ts";
+import { configurationStatusSchema } from "./configuration-schema.ts";
+import { cardId, count, counters, mayBeAbsent, wholeMs } from "./schema-part.ts";
 
-/** A field that is left out rather than `null` or `undefined`; the generator of the document knows only `optional`. */
-function mayBeAbsent<T extends z.ZodType>(schema: T): z.ZodExactOptional<T> {
-  return schema.optional() as unknown as z.ZodExactOptional<T>;
-}
-
-const count = (description: string) => z.int().min(0).meta({ description });
-const wholeMs = (description: string) => z.int().min(0).meta({ description: `${description}, in milliseconds.` });
-const counters = (description: string) => z.record(z.string(), z.int().min(0)).meta({ description });
-
-const cardId = z.int().min(1).max(cardCountMax).meta({
-  description: "The number of a card in its system: (chassis - 1) * 8 + slot.",
-}) as unknown as z.ZodType<CardId, number>;
 const chassis = z.int().min(1).max(chassisCountMax).meta({ description: "The chassis that the card sits in, counted from 1." });
 const slot = z.int().min(1).max(slotCountMax).meta({ description: "The card's slot in its chassis, counted from 1." });
 const uid = z.string().regex(/^[0-9a-f]{16}$/).meta({
@@ -211,6 +201,7 @@ export const statusSchema = z.object({
   alarms: z.array(alarm).readonly().meta({ description: "The alarms that are raised now, oldest first." }),
   membership: membershipSchema,
   groups: groupsSchema,
+  configuration: mayBeAbsent(configurationStatusSchema),
   lateTicks,
   system: z.string().meta({ description: "The name of the system that the card belongs to." }),
   version: z.string().meta({ description: "The version of this card's program." }),
@@ -243,7 +234,12 @@ export const problemSchema = z.object({
     z.array(z.object({
       path: z.string().meta({ description: "A JSON pointer into what was sent; empty for the whole." }),
       message: z.string().meta({ description: "What is wrong there, and what would be right." }),
-      place: mayBeAbsent(z.object({ line: z.int().min(1), column: z.int().min(1) }).meta({ description: "Where that is in the text." })),
+      place: mayBeAbsent(
+        z.object({
+          line: z.int().min(1).meta({ description: "The line, from 1." }),
+          column: z.int().min(1).meta({ description: "The letter in its line, from 1." }),
+        }).meta({ description: "Where that is in the text." }),
+      ),
     })).readonly().meta({ description: "With 422: everything that is wrong with what was sent." }),
   ),
 }).meta({ id: "Problem", description: "What went wrong, after RFC 9457." });

@@ -2,18 +2,22 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { z } from "zod";
 import { createApp, openApiDocument } from "../../src/api/app.ts";
+import { configurationResources } from "../../src/api/configuration.ts";
 import { exampleStatus } from "../../src/api/example.ts";
+import { templateOf } from "../../src/api/resource.ts";
 import { statusSchema } from "../../src/api/schema.ts";
 import { cardAt, type CardId, type LinkKind, linkKinds } from "../../src/base/ids.ts";
 import { Node } from "../../src/node/node.ts";
 import type { NodeSettings } from "../../src/node/settings.ts";
 import type { CardStatus } from "../../src/node/status.ts";
+import { StandIn, standInApp } from "./stand-in.ts";
 import { alone, confirmed, stoppedGroups, torn, twoGroups, withoutQuorum } from "../console/sample.ts";
 
 type Json = { readonly $ref?: string; readonly properties?: Readonly<Record<string, Json>> };
 type Media = { readonly schema: Json; readonly example?: unknown; readonly examples?: unknown };
 type Operation = {
   readonly operationId: string;
+  readonly security?: unknown;
   readonly responses: Record<string, { description: string; content?: Record<string, Media> }>;
 };
 type Document = {
@@ -139,14 +143,70 @@ test("HA-5, HA-6: the document takes every membership and every group that the c
   }
 });
 
-test("the document is OpenAPI 3.1 and lists every route with GET and HEAD", () => {
+test("the document is OpenAPI 3.1 and lists every path with its methods", () => {
   assert.match(document.openapi, /^3\.1\./);
-  const served = createApp({ status: () => exampleStatus }).routes.map(({ path }) => path).filter((path) => !path.includes("*"));
-  assert.equal(Object.keys(document.paths).sort(), [...new Set(served)].sort());
-  assert.ok(served.length >= 6);
-  for (const [path, methods] of Object.entries(document.paths)) assert.equal(Object.keys(methods).sort(), ["get", "head"], path);
+  const reading = createApp({ status: () => exampleStatus }).routes.map(({ path }) => path).filter((path) => !path.includes("*"));
+  const served = new Map(reading.map((path) => [path, ["get", "head"]]));
+  for (const resource of configurationResources(new StandIn())) {
+    const methods = Object.keys(resource.methods).map((method) => method.toLowerCase());
+    served.set(templateOf(resource), (methods.includes("get") ? [...methods, "head"] : methods).sort());
+  }
+  assert.equal(Object.keys(document.paths).sort(), [...served.keys()].sort());
+  for (const [path, methods] of Object.entries(document.paths)) assert.equal(Object.keys(methods).sort(), served.get(path), path);
   const ids = operations().map(([, , { operationId }]) => operationId);
   assert.is(new Set(ids).size, ids.length, "operation ids are unique");
+});
+
+test("what is done with a token says so, and what is open does not", () => {
+  for (const resource of configurationResources(new StandIn())) {
+    for (const [method, { role }] of Object.entries(resource.methods)) {
+      const described = document.paths[templateOf(resource)]?.[method.toLowerCase()];
+      assert.is(described?.security !== undefined, role !== undefined, `${method} ${resource.path}`);
+      assert.is(described?.responses["401"] !== undefined, role !== undefined, `${method} ${resource.path}`);
+    }
+  }
+});
+
+test("what the configuration's paths answer is what the document says of them", async () => {
+  const { ask, source, token } = standInApp();
+  source.branches = [{ id: "0a1b2c3d", setAsideAt: 1_000, changes: 3, since: 7 }];
+  token("looker", { role: "viewer" });
+  source.put("cards", { id: "1/2", chassis: "1", name: "left", enabled: 1 });
+  const at = "/v1/configuration";
+  const asked: readonly (readonly [string, string, string, unknown?, string?])[] = [
+    ["GET", "", ""],
+    ["GET", "/document", "/document"],
+    ["PUT", "/document", "/document?plan=true", [{ kind: "put", table: "cards", row: { id: "1/2", name: "x" } }]],
+    ["PUT", "/document", "/document", [{ kind: "put", table: "cards", row: { id: "1/2", name: "x" } }]],
+    ["GET", "/values/{path}", "/values/cards.1%2F2.name"],
+    ["PUT", "/values/{path}", "/values/cards.1%2F2.name", { text: "right" }],
+    ["GET", "/tables", "/tables"],
+    ["GET", "/tables/{table}", "/tables/tokens"],
+    ["GET", "/tables/{table}/{id}", "/tables/cards/1%2F2"],
+    ["GET", "/tables/{table}/{id}", "/tables/cards/1%2F9"],
+    ["PUT", "/tables/{table}/{id}", "/tables/cards/1%2F2", { chassis: "1" }],
+    ["PUT", "/tables/{table}/{id}", "/tables/cards/1%2F2", { chassis: 1 }],
+    ["PATCH", "/tables/{table}/{id}", "/tables/cards/1%2F2", { name: "left" }],
+    ["GET", "/history", "/history?rows=true&limit=1"],
+    ["GET", "/branches", "/branches"],
+    ["GET", "/branches/{branch}/diff", "/branches/0a1b2c3d/diff"],
+    ["POST", "/branches/{branch}/merge", "/branches/0a1b2c3d/merge"],
+    ["POST", "/branches/{branch}/merge", "/branches/0a1b2c3d/merge?prefer=chain&plan=true"],
+    ["DELETE", "/branches/{branch}", "/branches/0a1b2c3d"],
+    ["POST", "/check", "/check?repair=true"],
+    ["POST", "/restore", "/restore?plan=true", "{}\n", "application/x-ndjson"],
+    ["DELETE", "/tables/{table}/{id}", "/tables/cards/1%2F2"],
+  ];
+  for (const [method, path, url, body, type] of asked) {
+    const headers: Record<string, string> = type === undefined ? {} : { "content-type": type };
+    const response = await ask(method, at + url, { headers, ...(body === undefined ? {} : { body }) });
+    const told = document.paths[at + path]?.[method.toLowerCase()]?.responses[response.status];
+    const said = (response.headers.get("content-type") ?? "").split(";", 1)[0] as string;
+    const schema = told?.content?.[said]?.schema;
+    assert.ok(schema !== undefined, `${method} ${url} answers ${response.status} as ${said}`);
+    const { success, error } = validatorOf(schema as Json).safeParse(await response.json());
+    assert.ok(success, `${method} ${url} ${response.status}: ${error?.message}`);
+  }
 });
 
 test("each example of the document is valid against its schema", () => {

@@ -1,0 +1,45 @@
+/**
+ * The token of the card's own root: a file in the state directory that its owner alone reads, made at the first start. With it everything can
+ * be done before there are other tokens, and when all of them are lost.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { readSmallFile, writeDurably } from "./durable-file.ts";
+import { type Refusal, refusal, systemErrorCode, systemErrorText } from "./refusal.ts";
+
+export type AdminToken = { readonly file: string; /** The SHA-256 of the token. */ readonly digest: Uint8Array };
+
+const pattern = /^cardinal\.admin\.[A-Za-z0-9_-]{43}$/;
+const secretBytes = 32;
+const fileBytesMax = 256;
+
+export function adminTokenFile(stateDirectory: string): string {
+  return join(stateDirectory, "admin-token");
+}
+
+/** The token in the file, which is made where there is none; refused when others may read it or it holds none. */
+export function adminToken(stateDirectory: string): AdminToken | Refusal {
+  const file = adminTokenFile(stateDirectory);
+  const way = "remove it, and the next start makes a new one";
+  try {
+    const found = readSmallFile(file, fileBytesMax);
+    const token = found.text?.trim() ?? "";
+    if ((found.mode & 0o077) !== 0) {
+      return refusal("unsafe", `${file} may be read by others (mode ${found.mode.toString(8)}), so its token is not taken; ${way}`);
+    }
+    return pattern.test(token) ? { file, digest: digestOf(token) } : refusal("corrupt", `${file} holds no token of a card; ${way}`);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ENOENT") return refusal("io", `${file} cannot be read: ${systemErrorText(error)}`);
+  }
+  const token = `cardinal.admin.${randomBytes(secretBytes).toString("base64url")}`;
+  try {
+    writeDurably(file, `${token}\n`, { mode: 0o600, replace: false });
+  } catch (error) {
+    return refusal("io", `${file} cannot be written: ${systemErrorText(error)}`);
+  }
+  return { file, digest: digestOf(token) };
+}
+
+function digestOf(token: string): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(token).digest());
+}
