@@ -310,13 +310,16 @@ export function documentText(document: unknown): string {
 
 const lineLengthMax = 110;
 
-function jsonLines(value: unknown, indent: string): string {
+function jsonLines(value: unknown, indent: string, before = indent.length): string {
   const flat = flatJson(value);
   const isShallow = !isObject(value) || Object.values(value).every((each) => typeof each !== "object" || Array.isArray(each));
-  if (typeof value !== "object" || value === null || (isShallow && indent.length + flat.length <= lineLengthMax)) return flat;
+  if (typeof value !== "object" || value === null || (isShallow && before + flat.length <= lineLengthMax)) return flat;
   const deeper = `${indent}  `;
   if (Array.isArray(value)) return `[\n${value.map((each) => deeper + jsonLines(each, deeper)).join(",\n")}\n${indent}]`;
-  const members = Object.entries(value).map(([key, each]) => `${deeper}${JSON.stringify(key)}: ${jsonLines(each, deeper)}`);
+  const members = Object.entries(value).map(([key, each]) => {
+    const name = `${deeper}${JSON.stringify(key)}: `;
+    return name + jsonLines(each, deeper, name.length);
+  });
   return members.length === 0 ? "{}" : `{\n${members.join(",\n")}\n${indent}}`;
 }
 
