@@ -3,6 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { CardId } from "../../src/base/ids.ts";
 import type { ConfigRefusal, Operation, Scalar } from "../../src/config/change.ts";
+import { migrations } from "../../src/config/migrations/migrations.ts";
+import type { ConfigReader } from "../../src/config/reader.ts";
 import { isConfigRefusal } from "../../src/config/refusals.ts";
 import type { TableName, TableRule } from "../../src/config/rules.ts";
 import { tables as rules } from "../../src/config/tables.ts";
@@ -494,6 +496,31 @@ test("the audit of a large change is cut to its bound and says how much is left 
   const bytes = (value: unknown) => new TextEncoder().encode(String(value)).length;
   assert.ok(bytes(audit.row["what"]) <= 8_192 && bytes(audit.row["author"]) <= 256 && bytes(audit.row["comment"]) <= 1_024);
   assert.ok(String(audit.row["comment"]).isWellFormed());
+});
+
+test("what a wish costs follows the wish, not the tables, and only indexed columns are looked for", () => {
+  const indexed = new Set(
+    migrations.flatMap(({ sql }) => [...sql.matchAll(/ ON "(\w+)" \("(\w+)"/g)].map(([, table, column]) => `${table}.${column}`)),
+  );
+  let callCount = 0;
+  const reader: ConfigReader = {
+    row: (table, id) => (callCount++, example.row(table, id)),
+    count: (table) => (callCount++, example.count(table)),
+    rowsWith: (table, column, value) => {
+      assert.ok(indexed.has(`${table}.${column}`), `${table}.${column} has no index`);
+      callCount++;
+      return example.rowsWith(table, column, value);
+    },
+    rows: () => {
+      throw new Error("all rows of a table are read");
+    },
+  };
+  for (const [what, operations] of accepted) {
+    if (what.includes("card is disabled") || what.includes("card's end")) continue;
+    callCount = 0;
+    assert.not(isConfigRefusal(validate(reader, operations, context)), what);
+    assert.ok(callCount < 20 + 30 * operations.length, `${what}: ${callCount} calls`);
+  }
 });
 
 test("whole tables are proven: references, invariants, and that values are in their one form", () => {
