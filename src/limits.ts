@@ -211,6 +211,13 @@ export const damagedMax = 2;
 export const snapshotAheadBytesMax = 4 * 1024 * 1024;
 /** Branches that a card keeps. */
 export const branchesMax = 8;
+/** Rows or changes in one answer of a store. */
+export const storePageMax = 1_000;
+/** Moments of the database that are kept for those who read it in pieces, and how long each waits for the next piece to be asked for. */
+export const storeViewsMax = 4;
+export const storeViewMs = 10_000;
+/** A backup that is given back. */
+export const backupBytesMax = 64 * 1024 * 1024;
 /** How long the store's thread waits for a further order until it tidies up. */
 export const storeRestMs = 20;
 
@@ -248,6 +255,18 @@ export const configHashesMax = 64;
 /** A piece of what a card that catches up is given, and a wish, or its answer, that goes to another card. */
 export const configPieceBytesMax = 32 * 1024;
 export const configForwardBytesMax = 48 * 1024;
+/** Pieces that a card that catches up has asked for and not put away; a question that is not answered is asked again after this, and so often. */
+export const configWindow = 8;
+export const configPieceMs = 250;
+export const configQuestionsMax = 8;
+/** A card that had nothing to give is asked again after this. */
+export const configBusyMs = 50;
+/** Changes that are given at a time, in bytes; above so many in all a snapshot is made to see whether it is less. */
+export const configTransferBytesMax = 1024 * 1024;
+export const configSnapshotAboveBytes = 2 * 1024 * 1024;
+/** What a card offers to others at the same time; an offer that nobody asks for any more is forgotten after this. */
+export const configTransfersMax = 8;
+export const configTransferMs = 30_000;
 /** Parts of one large change. */
 export const configPartsMax = 512;
 /** What was delivered between an announcement and its answer, in bytes. */
@@ -258,6 +277,23 @@ export const hookGraceMs = 250;
 /** What is kept of a hook's output; and the description of an OCF resource agent. */
 export const hookOutputBytesMax = 2_048;
 export const agentMetadataBytesMax = 60 * 1024;
+export const agentMetadataMs = 5_000;
+/** Descriptions of agents that are remembered. */
+export const agentsKeptMax = 64;
+/** Hooks at work at a time that change something, and that only ask; what a driver runs at a time holds both. */
+export const hookChangesMax = 48;
+export const hookQuestionsMax = 16;
+/** Orders that wait for one resource. */
+export const hooksWaitingMax = 16;
+/** The longest deadline of a hook, and how long after it the edge waits for what cannot be ended. */
+export const hookDeadlineMsMax = 24 * 3_600_000;
+export const hookOverdueMs = 2_000;
+/** Between two looks at something that a hook waits for. */
+export const hookRetryMs = 100;
+/** Announcements of an address: so many at once, the same after each of these, then one each period. */
+export const announcementsAtOnce = 3;
+export const announceAfterMs: readonly number[] = [1_000, 5_000];
+export const announceEveryMs = 100_000;
 
 assert(
   applicationMessageBytesMax < entryBytesMax && entryBytesMax < messageBytesMax,

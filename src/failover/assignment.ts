@@ -54,6 +54,7 @@ export type ServiceState =
 
 export type ServiceAssignment = {
   readonly service: ServiceId;
+  readonly set: SetId;
   readonly unit: UnitId;
   readonly state: ServiceState;
   readonly owner: Spot | undefined;
@@ -432,9 +433,18 @@ class Assigning {
     const unit = outcome?.unit.id ?? unitOf(service, set);
     if (before?.owner !== undefined && this.#isUnknown(before.owner.card)) {
       const text = `card ${before.owner.card} is unknown and may still run it`;
-      return { service: id, unit, state: "held", owner: before.owner, epoch, home, reasons: [{ code: "unknown", text }] };
+      return {
+        service: id,
+        set: set.id,
+        unit,
+        state: "held",
+        owner: before.owner,
+        epoch,
+        home,
+        reasons: [{ code: "unknown", card: before.owner.card, text }],
+      };
     }
-    const nobody = { service: id, unit, owner: undefined, epoch, home };
+    const nobody = { service: id, set: set.id, unit, owner: undefined, epoch, home };
     if (!service.enabled) return { ...nobody, state: "disabled", reasons: [] };
     if (outcome === undefined) return { ...nobody, state: "dormant", reasons: [] };
     const { state, at } = outcome;
@@ -442,6 +452,7 @@ class Assigning {
     const owner = { card: at.card, seat: at.key };
     return {
       service: id,
+      set: set.id,
       unit,
       state,
       owner,

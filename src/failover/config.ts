@@ -68,6 +68,8 @@ export type ServiceConfig = {
   readonly apart: string | undefined;
   /** Its resources, each after those that it needs. */
   readonly resources: readonly ResourceId[];
+  /** These, and what they need that is part of no service, as a device: its card has to reach them all. */
+  readonly reaches: readonly ResourceId[];
 };
 
 export type ResourceConfig = {
@@ -201,6 +203,7 @@ function readServices(tables: ConfigRows, resources: ReadonlyMap<ResourceId, Res
   }
   const services = new Map<ServiceId, ServiceConfig>();
   for (const row of tables.rows("services")) {
+    const own = inOrderOfNeed((ofService.get(row.id) ?? []).sort(compareText), resources);
     services.set(row.id, {
       id: row.id,
       set: String(row.set),
@@ -210,10 +213,20 @@ function readServices(tables: ConfigRows, resources: ReadonlyMap<ResourceId, Res
       preferred: listOf(row.preferred).map(cardOf).filter((card) => card !== undefined),
       together: textOf(row.together),
       apart: textOf(row.apart),
-      resources: inOrderOfNeed((ofService.get(row.id) ?? []).sort(compareText), resources),
+      resources: own,
+      reaches: [...closureOf(own, resources)],
     });
   }
   return sortedByKey(services, compareText);
+}
+
+/** These resources, and all that they need and that is part of no service. */
+function closureOf(ids: readonly ResourceId[], resources: ReadonlyMap<ResourceId, ResourceConfig>): Set<ResourceId> {
+  const reached = new Set(ids);
+  for (const id of reached) {
+    for (const need of resources.get(id)?.needs ?? []) if (resources.get(need)?.service === undefined) reached.add(need);
+  }
+  return reached;
 }
 
 function readSets(
@@ -290,6 +303,11 @@ export function inOrderOfNeed(ids: readonly ResourceId[], resources: ReadonlyMap
   };
   for (const id of ids) visit(id);
   return ordered;
+}
+
+/** The resources of services in the order in which they start; they stop in the reverse one. The services' own order is kept where needs leave a choice. */
+export function startOrder(services: readonly ServiceId[], config: FailoverConfig): ResourceId[] {
+  return inOrderOfNeed(services.flatMap((id) => config.services.get(id)?.resources ?? []), config.resources);
 }
 
 function sortedByKey<Key, Value>(map: ReadonlyMap<Key, Value>, compare: (a: Key, b: Key) => number): Map<Key, Value> {

@@ -137,6 +137,7 @@ export type ReasonCode = keyof typeof reasonRules;
 
 export type Reason = {
   readonly code: ReasonCode;
+  readonly card: CardId;
   readonly text: string;
   /** The resource that it is about, where it is about one. */
   readonly resource?: ResourceId;
@@ -161,10 +162,10 @@ export function compareVersions(a: string, b: string): number {
 export function cardReasons(card: CardId, { cards }: FailoverConfig, facts: Facts): Reason[] {
   const state: CardFacts | undefined = facts.cards.get(card);
   const name = `card ${card}`;
-  if (state === undefined || state.state === "down") return [{ code: "down", text: `${name} is down` }];
-  if (state.state === "unknown") return [{ code: "unknown", text: `${name} is silent, and nothing proves that it is down` }];
+  if (state === undefined || state.state === "down") return [{ code: "down", card, text: `${name} is down` }];
+  if (state.state === "unknown") return [{ code: "unknown", card, text: `${name} is silent, and nothing proves that it is down` }];
   const reasons: Reason[] = [];
-  const add = (code: ReasonCode, text: string) => void reasons.push({ code, text });
+  const add = (code: ReasonCode, text: string) => void reasons.push({ code, card, text });
   const { maintenance, drained, quarantine, readiness, health, healthReasons, configuration } = state;
   if (cards.get(card)?.enabled !== true) add("disabled", `${name} is disabled in the configuration`);
   if (maintenance !== undefined) add("maintenance", `${name} is in maintenance by ${markText(maintenance)}`);
@@ -212,10 +213,10 @@ export function placeReasons(
   const name = `card ${card}`;
   const model = state.model ?? config.cards.get(card)?.model;
   if (set.cardModels.length > 0 && (model === undefined || !set.cardModels.includes(model))) {
-    reasons.push({ code: "model", text: `${name} is ${model ?? "of no known model"}, the set wants ${set.cardModels.join(" or ")}` });
+    reasons.push({ code: "model", card, text: `${name} is ${model ?? "of no known model"}, the set wants ${set.cardModels.join(" or ")}` });
   }
   if (set.softwareMin !== undefined && compareVersions(state.software, set.softwareMin) < 0) {
-    reasons.push({ code: "software", text: `${name} runs ${state.software}, the set wants ${set.softwareMin} or later` });
+    reasons.push({ code: "software", card, text: `${name} runs ${state.software}, the set wants ${set.softwareMin} or later` });
   }
   for (const id of resources) reasons.push(...resourceReasons(card, id, config, state));
   return reasons;
@@ -226,15 +227,17 @@ export function resourceReasons(card: CardId, id: ResourceId, config: FailoverCo
   if (resource === undefined) return [];
   const reasons: Reason[] = [];
   if (resource.reachedBy.length > 0 && !resource.reachedBy.includes(card)) {
-    reasons.push({ code: "no-access", text: `card ${card} is in no subgroup of ${id}`, resource: id });
+    reasons.push({ code: "no-access", card, text: `card ${card} is in no subgroup of ${id}`, resource: id });
   }
   const port = resource.interface === undefined ? undefined : ports.get(resource.interface);
   if (port !== undefined) {
     const text = `${resource.interface} of card ${card}, which ${id} is on, is ${port}`;
-    reasons.push({ code: port === "down" ? "port-down" : "port-missing", text, resource: id });
+    reasons.push({ code: port === "down" ? "port-down" : "port-missing", card, text, resource: id });
   }
   const unfitness = unfit.get(id);
-  if (unfitness !== undefined) reasons.push({ code: unfitness.code, text: `${id} on card ${card}: ${unfitness.reason}`, resource: id });
+  if (unfitness !== undefined) {
+    reasons.push({ code: unfitness.code, card, text: `${id} on card ${card}: ${unfitness.reason}`, resource: id });
+  }
   return reasons;
 }
 
@@ -244,5 +247,5 @@ export function portGroupReasons(card: CardId, portGroup: string, { portGroups }
   if (state?.state !== "up" || interfaces === undefined) return [];
   if (interfaces.some((name) => !state.ports.has(name))) return [];
   const isMissing = interfaces.every((name) => state.ports.get(name) === "missing");
-  return [{ code: isMissing ? "port-missing" : "port-down", text: `no port of ${portGroup} is up (${interfaces.join(", ")})` }];
+  return [{ code: isMissing ? "port-missing" : "port-down", card, text: `no port of ${portGroup} is up (${interfaces.join(", ")})` }];
 }

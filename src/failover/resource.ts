@@ -52,12 +52,15 @@ export type HookOrder = {
 };
 
 export type HookOutcome =
+  /** Of `stop`: it does not run any more, proven. */
   | "done"
-  /** `monitor` and `stop`: it does not run here, proven. */
+  /** `monitor`, `announce` and `stop`: it does not run here, proven. */
   | "notRunning"
   /** Tried and not achieved; the state of the resource is not known where `start` or `stop` failed. */
   | "failed"
   | "timeout"
+  /** Ended unfinished, or not begun: a `stop`, or a `start` where this is neither, was ordered for the same resource. */
+  | "overtaken"
   /** The specification, the agent or what it needs is wrong or missing on this card: trying again helps nothing. */
   | "invalid";
 
@@ -71,7 +74,7 @@ export type HookResult = {
   readonly ms: number;
 };
 
-/** What a running resource tells unasked: a rival that answers for an address, a process that has ended. */
+/** What a running resource tells unasked: a rival that answers for an address; that its last process has ended, that an address was removed by somebody else. */
 export type ResourceEvent = {
   readonly resource: string;
   readonly kind: "rival" | "ended";

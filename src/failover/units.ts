@@ -145,7 +145,7 @@ export class Units {
       }
     }
     const failed = facts?.failedOn.get(card);
-    if (failed !== undefined && failed.until > this.#facts.now) reasons.push({ code: "failed-here", text: failed.reason });
+    if (failed !== undefined && failed.until > this.#facts.now) reasons.push({ code: "failed-here", card, text: failed.reason });
     return { card, key, seat, reasons, reluctance: this.#reluctance(reasons) };
   }
 
@@ -153,7 +153,7 @@ export class Units {
     const key = `${about} ${card}`;
     let reasons = this.#ofPlace.get(key);
     if (reasons === undefined) {
-      const resources: ResourceId[] = services.flatMap((service) => service.resources);
+      const resources: ResourceId[] = services.flatMap(({ reaches }) => reaches);
       this.#ofPlace.set(key, reasons = placeReasons(card, set, resources, this.#config, this.#facts));
     }
     return reasons;
@@ -180,7 +180,7 @@ function currentOf(
   const { card, seat } = spot;
   const known = seats.find((view) => view.key === seat && view.card === card) ?? seats.find((view) => view.card === card);
   if (known !== undefined) return known;
-  const reasons: Reason[] = [...units.cardReasons(card), { code: "no-member", text: `card ${card} is no member of ${set} any more` }];
+  const reasons: Reason[] = [...units.cardReasons(card), { code: "no-member", card, text: `card ${card} is no member of ${set} any more` }];
   return { card, key: seat, seat: undefined, reasons, reluctance: Infinity };
 }
 
