@@ -60,7 +60,7 @@ export function planDocument(
   const plan = planOf(description, reader, context.level);
   if (mistakes.length === 0) {
     const judged = judge(reader, plan.operations, context);
-    if (Array.isArray(judged)) mistakes.push(...(judged as readonly ConfigRefusal[]).map((refusal) => placed(refusal, plan, description)));
+    if (judged.kind === "refused") mistakes.push(...judged.refusals.map((refusal) => placed(refusal, plan, description)));
   }
   if (mistakes.length === 0) return plan;
   const told = mistakes.slice(0, configFindingsMax).map(({ path, message }) => ({

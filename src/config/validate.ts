@@ -42,18 +42,21 @@ export type ValidationContext = {
  */
 export type Validated = { readonly kind: "validated"; readonly operations: readonly Operation[] };
 
+/** All that is wrong with a wish, at least one, or the first of it when it is much. */
+export type Refused = { readonly kind: "refused"; readonly refusals: readonly [ConfigRefusal, ...ConfigRefusal[]] };
+
 export function validate(reader: ConfigReader, operations: readonly Operation[], context: ValidationContext): Validated | ConfigRefusal {
   const judged = judge(reader, operations, context);
-  return Array.isArray(judged) ? judged[0] as ConfigRefusal : judged as Validated;
+  return judged.kind === "refused" ? judged.refusals[0] : judged;
 }
 
-/** As `validate`, with all that is wrong, or the first of it when it is much. */
+/** As `validate`, with all that is wrong. */
 export function judge(
   reader: ConfigReader,
   operations: readonly Operation[],
   context: ValidationContext,
   tables: Readonly<Record<TableName, TableRule>> = allTables,
-): Validated | readonly ConfigRefusal[] {
+): Validated | Refused {
   return new Judgement(reader, context, tables).of(operations);
 }
 
@@ -64,12 +67,12 @@ export function tableFindings(reader: ConfigReader, level: number): string[] {
   const names = tableNames.filter((name) => allTables[name].since <= level && !allTables[name].internal);
   const operations = names.flatMap((table) => [...reader.rows(table)].map((row): Operation => ({ kind: "put", table, row })));
   const judged = new Judgement(nothing, context, allTables).of(operations, Infinity);
-  if (Array.isArray(judged)) return (judged as readonly ConfigRefusal[]).map(({ message }) => message);
-  const kept = new Map(operations.map((operation) => [operation, operation.kind === "put" ? operation.row : undefined]));
-  const rightful = (judged as Validated).operations;
-  return [...kept.values()].flatMap((row, index) => {
-    const right = rightful[index];
-    if (row === undefined || right?.kind !== "put" || isSameRow(row, right.row)) return [];
+  if (judged.kind === "refused") return judged.refusals.map(({ message }) => message);
+  // Out of nothing every row is made, so what is right comes in the order of what is there.
+  return operations.flatMap((operation, index) => {
+    const right = judged.operations[index];
+    if (operation.kind !== "put" || right?.kind !== "put" || isSameRow(operation.row, right.row)) return [];
+    const { row } = operation;
     const column = Object.keys(right.row).find((name) => row[name] !== right.row[name]) ?? "";
     return [`${right.table} ${row.id}: ${column} is ${shownValue(row[column])}, must be kept as ${shownValue(right.row[column])}`];
   });
@@ -95,15 +98,11 @@ class Judgement {
     this.#after = new TablesAfter(reader);
   }
 
-  of(operations: readonly Operation[], operationsMax = wishOperationsMax): Validated | readonly ConfigRefusal[] {
-    if (!Array.isArray(operations)) {
-      return [{ code: "invalid", message: "a wish's operations are a list" }];
-    }
+  of(operations: readonly Operation[], operationsMax = wishOperationsMax): Validated | Refused {
+    const refused = (code: ConfigRefusal["code"], message: string): Refused => ({ kind: "refused", refusals: [{ code, message }] });
+    if (!Array.isArray(operations)) return refused("invalid", "a wish's operations are no list");
     if (operations.length > operationsMax) {
-      return [{
-        code: "bounds",
-        message: `a wish of ${operations.length} operations; at most ${operationsMax} are one change, so make several`,
-      }];
+      return refused("bounds", `a wish of ${operations.length} operations; at most ${operationsMax} are one change, so make several`);
     }
     for (const [index, operation] of (operations as readonly unknown[]).entries()) this.#layOperation(index, operation);
     if (this.#findings.length === 0) {
@@ -116,7 +115,8 @@ class Judgement {
         ({ operation, table, id }, column, text) => this.#report("invalid", { operation, table, id, column }, text),
       );
     }
-    if (this.#findings.length > 0) return this.#findings;
+    const [first, ...more] = this.#findings;
+    if (first !== undefined) return { kind: "refused", refusals: [first, ...more] };
     const changes = [...this.#after.changes()].filter(({ before, after }) =>
       before === undefined || after === undefined || !isSameRow(before, after)
     ).sort((a, b) => a.operation - b.operation);
@@ -294,10 +294,9 @@ class Judgement {
     for (const [column, known] of Object.entries(rule.columns)) {
       const value = after[column] ?? null;
       if (known.kind !== "reference" || typeof value !== "string") continue;
-      const isNew = before?.[column] !== value;
-      const target = isNew || this.#after.change(known.to, value) !== undefined ? this.#after.row(known.to, value) : undefined;
-      // A row that was there before and that the wish does not touch is referred to rightly.
-      if (!isNew && this.#after.change(known.to, value)?.after === undefined) continue;
+      // What was referred to before is there, or its removal is what is wrong.
+      if (before?.[column] === value) continue;
+      const target = this.#after.row(known.to, value);
       if (target === undefined) {
         const meant = this.#meant(this.#after, known.to, value);
         this.#report("invalid", { ...place, column }, `is ${shownValue(value)}, and there is no such row in ${known.to}${meant}`);

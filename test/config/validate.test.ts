@@ -322,16 +322,20 @@ test("a refusal names operation, table, id and column", () => {
   });
 });
 
+function refusalsOf(tables: MemoryTables, operations: readonly Operation[]): readonly ConfigRefusal[] {
+  const judged = judge(tables, operations, context);
+  return judged.kind === "refused" ? judged.refusals : [];
+}
+
 test("all mistakes of a wish are told together, up to a bound", () => {
   const wrong = [
     put("cards", "1/1", { capacity: -1, name: "" }),
     put("users", "bob", { role: "king" }),
     put("services", "files", { set: "x" }),
   ];
-  const findings = judge(example, wrong, context) as readonly ConfigRefusal[];
-  assert.equal(findings.map(({ operation, column }) => [operation, column]), [[0, "name"], [0, "capacity"], [1, "role"]]);
+  assert.equal(refusalsOf(example, wrong).map(({ operation, column }) => [operation, column]), [[0, "name"], [0, "capacity"], [1, "role"]]);
   const many = Array.from({ length: 1_000 }, (_, index) => put("hosts", `Host-${index}`));
-  assert.is((judge(example, many, context) as readonly ConfigRefusal[]).length, 64);
+  assert.is(refusalsOf(example, many).length, 64);
 });
 
 /** What is right though it looks as one of the refused. */
@@ -454,7 +458,7 @@ test("HA-1: what is newer than the level of the system is refused with the cards
   };
   const told = (operations: readonly Operation[], level: number) => {
     const judged = judge(new MemoryTables(), operations, { ...context, level, olderCards: [3 as CardId] }, newer);
-    return Array.isArray(judged) ? judged[0] as ConfigRefusal : judged as { operations: readonly Operation[] };
+    return judged.kind === "refused" ? judged.refusals[0] : judged;
   };
   const tooNew = told([put("chassis", "1", { height: 3 })], 1) as ConfigRefusal;
   assert.is(tooNew.code, "too-new");
