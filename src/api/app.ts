@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import type { CardId } from "../base/ids.ts";
 import type { LogFields } from "../node/effect.ts";
 import type { CardStatus } from "../node/status.ts";
+import { configurationPage, configurationPagePolicy } from "../ui/configuration-page.ts";
 import { statusPage, statusPagePolicy } from "../ui/status-page.ts";
 import { softwareVersion } from "../version.ts";
 import type { Authority } from "./authority.ts";
@@ -37,7 +38,12 @@ export async function openApiDocument(version: string = softwareVersion): Promis
 export function createApp(source: StatusSource): Hono {
   const app = new Hono();
   const { configuration, card } = source;
-  const resources = [...cardResources(source), ...(configuration === undefined ? [] : configurationResources(configuration.source))];
+  const resources = [
+    ...cardResources(source),
+    ...(configuration === undefined
+      ? []
+      : [...configurationResources(configuration.source), page("/configuration", configurationPage, configurationPagePolicy)]),
+  ];
   const paths = resources.map(templateOf);
   const permit: Permit | undefined = configuration === undefined
     ? undefined
@@ -81,19 +87,16 @@ function cardResources(source: StatusSource): Resource[] {
       documentText ??= JSON.stringify(await openApiDocument());
       return context.body(documentText, 200, { "content-type": "application/json" });
     }),
-    {
-      path: "/",
-      mediaTypes: ["text/html"],
-      methods: {
-        GET: {
-          answer: (context) => {
-            context.header("content-security-policy", statusPagePolicy);
-            return context.html(statusPage);
-          },
-        },
-      },
-    },
+    page("/", statusPage, statusPagePolicy),
   ];
+}
+
+function page(path: string, text: string, policy: string): Resource {
+  const answer = (context: Context) => {
+    context.header("content-security-policy", policy);
+    return context.html(text);
+  };
+  return { path, mediaTypes: ["text/html"], methods: { GET: { answer } } };
 }
 
 /** Where a request comes from, as far as its connection tells. */

@@ -119,6 +119,18 @@ const pageRoute = createRoute({
   },
 });
 
+const configurationPageRoute = createRoute({
+  method: "get",
+  path: "/configuration",
+  operationId: "getConfigurationPage",
+  summary: "The configuration's page",
+  description: "A page for people with the tables and the history; a card without a configuration has none.",
+  responses: {
+    200: { description: "The page.", content: { "text/html": { schema: z.string() } } },
+    ...problems,
+  },
+});
+
 const routes: readonly RouteConfig[] = [
   statusRoute,
   membersRoute,
@@ -126,6 +138,7 @@ const routes: readonly RouteConfig[] = [
   healthRoute,
   documentRoute,
   pageRoute,
+  configurationPageRoute,
   ...configurationRoutes,
 ];
 

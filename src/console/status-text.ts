@@ -1,6 +1,7 @@
 /** A card's status as a page for people. Pure: `CardStatus` in, text out. */
 import { type LinkKind, linkKinds } from "../base/ids.ts";
 import type { CardHealth, CardStatus, LinkHealth, OwnLinkStatus, PeerStatus } from "../node/status.ts";
+import { configurationLines, isConfigurationStatus } from "./configuration-text.ts";
 import { isMembershipStatus, notificationTones, viewText } from "./members-text.ts";
 import { fits, type Shape } from "./shape.ts";
 import { type Cell, countsText, durationText, note, type Paint, paintOf, pairs, printable, table, type Tone } from "./text-layout.ts";
@@ -32,6 +33,7 @@ export function statusText(status: CardStatus, options: { readonly columns: numb
   const sections = [
     headOf(status, width, paint),
     alarmsOf(status, width, paint),
+    configurationOf(status, width, paint),
     linksOf(status, width, paint),
     cardsOf(status, width, paint),
   ];
@@ -72,6 +74,12 @@ function headOf(status: CardStatus, width: number, paint: Paint): string[] {
 function viewOf(status: CardStatus): readonly ["View", string, Tone] | undefined {
   const membership: unknown = status.membership;
   return isMembershipStatus(membership) ? ["View", viewText(membership), notificationTones[membership.state]] : undefined;
+}
+
+/** A card without a store, and one of an earlier version, has none. */
+function configurationOf(status: CardStatus, width: number, paint: Paint): string[] {
+  const configuration: unknown = status.configuration;
+  return isConfigurationStatus(configuration) ? configurationLines(configuration, width, paint) : [];
 }
 
 function linksOf(status: CardStatus, width: number, paint: Paint): string[] {

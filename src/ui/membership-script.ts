@@ -44,22 +44,6 @@ function viewReason(membership) {
   return absent.length === 0 ? "Nobody is absent" : "Every absent card is down, with a receipt";
 }
 
-function buildRow(...labels) {
-  const node = make("tr");
-  node.setAttribute("role", "row");
-  const cells = labels.map((label, index) => {
-    const of = make(index === 0 ? "th" : "td"), box = make("div", "cell"), main = make("span", "main"), small = make("span", "small");
-    of.setAttribute("role", index === 0 ? "rowheader" : "cell");
-    if (index === 0) of.scope = "row";
-    else of.dataset.label = label;
-    box.append(main, small);
-    of.append(box);
-    node.append(of);
-    return { main, small, box };
-  });
-  return { node, cells };
-}
-
 function showMembership(membership, names) {
   const { state, view, electorate, quorum, history } = membership;
   say($("view-title"), view ? "View " + view.number + (state === "tentative" ? ", the last that held" : "") : "No view yet");

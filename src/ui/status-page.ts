@@ -1,16 +1,10 @@
 /** The status page: one file of HTML with its own style and script, which asks `/v1/status` each second. */
-import { createHash } from "node:crypto";
+import { configurationPanelScript } from "./configuration-panel.ts";
 import { membershipScript } from "./membership-script.ts";
+import { cardinal, configurationPanel, fact, pageHead, pagePolicy } from "./page.ts";
+import { pageScript } from "./page-script.ts";
 import { statusScript } from "./status-script.ts";
 import { statusStyle } from "./status-style.ts";
-
-/** A cardinal's head: crest, beak, and the dark face around it. */
-const head = `<path d="M12 47C9 36 11 29 15 23 14 14 20 6 31 1 29 6 30 9 33 12 37 14 39 17 39 20L46 25 38 29C38 37 37 42 35 47Z"/>`;
-const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48" fill="#b0122a">${head}</svg>`;
-
-function fact(id: string, name: string, wide = false): string {
-  return `<div${wide ? ' class="wide"' : ""}><dt>${name}</dt><dd id="${id}"></dd></div>`;
-}
 
 function link(id: string, name: string, note: string): string {
   return `<section class="panel link" id="${id}" aria-labelledby="${id}-title">
@@ -38,21 +32,13 @@ function rows(id: string, body: string, label: string, columns: readonly string[
 </table>`;
 }
 
-const script = `"use strict";${membershipScript}${statusScript}`;
+const script = `"use strict";${pageScript}${membershipScript}${configurationPanelScript}${statusScript}`;
 
-export const statusPage = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Cardinal</title>
-<link rel="icon" href="data:image/svg+xml,${encodeURIComponent(icon)}">
-<style>${statusStyle}</style>
-</head>
+export const statusPage = `${pageHead("Cardinal", statusStyle)}
 <body>
 <a class="skip" href="#peers-title">Skip to the peers</a>
 <header><div class="frame">
-<svg class="mark" viewBox="0 0 48 48" aria-hidden="true">${head}<path class="mask" d="M39 20 46 25 38 29C34 30 31 27 33 23 34 21 36 20 39 20Z"/><circle class="eye" cx="29" cy="18" r="2.2"/></svg>
+<svg class="mark" viewBox="0 0 48 48" aria-hidden="true">${cardinal}<path class="mask" d="M39 20 46 25 38 29C34 30 31 27 33 23 34 21 36 20 39 20Z"/><circle class="eye" cx="29" cy="18" r="2.2"/></svg>
 <div class="who"><h1 id="name">Cardinal</h1><p class="place" id="place"></p></div>
 </div></header>
 <div class="answer" id="answer" data-tone="idle"><div class="frame">
@@ -105,6 +91,7 @@ ${fact("held", "Held")}${fact("committed", "Committed")}${fact("delivered", "Del
 <p class="none" id="no-groups">No groups.</p>
 ${rows("group-table", "groups", "order-title", ["Group", "View", "Messages", "Members"])}
 </section>
+${configurationPanel("full", '<span class="note"><a href="configuration">tables and history</a></span>')}
 ${link("ether", "Ethernet", "public network")}
 ${link("serial", "Serial", "private network")}
 <section class="panel full" aria-labelledby="peers-title">
@@ -118,18 +105,4 @@ ${rows("peers-table", "peers", "peers-title", ["Card", "Health", "Ethernet", "Se
 </html>
 `;
 
-/** What the page may do, for `Content-Security-Policy`: its own style and script, and to ask the card that served it. */
-export const statusPagePolicy = [
-  "default-src 'none'",
-  `script-src ${hashOf(script)}`,
-  `style-src ${hashOf(statusStyle)}`,
-  "connect-src 'self'",
-  "img-src data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
-
-function hashOf(text: string): string {
-  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-}
+export const statusPagePolicy = pagePolicy(script, statusStyle);

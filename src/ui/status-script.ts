@@ -1,13 +1,9 @@
 /**
- * The script of the status page, but for what it shows of membership and groups, which stands before it. It asks for the status each second, changes only what changed, and writes what the
+ * The script of the status page, but for what it shows of membership, groups and configuration, which stands before it. It asks for the status each second, changes only what changed, and writes what the
  * card says as text, never as HTML. Ticking figures are outside of what a screen reader is told of; alarms are told.
  */
 export const statusScript = String.raw`
 const askEveryMs = 1000, askMaxMs = 2000, staleAfterMs = 3000;
-const $ = (id) => document.getElementById(id);
-const number = new Intl.NumberFormat("en");
-const dot = " \u00b7 ", dash = "\u2013", times = "\u00d7";
-
 const words = {
   oneWay: "one-way", unheard: "not heard yet", absent: "never heard",
 };
@@ -21,48 +17,12 @@ const reasons = {
   oldIncarnation: "old incarnation", ownIdentity: "own identity", notForUs: "not for us", fragments: "fragments",
 };
 
-function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-function tone(node, value) {
-  if (node.dataset.tone !== value) node.dataset.tone = value;
-}
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
 function word(value) {
   return words[value] ?? value;
-}
-/** "oldIncarnation" as "old incarnation". */
-function spaced(name) {
-  return name.replace(/[A-Z]/g, (letter) => " " + letter.toLowerCase());
-}
-function duration(ms) {
-  if (ms < 1000) return Math.round(ms) + " ms";
-  const s = Math.floor(ms / 1000), min = Math.floor(s / 60), h = Math.floor(min / 60), d = Math.floor(h / 24);
-  if (d > 0) return d + " d " + (h % 24) + " h";
-  if (h > 0) return h + " h " + (min % 60) + " min";
-  if (min > 0) return min + " min " + (s % 60) + " s";
-  return s + " s";
 }
 function placeOf(of) {
   return of.chassis + "/" + of.slot;
 }
-/** Makes the children of a node fit a list of keys: those that stay are kept, so that focus and selection stay too. */
-function keep(parent, keys, build) {
-  const known = parent.known ??= new Map();
-  for (const [key, part] of known) if (!keys.includes(key)) { part.node.remove(); known.delete(key); }
-  keys.forEach((key, index) => {
-    let part = known.get(key);
-    if (!part) known.set(key, part = build(key));
-    if (parent.children[index] !== part.node) parent.insertBefore(part.node, parent.children[index] ?? null);
-  });
-  return keys.map((key) => known.get(key));
-}
-
 function showCard(status) {
   say($("name"), status.name);
   say($("place"), "System " + status.system + dot + "chassis " + status.chassis + dot + "slot " + status.slot);
@@ -239,6 +199,7 @@ function show(status) {
   const names = new Map([[status.card, status.name]].concat(status.peers.map((peer) => [peer.card, peer.name])));
   showMembership(status.membership, names);
   showGroups(status.groups);
+  showConfiguration(status.configuration);
 }
 
 let last, answeredAt, answeredClock, failures = 0, failure = "";

@@ -147,6 +147,7 @@ test("the document is OpenAPI 3.1 and lists every path with its methods", () => 
   assert.match(document.openapi, /^3\.1\./);
   const reading = createApp({ status: () => exampleStatus }).routes.map(({ path }) => path).filter((path) => !path.includes("*"));
   const served = new Map(reading.map((path) => [path, ["get", "head"]]));
+  served.set("/configuration", ["get", "head"]);
   for (const resource of configurationResources(new StandIn())) {
     const methods = Object.keys(resource.methods).map((method) => method.toLowerCase());
     served.set(templateOf(resource), (methods.includes("get") ? [...methods, "head"] : methods).sort());
