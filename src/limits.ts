@@ -267,6 +267,15 @@ export const configSnapshotAboveBytes = 2 * 1024 * 1024;
 /** What a card offers to others at the same time; an offer that nobody asks for any more is forgotten after this. */
 export const configTransfersMax = 8;
 export const configTransferMs = 30_000;
+/** A forwarded wish that is not answered is sent again after this. */
+export const configForwardMs = 500;
+/** The store's pages are proven this often, and everything in it. A repair that has not come to its end after this is answered so. */
+export const configCheckMs = 30_000;
+export const configProveMs = 3_600_000;
+export const configRepairMs = 120_000;
+/** Heads are compared once nothing has been accepted for this long; not knowing the system's head for longer is an alarm. */
+export const configSettleMs = 250;
+export const configStaleMs = 10_000;
 /** Parts of one large change. */
 export const configPartsMax = 512;
 /** What was delivered between an announcement and its answer, in bytes. */
@@ -290,6 +299,8 @@ export const hookDeadlineMsMax = 24 * 3_600_000;
 export const hookOverdueMs = 2_000;
 /** Between two looks at something that a hook waits for. */
 export const hookRetryMs = 100;
+/** Processes that a file system's failed stop names. */
+export const usersNamedMax = 5;
 /** Announcements of an address: so many at once, the same after each of these, then one each period. */
 export const announcementsAtOnce = 3;
 export const announceAfterMs: readonly number[] = [1_000, 5_000];

@@ -4,8 +4,10 @@
  */
 import type { Worker } from "node:worker_threads";
 import { unreachable } from "../base/assert.ts";
+import type { Head, Row } from "../config/change.ts";
 import type { StoreOrder, StoreResult } from "../config/store.ts";
 import type { FromThread, ToThread } from "./config-store/message.ts";
+import type { BackupOpened, BranchPage, HistoryPage, PlanAnswer, RowPage, StoreRead, Unread } from "./config-store/read.ts";
 import { startThread } from "./config-store/thread.ts";
 
 export type ConfigStoreOptions = {
@@ -17,6 +19,8 @@ export type ConfigStoreOptions = {
 export class ConfigStore {
   readonly #worker: Worker;
   readonly #options: ConfigStoreOptions;
+  readonly #reads = new Map<number, (answer: unknown) => void>();
+  #readCount = 0;
   #closed: (() => void) | undefined;
 
   constructor(options: ConfigStoreOptions) {
@@ -33,6 +37,84 @@ export class ConfigStore {
     this.#say({ kind: "order", order });
   }
 
+  rows(table: string, page: { readonly after?: string; readonly limit: number }): Promise<RowPage | Unread> {
+    return this.#read({ kind: "rows", table, ...page });
+  }
+
+  row(table: string, id: string): Promise<{ readonly head: Head; readonly row?: Row } | Unread> {
+    return this.#read({ kind: "row", table, id });
+  }
+
+  history(
+    page: { readonly before?: number; readonly since?: number; readonly limit: number; readonly rows: boolean },
+  ): Promise<HistoryPage | Unread> {
+    return this.#read({ kind: "history", ...page });
+  }
+
+  /** The declarative document, as text. */
+  document(options: { readonly secrets: boolean }): Promise<{ readonly head: Head; readonly text: string } | Unread> {
+    return this.#read({ kind: "document", ...options });
+  }
+
+  /** What stands at a path of the document. */
+  valueAt(
+    path: string,
+    options: { readonly secrets: boolean },
+  ): Promise<{ readonly head: Head; readonly value: unknown } | { readonly mistake: string } | Unread> {
+    return this.#read({ kind: "valueAt", path, ...options });
+  }
+
+  planDocument(document: Uint8Array): Promise<PlanAnswer> {
+    return this.#read({ kind: "planDocument", document });
+  }
+
+  planSetting(path: string, text: string): Promise<PlanAnswer> {
+    return this.#read({ kind: "planSetting", path, text });
+  }
+
+  planUnsetting(path: string): Promise<PlanAnswer> {
+    return this.#read({ kind: "planUnsetting", path });
+  }
+
+  /** The rows in which a branch differs; undefined when there is no such branch. */
+  branchRows(branch: string, page: { readonly after?: string; readonly limit: number }): Promise<BranchPage | Unread | undefined> {
+    return this.#read({ kind: "branchRows", branch, ...page });
+  }
+
+  /** What a branch has that the chain has not; rows that both have changed are findings unless one side is preferred. */
+  planMerge(branch: string, prefer: "branch" | "chain" | undefined): Promise<PlanAnswer> {
+    return this.#read({ kind: "planMerge", branch, ...prefer && { prefer } });
+  }
+
+  /** Every row as lines of JSON, secrets included, of one moment. The pieces throw when they are not read on in time. */
+  async backup(): Promise<{ readonly head: Head; readonly pieces: AsyncIterable<Uint8Array> } | Unread> {
+    const opened = await this.#read<BackupOpened | Unread>({ kind: "openBackup" });
+    return "unread" in opened ? opened : { head: opened.head, pieces: this.#backupPieces(opened.view) };
+  }
+
+  /** What would make the tables those of a backup. */
+  async planBackup(pieces: AsyncIterable<Uint8Array>): Promise<PlanAnswer> {
+    const { view } = await this.#read<{ view: number }>({ kind: "openRestore" });
+    for await (const piece of pieces) {
+      const { isWanted } = await this.#read<{ isWanted: boolean }>({ kind: "restorePiece", view, piece });
+      if (!isWanted) break;
+    }
+    return this.#read({ kind: "planRestore", view });
+  }
+
+  async *#backupPieces(view: number): AsyncGenerator<Uint8Array> {
+    try {
+      while (true) {
+        const piece = await this.#read<Uint8Array | Unread>({ kind: "backupPiece", view });
+        if (!(piece instanceof Uint8Array)) throw new Error(piece.unread.message);
+        if (piece.length === 0) return;
+        yield piece;
+      }
+    } finally {
+      await this.#read({ kind: "closeBackup", view });
+    }
+  }
+
   /** Carries out what was ordered before, closes the database in good order and ends the thread. */
   async close(): Promise<void> {
     await new Promise<void>((resolve) => {
@@ -47,6 +129,14 @@ export class ConfigStore {
     await this.#worker.terminate();
   }
 
+  #read<Answer>(read: StoreRead): Promise<Answer> {
+    const number = ++this.#readCount;
+    return new Promise((resolve) => {
+      this.#reads.set(number, resolve as (answer: unknown) => void);
+      this.#say({ kind: "read", number, read });
+    });
+  }
+
   #say(message: ToThread): void {
     this.#worker.postMessage(message);
   }
@@ -55,6 +145,10 @@ export class ConfigStore {
     switch (message.kind) {
       case "result":
         return this.#options.onResult(message.result);
+      case "answer":
+        this.#reads.get(message.number)?.(message.answer);
+        this.#reads.delete(message.number);
+        return;
       case "closed":
         return this.#closed?.();
       default:

@@ -59,6 +59,10 @@ export class DatabaseFile {
     return this.#reader;
   }
 
+  get readerIfOpen(): DatabaseSync | undefined {
+    return this.#reader;
+  }
+
   /** The file, to be read; the caller leaves it open. */
   get handle(): number {
     return this.#handle ??= openSync(this.path, "r");

@@ -11,12 +11,12 @@
  * Its surprising idea: a plan is carried out for real, in a transaction that is rolled back; SQLite tells what it did.
  */
 import { readdirSync, rmSync } from "node:fs";
-import { constants, DatabaseSync } from "node:sqlite";
+import { constants, DatabaseSync, type StatementSync } from "node:sqlite";
 import { unreachable } from "../../base/assert.ts";
 import type { CardId } from "../../base/ids.ts";
 import { brokenLink, emptyHead, headOf, isSameHead, levelOf } from "../../config/chain.ts";
 import type { Change, ConfigRefusal, Head, Operation, Proposal, Wish } from "../../config/change.ts";
-import type { Planned, StoreFault, StoreOrder, StoreResult } from "../../config/store.ts";
+import type { Branch, Planned, StoreFault, StoreOrder, StoreResult } from "../../config/store.ts";
 import { branchesMax, configFindingsMax, damagedMax } from "../../limits.ts";
 import { BranchFiles, branchId } from "./branches.ts";
 import { type ChainBounds, ChainTable } from "./chain-table.ts";
@@ -61,6 +61,10 @@ export class ConfigDatabase {
   #tables: DatabaseTables | undefined;
   #chain: ChainTable | undefined;
   #level = 0;
+  #readTables: DatabaseTables | undefined;
+  #readChain: ChainTable | undefined;
+  #readState: HeadReader | undefined;
+  #readLevel = 0;
   #fault: StoreFault | undefined;
 
   constructor(options: DatabaseOptions) {
@@ -76,6 +80,47 @@ export class ConfigDatabase {
 
   get level(): number {
     return this.#level;
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  get fault(): StoreFault | undefined {
+    return this.#fault;
+  }
+
+  /** The connection for reads; undefined while there is nothing to be read. It outlives the writer's faults, unless what it would read is wrong. */
+  get reader(): DatabaseSync | undefined {
+    const isReadable = this.#fault === undefined || this.#fault.code === "disk-full" || this.#fault.code === "io";
+    return isReadable ? this.#file.readerIfOpen : undefined;
+  }
+
+  /** The tables as the reader sees them. */
+  get readTables(): DatabaseTables {
+    return this.#readTables ??= new DatabaseTables(this.#file.reader);
+  }
+
+  /** What the reader sees at this moment. */
+  get readHead(): { readonly head: Head; readonly level: number } {
+    const read = this.#readState ??= new HeadReader(this.#file.reader);
+    const state = read.state;
+    if (state.level !== this.#readLevel) this.#readTables?.forgetSchema();
+    this.#readLevel = state.level;
+    return state;
+  }
+
+  /** Changes before a sequence, the newest first. */
+  history(before: number, limit: number): Change[] {
+    if (this.#readLevel === 0) return [];
+    this.#readChain ??= new ChainTable(this.#file.reader, this.#options.bounds);
+    return this.#readChain.page(before, limit);
+  }
+
+  /** A branch with its file. */
+  branch(id: string): (Branch & { readonly path: string }) | undefined {
+    const branch = this.#branches.find(id);
+    return branch === undefined ? undefined : { ...branch, path: this.#branches.pathOf(id) };
   }
 
   get levelMax(): number {
@@ -171,6 +216,10 @@ export class ConfigDatabase {
 
   #open(): BareResult {
     this.#forget();
+    this.#readTables = undefined;
+    this.#readChain = undefined;
+    this.#readState = undefined;
+    this.#readLevel = 0;
     const { directory } = this.#options;
     for (const path of [directory, `${directory}/snapshots`, `${directory}/branches`]) makeDirectory(path);
     this.#snapshots.clean();
@@ -527,6 +576,25 @@ export class ConfigDatabase {
 
   *#proveRules(): Generator<string | undefined> {
     if (this.#tables !== undefined) yield* this.#options.rules.findings(this.#tables, this.#level);
+  }
+}
+
+/** Asks a connection for the chain's head as it sees it. */
+export class HeadReader {
+  readonly #database: DatabaseSync;
+  readonly #level: StatementSync;
+  #head: StatementSync | undefined;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#level = database.prepare("PRAGMA user_version");
+  }
+
+  get state(): { readonly head: Head; readonly level: number } {
+    const level = this.#level.get()?.["user_version"] as number;
+    if (level === 0) return { head: emptyHead, level };
+    this.#head ??= this.#database.prepare(`SELECT "sequence", "epoch", "hash" FROM "changes" ORDER BY "sequence" DESC LIMIT 1`);
+    return { head: { ...(this.#head.get() as Head) }, level };
   }
 }
 

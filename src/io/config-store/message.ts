@@ -1,12 +1,15 @@
 /** What the store's two threads say to each other. Types only. */
 import type { StoreOrder, StoreResult } from "../../config/store.ts";
+import type { StoreRead } from "./read.ts";
 
 export type ToThread =
   | { readonly kind: "order"; readonly order: StoreOrder }
+  | { readonly kind: "read"; readonly number: number; readonly read: StoreRead }
   | { readonly kind: "close" };
 
 export type FromThread =
   | { readonly kind: "result"; readonly result: StoreResult }
+  | { readonly kind: "answer"; readonly number: number; readonly answer: unknown }
   | { readonly kind: "closed" };
 
 export type ThreadSettings = { readonly directory: string };

@@ -6,11 +6,10 @@
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
-import type { Hash } from "node:crypto";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { snapshotAheadBytesMax, snapshotsMax, snapshotsReceivedMax } from "../../limits.ts";
 import { systemErrorCode } from "../refusal.ts";
+import { newDigest } from "./digest.ts";
 import { writeAllAt } from "./fault.ts";
 
 const pieceBytes = 1024 * 1024;
@@ -151,11 +150,6 @@ export class SnapshotFiles {
     const byAge = files.map((path) => ({ path, at: statSync(path).mtimeMs })).sort((a, b) => b.at - a.at);
     for (const { path } of byAge.slice(countMax)) rmSync(path, { force: true });
   }
-}
-
-/** A SHA-256. The module is loaded here alone: 1.3 MiB that a store without snapshots does not need. */
-function newDigest(): Hash {
-  return process.getBuiltinModule("node:crypto").createHash("sha256");
 }
 
 function compressedPiece(raw: Uint8Array): Uint8Array {

@@ -6,6 +6,7 @@ import { chainBytesMax, chainChangesMax, logPagesMax, storeRestMs } from "../../
 import type { StoreOrder, StoreResult } from "../../config/store.ts";
 import { type BareResult, ConfigDatabase, type LongOrder } from "./database.ts";
 import { databaseRules } from "./database-rules.ts";
+import { StoreReads } from "./reads.ts";
 import type { FromThread, ThreadSettings, ToThread } from "./message.ts";
 
 assert(parentPort !== null, "the store's thread has somebody who started it");
@@ -17,6 +18,7 @@ const database = new ConfigDatabase({
   bounds: { changesMax: chainChangesMax, bytesMax: chainBytesMax, logPagesMax },
   wallClock: Date.now,
 });
+const reads = new StoreReads(database);
 const replacing = new Set<StoreOrder["kind"]>(["open", "installSnapshot", "setAside", "reset"]);
 /** Orders that take long, the first of them under way. */
 const long: { readonly order: number; readonly run: LongOrder }[] = [];
@@ -53,7 +55,10 @@ function finishLong(): void {
 }
 
 function onOrder(order: StoreOrder): void {
-  if (replacing.has(order.kind)) finishLong();
+  if (replacing.has(order.kind)) {
+    finishLong();
+    reads.close();
+  }
   const result = database.carryOut(order);
   if ("kind" in result) answer(order.order, result);
   else {
@@ -69,9 +74,12 @@ port.on("message", (message: ToThread) => {
   switch (message.kind) {
     case "order":
       return onOrder(message.order);
+    case "read":
+      return say({ kind: "answer", number: message.number, answer: reads.answer(message.read) });
     case "close":
       clearTimeout(resting);
       finishLong();
+      reads.close();
       database.close();
       return say({ kind: "closed" });
     default:
