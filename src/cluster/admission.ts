@@ -51,7 +51,7 @@ export class Admission {
       }
       restarted = true;
     }
-    const window = sender.windows[link];
+    const window = link === "ether" ? sender.windows.ether : sender.windows.serial;
     if (incarnation < sender.incarnation) {
       window.dropped++;
       return "oldIncarnation";

@@ -199,11 +199,11 @@ export class History {
   #mixValue(value: unknown): void {
     if (value instanceof Uint8Array) {
       this.#mix(value.length);
-      for (const byte of value) this.#mix(byte);
+      for (let index = 0; index < value.length; index++) this.#mix(value[index] as number);
     } else if (typeof value === "object" && value !== null) {
-      for (const [key, inner] of Object.entries(value)) {
+      for (const key in value) {
         this.#mixText(key);
-        this.#mixValue(inner);
+        this.#mixValue((value as Readonly<Record<string, unknown>>)[key]);
       }
     } else if (typeof value === "number") {
       this.#mixInstant(value);

@@ -1,19 +1,19 @@
 /**
  * What the bytes on a link say. Frames are immutable and most are heard by many: what one array of bytes says is
- * worked out once and remembered as long as the array lives. Damaged bytes are another array, read by themselves.
+ * worked out once and remembered as long as the transmission or the array lives. Damaged bytes are another array, read by themselves.
  */
 import type { Input } from "../node/input.ts";
 import type { Keyring } from "../wire/auth.ts";
 import { decodeFrame, type Frame, isMalformed, type Malformed } from "../wire/frame.ts";
 import { SerialDecoder, type SerialItem } from "../wire/serial.ts";
 import { isOneFrame } from "./multiplexor.ts";
+import type { Transmission } from "./switch.ts";
 
-type Heard = Extract<Input, { kind: "heard" | "malformed" }>;
+export type Heard = Extract<Input, { kind: "heard" | "malformed" }>;
 
 export class Reader {
   readonly #keyring: Keyring;
   readonly #system: number;
-  readonly #ether = new WeakMap<Uint8Array, Heard>();
   readonly #lines = new WeakMap<Uint8Array, Heard>();
   readonly #lineDecoder = new SerialDecoder();
 
@@ -23,13 +23,8 @@ export class Reader {
   }
 
   /** What an Ethernet payload tells a node. */
-  ether(bytes: Uint8Array): Input {
-    let heard = this.#ether.get(bytes);
-    if (heard === undefined) {
-      heard = this.#read("ether", bytes);
-      this.#ether.set(bytes, heard);
-    }
-    return heard;
+  ether(sent: Transmission): Input {
+    return sent.heard ??= this.#read("ether", sent.bytes);
   }
 
   /** What one whole frame on the serial line is, zeros included. */

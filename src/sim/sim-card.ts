@@ -11,7 +11,7 @@ import type { NodeStatus } from "../node/status.ts";
 import type { Service } from "../service.ts";
 import { SerialDecoder } from "../wire/serial.ts";
 import type { Clock } from "./clock.ts";
-import type { Port } from "./switch.ts";
+import type { Port, Transmission } from "./switch.ts";
 import { Witness } from "./witness.ts";
 
 /** What runs on a card: the node, or a variant of it that a test has broken. */
@@ -32,7 +32,10 @@ export type Stall = {
   readonly first: WakeOrder;
   /** A stopped process leaves what finds its queue full to the kernel, which drops the newest; a busy one drops the oldest. */
   readonly dropsOldest: boolean;
-  readonly waiting: { readonly link: LinkKind; readonly bytes: Uint8Array }[];
+  readonly waiting: (
+    | { readonly link: "ether"; readonly sent: Transmission }
+    | { readonly link: "serial"; readonly bytes: Uint8Array }
+  )[];
   /** What the card's own side has to tell: requests of applications, results of effects. */
   readonly inputs: Input[];
 };
@@ -154,15 +157,16 @@ export class SimCard {
 const ttyBytesMax = 4_096;
 
 /** Keeps what comes in for a card that is stalled, within the bounds that its queues have. */
-export function keepWaiting(stall: Stall, link: LinkKind, bytes: Uint8Array): void {
+export function keepWaiting(stall: Stall, heard: Stall["waiting"][number]): void {
   const { waiting, dropsOldest } = stall;
+  const { link } = heard;
+  const sizeOf = (item: Stall["waiting"][number]) => item.link === "ether" ? 1 : item.bytes.length;
   let used = 0;
-  for (const item of waiting) if (item.link === link) used += link === "ether" ? 1 : item.bytes.length;
-  const needed = link === "ether" ? 1 : bytes.length;
+  for (const item of waiting) if (item.link === link) used += sizeOf(item);
   const most = link === "ether" ? receiveQueueMax : ttyBytesMax;
-  if (used + needed > most) {
+  if (used + sizeOf(heard) > most) {
     if (!dropsOldest) return;
     waiting.splice(waiting.findIndex((item) => item.link === link), 1);
   }
-  waiting.push({ link, bytes });
+  waiting.push(heard);
 }

@@ -5,6 +5,7 @@
 import { type Address, type CardId, everybody } from "../base/ids.ts";
 import type { Prng } from "../base/prng.ts";
 import { calmNoise, isCalm, type Noise } from "./noise.ts";
+import type { Heard } from "./reader.ts";
 
 /** From one port through the switch to another, for a frame that meets no other. */
 export const etherDelayMs = 0.05;
@@ -18,15 +19,22 @@ export type Port = {
   cutRx: boolean;
 };
 
+/** A frame on its way. What it says is worked out once, for all who hear it undamaged. */
+export type Transmission = { readonly bytes: Uint8Array; heard: Heard | undefined };
+
+export function transmissionOf(bytes: Uint8Array): Transmission {
+  return { bytes, heard: undefined };
+}
+
 export class Switch {
   readonly #prng: Prng;
-  readonly #deliver: (at: number, bytes: Uint8Array, ports: readonly Port[]) => void;
+  readonly #deliver: (at: number, sent: Transmission, ports: readonly Port[]) => void;
   readonly #ports: Port[] = [];
   /** Pairs of ports, as from * 1024 + to, between which nothing passes. */
   readonly #blocked = new Set<number>();
   noise: Noise = calmNoise;
 
-  constructor(prng: Prng, deliver: (at: number, bytes: Uint8Array, ports: readonly Port[]) => void) {
+  constructor(prng: Prng, deliver: (at: number, sent: Transmission, ports: readonly Port[]) => void) {
     this.#prng = prng;
     this.#deliver = deliver;
   }
@@ -49,15 +57,15 @@ export class Switch {
 
   /** A frame from a card's port; it is lost on the way to the ports in `lost`. */
   transmit(at: number, from: Port, to: Address, bytes: Uint8Array, lost?: readonly Port[]): void {
-    if (from.attached && !from.cutTx) this.#forward(at, from, to, bytes, lost);
+    if (from.attached && !from.cutTx) this.#forward(at, from, to, transmissionOf(bytes), lost);
   }
 
   /** A frame from a port that is no card's. */
   inject(at: number, to: Address, bytes: Uint8Array): void {
-    this.#forward(at, undefined, to, bytes, undefined);
+    this.#forward(at, undefined, to, transmissionOf(bytes), undefined);
   }
 
-  #forward(at: number, from: Port | undefined, to: Address, bytes: Uint8Array, lost: readonly Port[] | undefined): void {
+  #forward(at: number, from: Port | undefined, to: Address, sent: Transmission, lost: readonly Port[] | undefined): void {
     const together: Port[] = [];
     const calm = isCalm(this.noise);
     for (const port of this.#ports) {
@@ -65,12 +73,14 @@ export class Switch {
       if (lost?.includes(port) === true) continue;
       if (from !== undefined && this.#blocked.size > 0 && this.#blocked.has(from.index * 1024 + port.index)) continue;
       if (calm) together.push(port);
-      else this.#forwardNoisily(at, port, bytes);
+      else this.#forwardNoisily(at, port, sent);
     }
-    if (together.length > 0) this.#deliver(at + etherDelayMs, bytes, together);
+    if (together.length > 0) this.#deliver(at + etherDelayMs, sent, together);
   }
 
-  #forwardNoisily(at: number, port: Port, bytes: Uint8Array): void {
-    for (const { delayMs, damaged } of this.noise.copies(this.#prng, bytes)) this.#deliver(at + etherDelayMs + delayMs, damaged, [port]);
+  #forwardNoisily(at: number, port: Port, sent: Transmission): void {
+    for (const { delayMs, damaged } of this.noise.copies(this.#prng, sent.bytes)) {
+      this.#deliver(at + etherDelayMs + delayMs, damaged === sent.bytes ? sent : transmissionOf(damaged), [port]);
+    }
   }
 }

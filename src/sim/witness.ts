@@ -76,7 +76,8 @@ export class Witness {
     const sender = this.senders.get(frame.from);
     if (sender === undefined || frame.incarnation > sender.incarnation) return "fresh";
     if (frame.incarnation < sender.incarnation) return "oldIncarnation";
-    return sender.seen[link].has(frame.sequence) ? "repeated" : "fresh";
+    const seen = link === "ether" ? sender.seen.ether : sender.seen.serial;
+    return seen.has(frame.sequence) ? "repeated" : "fresh";
   }
 
   /** A fresh frame is taken note of. */
@@ -86,8 +87,13 @@ export class Witness {
       sender = new SenderWitness(frame.incarnation, this.awakeAtMost);
       this.senders.set(frame.from, sender);
     }
-    sender.seen[link].add(frame.sequence);
-    sender.heardAt[link] = this.awakeAtMost;
+    if (link === "ether") {
+      sender.seen.ether.add(frame.sequence);
+      sender.heardAt.ether = this.awakeAtMost;
+    } else {
+      sender.seen.serial.add(frame.sequence);
+      sender.heardAt.serial = this.awakeAtMost;
+    }
     sender.heardAtLeast = this.awakeAtLeast;
     const { message } = frame;
     if (message.kind === "muxPower" && frame.from === multiplexor) this.powered = message.powered;

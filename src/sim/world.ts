@@ -36,7 +36,7 @@ import { Noise, type NoiseRates } from "./noise.ts";
 import { patienceOf, type ProfileName, profiles } from "../node/profiles.ts";
 import { Reader } from "./reader.ts";
 import { keepWaiting, type Run, SimCard, type Stall, type StartProgram, type WakeOrder } from "./sim-card.ts";
-import { type Port, Switch } from "./switch.ts";
+import { type Port, Switch, type Transmission } from "./switch.ts";
 
 export type WorldOptions = {
   readonly seed: number;
@@ -113,6 +113,7 @@ export class World {
   readonly #recordedCount: Record<LinkKind, number> = { ether: 0, serial: 0 };
   /** Bytes that no card may take for a frame. */
   readonly #forgeries = new WeakSet<Uint8Array>();
+  #hasForgeries = false;
   #traps: Trap[] = [];
   #drops: Drop[] = [];
   #orders = 0;
@@ -140,7 +141,7 @@ export class World {
       new Prng(options.seed ^ 0x1b873593),
     );
     this.lease = new Lease(this, (card, run, input) => this.#tell(card, run, input), this.#faultPrng);
-    this.#switch = new Switch(this.#faultPrng, (at, bytes, ports) => this.#events.push(at, (then) => this.#onEther(then, bytes, ports)));
+    this.#switch = new Switch(this.#faultPrng, (at, sent, ports) => this.#events.push(at, (then) => this.#onEther(then, sent, ports)));
     for (const id of options.cards) this.#bus(chassisOf(id));
     for (const id of options.cards) {
       const card = this.#plug(id, slotOf(id), 0, false);
@@ -329,7 +330,10 @@ export class World {
   forge(forgery: Forgery, link: LinkKind, card: SimCard): void {
     const bytes = this.#forged(forgery, link, card);
     if (bytes === undefined) return;
-    if (forgery !== "replay") this.#forgeries.add(bytes);
+    if (forgery !== "replay") {
+      this.#forgeries.add(bytes);
+      this.#hasForgeries = true;
+    }
     if (link === "ether") this.#switch.inject(this.#at, everybody, bytes);
     else {
       const bus = this.#bus(card.chassis);
@@ -496,13 +500,13 @@ export class World {
     this.#bus(chassis).tell(this.#at, { kind: "resetDone", slot, stopped: card !== undefined });
   }
 
-  #onEther(at: number, bytes: Uint8Array, ports: readonly Port[]): void {
+  #onEther(at: number, sent: Transmission, ports: readonly Port[]): void {
     for (const port of ports) {
       const card = this.#cards[port.index] as SimCard;
       const { run } = card;
       if (run === undefined || !run.port.ether) continue;
-      if (run.stall !== undefined) keepWaiting(run.stall, "ether", bytes);
-      else this.#hearEther(at, card, run, bytes);
+      if (run.stall !== undefined) keepWaiting(run.stall, { link: "ether", sent });
+      else this.#hearEther(at, card, run, sent);
     }
   }
 
@@ -511,22 +515,26 @@ export class World {
       if (card.slot !== slot || card.chassis !== chassis) continue;
       const { run } = card;
       if (run === undefined || !run.port.serial) continue;
-      if (run.stall !== undefined) keepWaiting(run.stall, "serial", bytes);
+      if (run.stall !== undefined) keepWaiting(run.stall, { link: "serial", bytes });
       else this.#hearSerial(at, card, run, bytes);
     }
   }
 
-  #hearEther(at: number, card: SimCard, run: Run, bytes: Uint8Array): void {
-    const input = this.#reader.ether(bytes);
-    if (this.#forgeries.has(bytes)) this.checkers.onForged(card, input);
+  #hearEther(at: number, card: SimCard, run: Run, sent: Transmission): void {
+    const input = this.#reader.ether(sent);
+    if (this.#isForged(sent.bytes)) this.checkers.onForged(card, input);
     this.#stepAt(at, card, run, input);
   }
 
   #hearSerial(at: number, card: SimCard, run: Run, bytes: Uint8Array): void {
     for (const input of this.#reader.serial(run.decoder, bytes)) {
-      if (this.#forgeries.has(bytes)) this.checkers.onForged(card, input);
+      if (this.#isForged(bytes)) this.checkers.onForged(card, input);
       if (card.run === run) this.#stepAt(at, card, run, input);
     }
+  }
+
+  #isForged(bytes: Uint8Array): boolean {
+    return this.#hasForgeries && this.#forgeries.has(bytes);
   }
 
   #wake(card: SimCard, run: Run, stall: Stall): void {
@@ -541,10 +549,10 @@ export class World {
     if (stall.first === "tick") tick();
     const ownFirst = stall.inputs.length > 0 && this.#faultPrng.chance(0.5);
     if (ownFirst) this.#tellWaiting(card, run, stall);
-    for (const { link, bytes } of stall.waiting) {
+    for (const waiting of stall.waiting) {
       if (card.run !== run) return;
-      if (link === "ether") this.#hearEther(this.#at, card, run, bytes);
-      else this.#hearSerial(this.#at, card, run, bytes);
+      if (waiting.link === "ether") this.#hearEther(this.#at, card, run, waiting.sent);
+      else this.#hearSerial(this.#at, card, run, waiting.bytes);
     }
     if (!ownFirst) this.#tellWaiting(card, run, stall);
     tick();
@@ -618,7 +626,7 @@ export class World {
         if (effect.message.kind === "promiseView" || effect.message.kind === "proposeView") {
           this.checkers.onAgreement(card, run, effect.message);
         } else if (effect.message.kind === "failing") run.failingAt = Math.min(run.failingAt, this.#at);
-        if (run.port[effect.link]) this.#send(card, run, effect);
+        if (effect.link === "ether" ? run.port.ether : run.port.serial) this.#send(card, run, effect);
         if (this.#traps.length > 0) this.#springs(card, "sends", effect.message.kind);
         return;
       case "log":
@@ -708,7 +716,8 @@ export class World {
   }
 
   #record(link: LinkKind, bytes: Uint8Array): void {
-    this.#recorded[link][this.#recordedCount[link]++ % recordedMax] = bytes;
+    if (link === "ether") this.#recorded.ether[this.#recordedCount.ether++ % recordedMax] = bytes;
+    else this.#recorded.serial[this.#recordedCount.serial++ % recordedMax] = bytes;
   }
 
   #forged(forgery: Forgery, link: LinkKind, card: SimCard): Uint8Array | undefined {

@@ -45,7 +45,7 @@ class Mac extends _SHA256 {
   }
 
   /** The digest of a letter and an envelope, of which the next call writes over the bytes. */
-  digest({ inner, outer }: PreparedKey, letter: number, envelope: Uint8Array): Uint8Array {
+  tagged({ inner, outer }: PreparedKey, letter: number, envelope: Uint8Array): Uint8Array {
     const { buffer, view } = this;
     this.set(...inner);
     buffer[0] = letter;
@@ -108,7 +108,7 @@ export class Keyring {
 
   /** The tag of an envelope, as long as the link's tags are. */
   sign(link: LinkKind, envelope: Uint8Array): Uint8Array {
-    return mac.digest(this.#keys[0] as PreparedKey, linkLetters[link], envelope).slice(0, tagBytesOf(link));
+    return mac.tagged(this.#keys[0] as PreparedKey, linkLetters[link], envelope).slice(0, tagBytesOf(link));
   }
 
   /** Whether one of the keys made `tag` for `envelope`. Takes the same time wherever a tag differs. */
@@ -116,7 +116,7 @@ export class Keyring {
     const length = tagBytesOf(link);
     if (tag.length !== length) return false;
     for (const key of this.#keys) {
-      const expected = mac.digest(key, linkLetters[link], envelope);
+      const expected = mac.tagged(key, linkLetters[link], envelope);
       let difference = 0;
       for (let index = 0; index < length; index++) difference |= (expected[index] as number) ^ (tag[index] as number);
       if (difference === 0) return true;

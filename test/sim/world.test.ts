@@ -8,6 +8,7 @@ import { Clock, driftMax } from "../../src/sim/clock.ts";
 import { EventQueue } from "../../src/sim/event-queue.ts";
 import { keepWaiting, type Stall } from "../../src/sim/sim-card.ts";
 import { placeCards } from "../../src/sim/swarm.ts";
+import { transmissionOf } from "../../src/sim/switch.ts";
 import { World } from "../../src/sim/world.ts";
 
 test("events come in the order of their time, and of their insertion at one time", () => {
@@ -39,12 +40,14 @@ test("a card's clock drifts within its bound and turns back into the world's tim
 test("what waits for a stalled card is bounded, and drops the newest or the oldest", () => {
   for (const dropsOldest of [false, true]) {
     const stall: Stall = { until: 1, first: "tick", dropsOldest, waiting: [], inputs: [] };
-    for (let index = 0; index < receiveQueueMax + 10; index++) keepWaiting(stall, "ether", Uint8Array.of(index & 0xff, index >> 8));
-    for (let index = 0; index < 100; index++) keepWaiting(stall, "serial", new Uint8Array(100));
-    const ether = stall.waiting.filter(({ link }) => link === "ether");
-    const serial = stall.waiting.filter(({ link }) => link === "serial");
+    for (let index = 0; index < receiveQueueMax + 10; index++) {
+      keepWaiting(stall, { link: "ether", sent: transmissionOf(Uint8Array.of(index & 0xff, index >> 8)) });
+    }
+    for (let index = 0; index < 100; index++) keepWaiting(stall, { link: "serial", bytes: new Uint8Array(100) });
+    const ether = stall.waiting.filter((waiting) => waiting.link === "ether");
+    const serial = stall.waiting.filter((waiting) => waiting.link === "serial");
     assert.is(ether.length, receiveQueueMax);
-    assert.is(ether[0]?.bytes[0], dropsOldest ? 10 : 0);
+    assert.is(ether[0]?.sent.bytes[0], dropsOldest ? 10 : 0);
     assert.is(serial.length, 40);
   }
 });
