@@ -17,7 +17,7 @@ import {
   stepsOf,
   tablesWithin,
 } from "./document.ts";
-import { idParts } from "./ids.ts";
+import { idEnd, idParts } from "./ids.ts";
 import type { ConfigReader } from "./reader.ts";
 import { configuredTables, isSaidById, rowDifference, stepOf } from "./row-difference.ts";
 import { type ColumnRule, rightOf, type TableName } from "./rules.ts";
@@ -65,14 +65,12 @@ function placeInRow(table: TableName, id: string, parts: readonly string[]): Doc
   const [key, ...rest] = parts;
   if (key === undefined) return { kind: "row", table, id };
   const { settings, columns } = tables[table];
-  const within = tablesWithin(table);
-  const child = within.find((name) => tables[name].parent?.section === key);
+  const child = tablesWithin(table).find((name) => tables[name].parent?.section === key);
   if (child !== undefined) return placeInSection(child, id, rest);
-  const known = Object.keys(columns).filter((name) => !isSaidById(table, name));
-  const isKnown = settings === undefined && known.includes(key);
+  const isKnown = settings === undefined && Object.hasOwn(columns, key) && !isSaidById(table, key);
   if (!isKnown) {
     if (settings !== undefined) return { mistake: `${table}.${id} is a single value, and has no ${shownValue(key)}` };
-    return unknown(key, `column of ${table}`, [...within.map((name) => tables[name].parent?.section as string), ...known]);
+    return unknown(key, `column of ${table}`, namesInRow(table));
   }
   const [entry, ...more] = rest;
   if (entry === undefined) return { kind: "column", table, id, column: key };
@@ -184,6 +182,74 @@ export function unsettingAtPath(path: string, reader: ConfigReader): DocumentPla
       return planOf([rowDifference(place.table, row, { ...row, [place.column]: value })]);
     }
   }
+}
+
+/** What the place of a path means, for help. */
+export type PathMeaning = { readonly about: string; readonly right: string; readonly default?: unknown; readonly since: number };
+
+export function meaningOfPath(path: string): PathMeaning | PathMistake {
+  const place = documentPlace(path);
+  if (isPathMistake(place)) return place;
+  if (place.kind === "document") {
+    return { about: "The whole configuration.", right: `an object of the sections ${documentSections.join(", ")}`, since: 1 };
+  }
+  const { about, since, settings, id } = tables[place.table];
+  switch (place.kind) {
+    case "section":
+      return { about, right: `rows by their ids. ${id.about} It is ${id.text.right}`, since };
+    case "row": {
+      const setting = settings?.[place.id];
+      return setting === undefined ? { about, right: `an object of ${namesInRow(place.table).join(", ")}`, since } : meaningOf(setting);
+    }
+    case "column":
+      return meaningOf(ruleOf(place));
+    case "entry": {
+      const rule = ruleOf(place);
+      return { ...meaningOf(rule), right: rule.kind === "map" ? rule.text.right : rightOf(rule) };
+    }
+  }
+}
+
+function meaningOf(rule: ColumnRule): PathMeaning {
+  const fallback = rule.default === undefined ? {} : { default: jsonOfValue(rule, rule.default) };
+  return { about: rule.about, right: rightOf(rule), since: rule.since, ...fallback };
+}
+
+/** The paths that `typed` may go on as, for completion: the last part is completed. */
+export function completionsOfPath(typed: string, reader: ConfigReader): string[] {
+  const dot = typed.lastIndexOf(".");
+  const [before, begun] = [typed.slice(0, Math.max(0, dot)), typed.slice(dot + 1)];
+  const place = dot < 0 ? { kind: "document" } as const : documentPlace(before);
+  if (isPathMistake(place)) return [];
+  return partsWithin(place, reader).filter((part) => part.startsWith(begun)).map((part) => dot < 0 ? part : `${before}.${part}`).sort();
+}
+
+function partsWithin(place: DocumentPlace, reader: ConfigReader): readonly string[] {
+  switch (place.kind) {
+    case "document":
+      return documentSections;
+    case "section": {
+      const { settings } = tables[place.table];
+      if (settings !== undefined) return Object.keys(settings);
+      const found = rowsOfSection(place.table, place.parent, reader);
+      return "mistake" in found ? [] : found.rows.map(({ id }) => idEnd(place.table, id, tables));
+    }
+    case "row":
+      return tables[place.table].settings === undefined ? namesInRow(place.table) : [];
+    case "column": {
+      const rule = ruleOf(place);
+      const value = reader.row(place.table, place.id)?.[place.column] ?? null;
+      return rule.kind === "map" ? Object.keys((jsonOfValue(rule, value) ?? {}) as object) : [];
+    }
+    case "entry":
+      return [];
+  }
+}
+
+/** What a row has in the document: what belongs to it, and its columns. */
+function namesInRow(table: TableName): string[] {
+  const within = tablesWithin(table).map((name) => tables[name].parent?.section as string);
+  return [...within, ...Object.keys(tables[table].columns).filter((name) => !isSaidById(table, name))];
 }
 
 function ruleOf({ table, column }: { readonly table: TableName; readonly column: string }): ColumnRule {

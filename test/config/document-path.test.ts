@@ -1,7 +1,15 @@
 /** FS-4: single values of the configuration, from a shell. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { isPathMistake, settingAtPath, unsettingAtPath, valueAtPath } from "../../src/config/document-path.ts";
+import {
+  completionsOfPath,
+  isPathMistake,
+  meaningOfPath,
+  type PathMeaning,
+  settingAtPath,
+  unsettingAtPath,
+  valueAtPath,
+} from "../../src/config/document-path.ts";
 import type { DocumentPlan } from "../../src/config/document.ts";
 import { stepLine } from "../../src/config/row-difference.ts";
 import { tableFindings } from "../../src/config/validate.ts";
@@ -133,6 +141,39 @@ test("what stands at a path is taken away, with what belongs to it", () => {
     const said = told(unsettingAtPath(path, example));
     assert.ok(step === "" ? said === "" : said.includes(step), `${path}\n  said: ${said}\n  not:  ${step}`);
   }
+});
+
+test("what a path means, for help", () => {
+  assert.equal(meaningOfPath("cards.1/2.capacity"), {
+    about: "How much it can serve, in the unit of the services' weights.",
+    right: "a whole number from 0 to 1000",
+    default: 100,
+    since: 1,
+  });
+  assert.is((meaningOfPath("policies.failback") as PathMeaning).right, "one of controlled, automatic");
+  assert.match(
+    (meaningOfPath("cards") as PathMeaning).right,
+    /^rows by their ids\. The chassis and the slot\. It is a chassis and a slot, such as 1\/2$/,
+  );
+  assert.match((meaningOfPath("cards.1/2") as PathMeaning).right, /^an object of links, portGroups, name, enabled/);
+  assert.is((meaningOfPath("resources.a.environment.B") as PathMeaning).right, "a line of text of 1 to 256 bytes");
+  assert.match((meaningOfPath("") as PathMeaning).right, /system, chassis, cards/);
+  assert.ok(isPathMistake(meaningOfPath("cards.1/2.colour")));
+});
+
+test("what a path may go on as, for completion", () => {
+  const cases: readonly (readonly [typed: string, paths: readonly string[]])[] = [
+    ["c", ["cards", "chassis"]],
+    ["cards.", ["cards.1/1", "cards.1/2", "cards.2/1", "cards.2/2"]],
+    ["cards.1/1.c", ["cards.1/1.capacity"]],
+    ["cards.1/1.links.p", ["cards.1/1.links.private", "cards.1/1.links.public"]],
+    ["policies.quar", ["policies.quarantineS"]],
+    ["resources.scan-server.environment.", ["resources.scan-server.environment.SCANNER_MODE"]],
+    ["failoverSets.upper.members.1", ["failoverSets.upper.members.1/1", "failoverSets.upper.members.1/2"]],
+    ["nothing.", []],
+    ["policies.failback.", []],
+  ];
+  for (const [typed, paths] of cases) assert.equal(completionsOfPath(typed, example), paths, typed);
 });
 
 test("what paths set and take away is a wish as any other", () => {
