@@ -98,7 +98,7 @@ export type TableRule = {
     readonly listOf?: string;
   };
   readonly columns: Readonly<Record<string, ColumnRule>>;
-  /** Columns whose values together are in one row only, null left aside. The first of them is indexed. */
+  /** Columns whose values together are in one row only, null left aside. The first of them is indexed: the one that fewest rows share. */
   readonly unique?: readonly { readonly columns: readonly string[]; readonly about: string }[];
   /** The only id of a table of one row. */
   readonly only?: string;

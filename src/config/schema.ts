@@ -164,6 +164,7 @@ export const subgroupMembers = sqliteTable("subgroupMembers", {
 }, (table) => [
   index("subgroupMembers_subgroup").on(table.subgroup),
   index("subgroupMembers_card").on(table.card),
+  index("subgroupMembers_path").on(table.path),
 ]);
 
 export const deviceExports = sqliteTable("exports", {

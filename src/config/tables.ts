@@ -369,7 +369,7 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
       path: text("Where the card finds the copy.", path, required),
       note,
     },
-    unique: [{ columns: ["card", "path"], about: "a device of a card" }],
+    unique: [{ columns: ["path", "card"], about: "a device of a card" }],
   },
   exports: {
     about: "A device that hosts see.",

@@ -79,7 +79,9 @@ export function tableFindings(reader: ConfigReader, level: number): string[] {
 }
 
 export function isSameRow(one: Row, other: Row): boolean {
-  return Object.keys({ ...one, ...other }).every((column) => (one[column] ?? null) === (other[column] ?? null));
+  for (const column in one) if ((one[column] ?? null) !== (other[column] ?? null)) return false;
+  for (const column in other) if ((one[column] ?? null) !== (other[column] ?? null)) return false;
+  return true;
 }
 
 type Place = { readonly operation: number; readonly table: string; readonly id?: string; readonly column?: string | undefined };
@@ -317,7 +319,7 @@ class Judgement {
       const other = this.#after.rowsWith(table, columns[0] as string, after[columns[0] as string] as Scalar)
         .find((row) => row.id !== id && columns.every((column) => row[column] === after[column]));
       if (other === undefined) continue;
-      const column = columns.at(-1) as string;
+      const column = Object.keys(rule.columns).findLast((name) => columns.includes(name)) as string;
       this.#report(
         "invalid",
         { ...place, column },

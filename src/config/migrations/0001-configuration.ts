@@ -149,6 +149,7 @@ CREATE TABLE "subgroupMembers" (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "subgroupMembers_subgroup" ON "subgroupMembers" ("subgroup");
 CREATE INDEX "subgroupMembers_card" ON "subgroupMembers" ("card");
+CREATE INDEX "subgroupMembers_path" ON "subgroupMembers" ("path");
 
 CREATE TABLE "exports" (
   "id" TEXT NOT NULL PRIMARY KEY,
