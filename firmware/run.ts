@@ -4,12 +4,17 @@
  */
 import { randomBytes } from "node:crypto";
 import process from "node:process";
+import type { Authority } from "../src/api/authority.ts";
+import type { CardConfiguration } from "./configuration.ts";
 import { nativeDrivers } from "../drivers/native.ts";
 import { hex } from "../src/base/hex.ts";
+import type { StoreOrder } from "../src/config/store.ts";
 import { failingMs } from "../src/limits.ts";
 import { ApplicationServer } from "../src/io/application-server.ts";
+import { adminToken, adminTokenFile } from "../src/io/admin-token.ts";
 import { Card } from "../src/io/card.ts";
 import { type CardConfig, isMistakes, readCardConfig, reloadedConfig, restartLines } from "../src/io/config.ts";
+import type { ConfigStore } from "../src/io/config-store.ts";
 import { cardUid, nextIncarnation, reservedViews, reserveViews } from "../src/io/identity.ts";
 import { readKeyFile } from "../src/io/key-file.ts";
 import { createLogger, type Logger } from "../src/io/log.ts";
@@ -96,6 +101,10 @@ class RunningCard {
   readonly #cpuAtStart = process.cpuUsage();
   readonly #clockAtStart = performance.now();
   readonly #applications: ApplicationServer | undefined;
+  /** The configuration's store; what is ordered of it before it is opened waits. */
+  #store: ConfigStore | undefined;
+  #earlyOrders: StoreOrder[] = [];
+  #management: CardConfiguration | undefined;
   #witness: Witness | undefined;
   #watchdog: Watchdog | undefined;
   #feeding: ReturnType<typeof setInterval> | undefined;
@@ -133,6 +142,7 @@ class RunningCard {
         close: (client, reason) => this.#applications?.close(client, reason),
         closeAll: (reason) => this.#applications?.closeAll(reason),
       },
+      ...(config.configuration ? { store: { order: (order: StoreOrder) => this.#order(order) } } : {}),
       wantWitness: (wanted) => this.#witness?.want(wanted),
       checkWitness: () => this.#witness?.check(),
       onReset: (reason) => this.#reset(reason),
@@ -160,6 +170,7 @@ class RunningCard {
       await this.#openApplications();
       await this.#openWitness();
       this.#enterRealtime();
+      await this.#openStore();
     } catch (error) {
       await this.#card.leave("stop");
       throw error;
@@ -170,6 +181,7 @@ class RunningCard {
       await this.#applications?.end();
       await this.#witness?.close();
       await server?.close();
+      await this.#store?.close();
     } finally {
       // A card that cannot even leave is not to keep its watchdog quiet.
       clearInterval(this.#feeding);
@@ -201,6 +213,21 @@ class RunningCard {
     if (refused !== undefined) throw new Error(refused.message);
   }
 
+  /** After real time is entered: its thread is then a normal one, and a slow disk's work none that beats wait for. */
+  async #openStore(): Promise<void> {
+    const { configuration, stateDirectory } = this.#config;
+    if (!configuration) return;
+    const { ConfigStore } = await import("../src/io/config-store.ts");
+    this.#store = new ConfigStore({ directory: stateDirectory, onResult: (result) => this.#card.onStored(result) });
+    for (const order of this.#earlyOrders) this.#store.order(order);
+    this.#earlyOrders = [];
+  }
+
+  #order(order: StoreOrder): void {
+    if (this.#store === undefined) this.#earlyOrders.push(order);
+    else this.#store.order(order);
+  }
+
   async #openWitness(): Promise<void> {
     const { witness, card } = this.#config;
     if (witness === undefined) return;
@@ -224,8 +251,16 @@ class RunningCard {
     if (http === false) return undefined;
     // Loaded only by a card that serves: half of the program's memory is HTTP's.
     const [{ createApp }, { serve }] = await Promise.all([import("../src/api/app.ts"), import("../src/api/serve.ts")]);
+    const { log } = this.#logger;
+    const configuration = await this.#configuration();
+    const app = createApp({
+      status: () => this.#status(),
+      log,
+      card: this.#config.card,
+      ...(configuration === undefined ? {} : { configuration }),
+    });
     try {
-      const server = await serve(createApp({ status: () => this.#status(), log: this.#logger.log }), http.address, http.port);
+      const server = await serve(app, http.address, http.port);
       this.#logger.log("info", "http", { address: http.address, port: http.port });
       return server;
     } catch (error) {
@@ -233,6 +268,38 @@ class RunningCard {
       this.#logger.log("error", "http failed", { address: http.address, port: http.port, reason: (error as Error).message });
       return undefined;
     }
+  }
+
+  /** The configuration for HTTP, and who may do what with it. */
+  async #configuration(): Promise<{ readonly source: CardConfiguration; readonly authority: Authority } | undefined> {
+    const { configuration, stateDirectory, card, chassis, slot } = this.#config;
+    if (!configuration) return undefined;
+    const [{ Authority }, { CardConfiguration }] = await Promise.all([import("../src/api/authority.ts"), import("./configuration.ts")]);
+    const { log } = this.#logger;
+    const token = adminToken(stateDirectory);
+    // Other tokens work all the same.
+    if (isRefusal(token)) log("error", "no token of its own", { reason: token.message });
+    const source = new CardConfiguration({
+      card,
+      tokenFile: adminTokenFile(stateDirectory),
+      store: () => this.#store,
+      status: () => this.#card.status().configuration,
+      ask: (request) => this.#card.configure(request),
+    });
+    this.#management = source;
+    const authority = new Authority({
+      card: `card ${chassis}/${slot}`,
+      adminDigest: isRefusal(token) ? undefined : token.digest,
+      adminFile: adminTokenFile(stateDirectory),
+      row: async (table, id) => {
+        const found = await source.row(table, id);
+        if ("unread" in found) throw new Error(found.unread.message);
+        return found.row;
+      },
+      wallClock: Date.now,
+      log,
+    });
+    return { source, authority };
   }
 
   /** Only once the start is over: what is loaded and compiled then is no work that others should wait for. */
@@ -281,6 +348,7 @@ class RunningCard {
     const { user, system } = process.cpuUsage(this.#cpuAtStart);
     return {
       ...this.#card.status(),
+      ...(this.#management === undefined ? {} : { configuration: this.#management.status() }),
       system: config.system,
       version: softwareVersion,
       profile: config.profile,

@@ -161,7 +161,7 @@ const laws: Readonly<Record<string, Law>> = {
   failover: { values: ground, types: ["wire", "cluster", "config"], files: ["src/config/settings.ts"], packages: [] },
   storage: { values: ground, types: ["wire", "cluster", "config", "failover"], packages: [] },
   node: { values: [...ground, "wire", ...services], packages: [] },
-  io: { values: [...ground, "node", "wire", "config", "version"], types: ["cluster"] },
+  io: { values: [...ground, "node", "wire", "config", "version"], types: ["cluster", "failover"] },
   // What an application loads: the protocol, and no more of a card than it takes to say what is in the way.
   client: {
     values: [...ground, "wire"],
@@ -175,7 +175,7 @@ const laws: Readonly<Record<string, Law>> = {
   console: { values: [...ground, "node", "client", "config", "version"] },
   ui: { values: [...ground, "node", "version"] },
   drivers: { values: ["base", "limits"], types: ["io"] },
-  firmware: { values: [...ground, "wire", "io", "api", "console", "ui", "drivers", "node", "version"] },
+  firmware: { values: [...ground, "wire", "config", "io", "api", "console", "ui", "drivers", "node", "version"] },
   scripts: { values: everything },
   test: { values: everything },
 };

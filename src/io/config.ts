@@ -37,6 +37,8 @@ export type CardConfig = {
   readonly node: NodeSettings;
   /** Where HTTP is served, or `false` for nowhere. */
   readonly http: { readonly address: string; readonly port: number } | false;
+  /** Whether this card keeps a copy of the system's configuration, in its state directory. */
+  readonly configuration: boolean;
   /** The socket that applications come to, its permissions and its group; or `false` for none. */
   readonly applications: { readonly socket: string; readonly mode: number; readonly group?: string } | false;
   /** The etcd cluster that decides at exactly half; its key is the system's, its lease lasts for `ttlS`. */
@@ -220,6 +222,11 @@ const cardFile = told(
       'false, or an object such as {"address": "127.0.0.1", "port": 8421}',
       "Where management requests are served; false for nowhere.",
     ).prefault({}),
+    configuration: told(
+      z.boolean(),
+      "true or false",
+      "Whether the card keeps a copy of the system's configuration, in its state directory; a card without one neither serves nor counts for changes of it.",
+    ).default(true),
     applications: told(
       z.union([z.literal(false), applicationsObject]),
       'false, or an object such as {"mode": "0660", "group": "cardinal"}',
@@ -449,6 +456,7 @@ function configOf(file: CardFile, path: string): CardConfig {
       redundantLinks: file.redundantLinks,
     },
     http: file.http,
+    configuration: file.configuration,
     applications: applications && {
       socket: socketOf(directory, stateDirectory, applications.socket),
       mode: Number.parseInt(applications.mode, 8),
@@ -490,6 +498,7 @@ export function restartLines(running: CardConfig, read: CardConfig): string[] {
     witness: config.witness,
     redundantLinks: config.node.redundantLinks,
     http: config.http,
+    configuration: config.configuration,
     applications: config.applications && { ...config.applications, mode: config.applications.mode.toString(8).padStart(4, "0") },
     realtime: config.realtime,
     watchdog: config.watchdog,
