@@ -115,7 +115,9 @@ export function valueAtPath(
       if (row === undefined) return absent(place.table, place.id, reader);
       if (rule.secret && !options.secrets) return { mistake: `${path} is a secret, and is not shown` };
       const value = jsonOfValue(rule, row[place.column] ?? null);
-      return { value: place.kind === "entry" ? (value as Record<string, unknown> | null)?.[place.key] ?? null : value };
+      if (place.kind === "column") return { value };
+      const entries = (value ?? {}) as Readonly<Record<string, unknown>>;
+      return { value: Object.hasOwn(entries, place.key) ? entries[place.key] : null };
     }
   }
 }

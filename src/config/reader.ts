@@ -1,4 +1,7 @@
-/** What the rules need of a store's tables, synchronously, as they are at one point of the chain. */
+/**
+ * What the rules need of a store's tables, synchronously, as they are at one point of the chain. A table that the store's level has not got yet has no
+ * rows.
+ */
 import type { Row, Scalar } from "./change.ts";
 import type { TableName } from "./rules.ts";
 

@@ -36,6 +36,7 @@ test("what stands at a path", () => {
     ["resources.scan-server.environment", { SCANNER_MODE: "duplex" }],
     ["resources.scan-server.environment.SCANNER_MODE", "duplex"],
     ["resources.scan-server.environment.OTHER", null],
+    ["resources.scan-server.environment.toString", null],
     ["resources.web-server.environment", null],
     ["resources.scan-server.needs", ["scanner"]],
     ["resources.data.subgroups.above.members.1/1.path", "/dev/disk/by-id/wwn-0x5000c500a1b2c301"],

@@ -261,7 +261,7 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
   [[put("system", "system", { tieBreak: "2/2" }), put("cards", "2/2", { enabled: 0 })], 'tieBreak is "2/2", which is not enabled'],
   [
     [...["1/1", "1/2", "2/1", "2/2"].map((id) => put("cards", id, { enabled: 0 })), put("system", "system", { tieBreak: null })],
-    "would leave no card that is enabled",
+    "cards 1/1: enabled would leave no card that is enabled, must leave one",
   ],
   [[remove("cards", "2/2"), remove("links", "2/2/public")], "cards 2/2: cannot be removed while links 2/2/private refers to it"],
   // Resources.
@@ -403,6 +403,31 @@ test("a wish is carried out with its defaults, and told in the audit", () => {
       }),
     ],
   });
+});
+
+test("FS-3: a set is refused its last card that serves, by whichever way that one serves", () => {
+  const told = (first: readonly Operation[], operations: readonly Operation[]): string => {
+    const tables = example.copy();
+    assert.is(tables.change(first), undefined);
+    return tables.change(operations) ?? "accepted";
+  };
+  const scannerOnly = [remove("setMembers", "scanning/spare-ports"), put("system", "system", { tieBreak: null })];
+  const nobody = /would make failoverSets scanning wrong: it has no member that can serve/;
+  const disabled = (card: string) => put("cards", card, { enabled: 0 });
+  assert.is(told(scannerOnly, [disabled("1/2")]), "accepted");
+  assert.match(told([...scannerOnly, disabled("1/2")], [remove("subgroupMembers", "scanner/desk/1/1")]), nobody);
+  const portsOnly = [remove("setMembers", "scanning/scanner"), put("system", "system", { tieBreak: null })];
+  assert.match(told(portsOnly, [disabled("1/2")]), nobody);
+  // What stands on another set goes down with it.
+  const chain = [put("failoverSets", "top", { composition: "hierarchical" }), member("top/m", { memberSet: "mid" })];
+  const mid = [put("failoverSets", "mid", { composition: "hierarchical" }), member("mid/m", { memberSet: "scanning" })];
+  assert.is(told([...portsOnly, ...chain, ...mid], []), "accepted");
+  assert.match(told([...portsOnly, ...chain, ...mid], [disabled("1/2")]), nobody);
+  assert.is(told([...chain, ...mid], [disabled("1/2")]), "accepted");
+  assert.match(
+    told([...chain, ...mid], [member("scanning/up", { memberSet: "top" })]),
+    /setMembers scanning\/up: memberSet would make failoverSets scanning wrong: it would be a member of itself, over scanning > top > mid > scanning/,
+  );
 });
 
 test("values are kept in their one form", () => {
