@@ -81,6 +81,8 @@ export type CandidateView = {
   readonly because: string;
 };
 
+const etherAlone: readonly LinkKind[] = ["ether"];
+
 export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
   readonly #card: CardId;
   readonly #nonce: number;
@@ -198,15 +200,18 @@ export class Discovery implements Service<DiscoveryInput, DiscoveryOutput> {
   /** Why a candidate is not verified yet; empty when nothing is missing. */
   #missing(candidate: Candidate): string {
     if (this.#twins.get(candidate.card)?.reported === true) return "two cards claim its slot";
-    return this.#linksWith(candidate.card).flatMap((link) => {
+    let missing = "";
+    for (const link of this.#linksWith(candidate.card)) {
       const heard = candidate.heard[link];
-      if (heard === undefined) return [`no advert on ${link} yet`];
-      return heard.echoed ? [] : [`it has not confirmed ours on ${link} yet`];
-    }).join("; ");
+      if (heard?.echoed === true) continue;
+      const why = heard === undefined ? `no advert on ${link} yet` : `it has not confirmed ours on ${link} yet`;
+      missing = missing === "" ? why : `${missing}; ${why}`;
+    }
+    return missing;
   }
 
   #linksWith(card: CardId): readonly LinkKind[] {
-    return chassisOf(card) === chassisOf(this.#card) ? linkKinds : ["ether"];
+    return chassisOf(card) === chassisOf(this.#card) ? linkKinds : etherAlone;
   }
 
   #onTwin(now: number, card: CardId, incarnation: number, sequence: number, outputs: DiscoveryOutput[]): void {

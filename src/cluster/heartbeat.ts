@@ -57,7 +57,7 @@ export type HeartbeatSettings = {
 
 export type HeartbeatInput =
   /** An accepted frame of a peer; `beat` when it was a heartbeat. */
-  | { readonly kind: "heard"; readonly link: LinkKind; readonly from: CardId; readonly beat?: HeartbeatMessage }
+  | { readonly kind: "heard"; readonly link: LinkKind; readonly from: CardId; readonly beat?: HeartbeatMessage | undefined }
   /** The first frame of a new incarnation of a peer is about to be told: what was known of the old one is void. */
   | { readonly kind: "restarted"; readonly card: CardId }
   /** A peer's own periods, from its advert. */

@@ -69,6 +69,6 @@ export function viewStatusOf(
 }
 
 export function ticksOf(matrix: TickMatrix, own: CardId): MembershipStatus["ticks"] {
-  const others = matrix.cards().filter((card) => card !== own).sort((a, b) => a - b);
+  const others = matrix.cards().filter((card) => card !== own);
   return [own, ...others].map((card) => ({ card, ether: matrix.heardBy("ether", card), serial: matrix.heardBy("serial", card) }));
 }

@@ -7,7 +7,7 @@
  * That a member of our view restarted proves the end of that member; of other cards it proves nothing that counts, for nobody
  * here knows which of their incarnations were in views.
  */
-import type { CardId } from "../base/ids.ts";
+import { cardCountMax, type CardId } from "../base/ids.ts";
 import type { CardHealth } from "./heartbeat.ts";
 import type { Proof as Receipted } from "./quorum.ts";
 import type { Receipt } from "./view.ts";
@@ -35,10 +35,11 @@ export type Peer = {
 export type BeatNews = "none" | "news" | "lie";
 
 export class Peers {
-  readonly #peers = new Map<CardId, Peer>();
+  /** By card: each is asked for several times at each frame. */
+  readonly #peers: (Peer | undefined)[] = new Array(cardCountMax + 1).fill(undefined);
 
   get(card: CardId): Peer {
-    let peer = this.#peers.get(card);
+    let peer = this.#peers[card];
     if (peer === undefined) {
       peer = {
         incarnation: -1,
@@ -50,17 +51,18 @@ export class Peers {
         proof: undefined,
         endedUpTo: -1,
       };
-      this.#peers.set(card, peer);
+      this.#peers[card] = peer;
     }
     return peer;
   }
 
-  all(): Iterable<Peer> {
-    return this.#peers.values();
+  all(): readonly Peer[] {
+    return this.#peers.filter((peer) => peer !== undefined);
   }
 
+  /** Lowest first. */
   cards(): CardId[] {
-    return [...this.#peers.keys()];
+    return this.#peers.flatMap((peer, card) => peer === undefined ? [] : [card as CardId]);
   }
 
   /** Takes note of an incarnation that is newer than the one known. */
@@ -123,7 +125,7 @@ export class Peers {
   }
 
   onLate(ms: number): void {
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.all()) {
       peer.aheadAt += ms;
       if (peer.proof !== undefined) peer.proof.since += ms;
     }
@@ -131,14 +133,13 @@ export class Peers {
 
   /** Whether the card lives as far as this one knows. */
   isUp(card: CardId): boolean {
-    const peer = this.#peers.get(card);
+    const peer = this.#peers[card];
     return peer !== undefined && peer.incarnation >= 0 && !isGone(peer) && !isEnded(peer);
   }
 
   /** The cards whose end can be proven, as far as they were in views. */
   proven(): CardId[] {
-    const cards = this.cards().filter((card) => this.get(card).proof?.receipt === "restarted" || isEnded(this.get(card)));
-    return cards.sort((a, b) => a - b);
+    return this.cards().filter((card) => this.get(card).proof?.receipt === "restarted" || isEnded(this.get(card)));
   }
 
   /** The receipt that this card holds itself for the end of all of a card. */

@@ -38,7 +38,8 @@ export class TickMatrix {
   readonly #gapMs: Record<LinkKind, number> = { ether: Infinity, serial: Infinity };
   readonly #periodMs: Record<LinkKind, number> = { ether: 0, serial: 0 };
   readonly #portUp: Record<LinkKind, boolean> = { ether: true, serial: true };
-  readonly #rows = new Map<CardId, Row>();
+  /** By card: each pair that is looked at asks for two of them. */
+  readonly #rows: (Row | undefined)[] = new Array(cardCountMax + 1).fill(undefined);
   /** Per pair and link since when it is not confirmed; `Infinity` while it is. `any` is on whichever link. */
   readonly #lostAt: Readonly<Record<"any" | "ether", Float64Array>> = {
     any: new Float64Array(side * side).fill(-Infinity),
@@ -87,11 +88,11 @@ export class TickMatrix {
 
   /** Takes a heartbeat of `from`. Says whether anything changed. */
   onBeat(now: number, link: LinkKind, from: CardId, beat: Heartbeat): boolean {
-    let row = this.#rows.get(from);
+    let row = this.#rows[from];
     const isNew = row === undefined;
     if (row === undefined) {
       row = { ether: new Uint8Array(chassisCountMax), serial: new Uint8Array(chassisCountMax), isFarKnown: false, farAt: -Infinity };
-      this.#rows.set(from, row);
+      this.#rows[from] = row;
     }
     const wasFarKnown = row.isFarKnown;
     const bytes = link === "ether" || !beat.etherPort ? chassisCountMax : 1;
@@ -108,8 +109,9 @@ export class TickMatrix {
 
   /** What was said by `card` and about it is void: it ended, or another incarnation speaks. No pair with it is of the view any more. */
   forget(now: number, card: CardId): void {
-    this.#rows.delete(card);
-    for (const [from, row] of this.#rows) {
+    this.#rows[card] = undefined;
+    for (const from of this.cards()) {
+      const row = this.#rows[from] as Row;
       drop(from, row.ether, card);
       drop(from, row.serial, card);
     }
@@ -133,26 +135,27 @@ export class TickMatrix {
     for (const lostAt of [this.#lostAt.any, this.#lostAt.ether]) {
       for (let pair = 0; pair < lostAt.length; pair++) lostAt[pair] = (lostAt[pair] as number) + ms;
     }
-    for (const row of this.#rows.values()) row.farAt += ms;
+    for (const row of this.#rows) if (row !== undefined) row.farAt += ms;
   }
 
   has(card: CardId): boolean {
-    return this.#rows.has(card);
+    return this.#rows[card] !== undefined;
   }
 
+  /** Who has spoken, lowest first. */
   cards(): CardId[] {
-    return [...this.#rows.keys()];
+    return this.#rows.flatMap((row, card) => row === undefined ? [] : [card as CardId]);
   }
 
   /** Whom a card says that it hears on a link, lowest first. */
   heardBy(link: LinkKind, from: CardId): CardId[] {
-    const row = this.#rows.get(from);
+    const row = this.#rows[from];
     return row === undefined ? [] : cardsIn(from, row[link]);
   }
 
   hears(link: LinkKind, from: CardId, card: CardId): boolean {
-    const row = this.#rows.get(from);
-    return row !== undefined && cardSetHas(from, row[link], card);
+    const row = this.#rows[from];
+    return row !== undefined && cardSetHas(from, link === "ether" ? row.ether : row.serial, card);
   }
 
   /** Until when two cards count as confirming each other, on any link or on Ethernet: `Infinity` while they do, in the past when they do not. */
@@ -204,7 +207,7 @@ export class TickMatrix {
 
   /** A card that says nothing about other chassis is taken to hear who hears it. */
   #isHeardOnEther(from: CardId, card: CardId): boolean {
-    const row = this.#rows.get(from);
+    const row = this.#rows[from];
     if (row === undefined) return false;
     return cardSetHas(from, row.ether, card) || (!row.isFarKnown && chassisOf(from) !== chassisOf(card));
   }

@@ -16,7 +16,7 @@ import { Heartbeat, type HeartbeatOutput } from "../cluster/heartbeat.ts";
 import { advertPeriodMs, duplicateFrames, duplicateGoneMs, duplicateOverMs, multiplexorUnheardMs, staleGapMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import { type Frame, frameBytesMax, malformedReasons } from "../wire/frame.ts";
-import type { Message } from "../wire/message.ts";
+import type { Heartbeat as HeartbeatMessage, Message } from "../wire/message.ts";
 import { fragmentsOf, frameFits, Reassembly } from "../wire/reassembly.ts";
 import { wireVersions } from "../wire/version.ts";
 import { Alarms } from "./alarms.ts";
@@ -169,7 +169,7 @@ export class Node implements Service<Input, Effect> {
       chassis: chassisOf(card),
       slot: slotOf(card),
       name,
-      uid: uidText(uid),
+      uid: hex(uid),
       incarnation,
       software,
       uptimeMs: Math.round(now - this.#startedAt),
@@ -193,7 +193,7 @@ export class Node implements Service<Input, Effect> {
   }
 
   #onFrame(now: number, link: LinkKind, frame: Frame, effects: Effect[]): void {
-    const own = this.#links[link];
+    const own = link === "ether" ? this.#links.ether : this.#links.serial;
     if (frame.from === this.#identity.card) return this.#onOwnIdentity(now, link, frame, effects);
     const verdict = this.#admission.admit(link, frame.from, frame.incarnation, frame.sequence);
     if (verdict === "replayed" || verdict === "oldIncarnation") {
@@ -213,10 +213,10 @@ export class Node implements Service<Input, Effect> {
       this.#core.onFact(now, { kind: "heard", card: from, incarnation: frame.incarnation }, effects);
     }
     const known = this.#heartbeat.healthOf(from) !== "absent";
-    const beat = message.kind === "heartbeat" ? { beat: message } : {};
-    this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "heard", link, from, ...beat }), effects);
+    const beat = message.kind === "heartbeat" ? message : undefined;
+    this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "heard", link, from, beat }), effects);
     if (!known) this.#tellSerialLine(now, effects);
-    if (message.kind === "heartbeat") this.#core.onFact(now, { kind: "beat", link, from, beat: message }, effects);
+    if (beat !== undefined) this.#core.onFact(now, { kind: "beat", link, from, beat }, effects);
     if (frame.to === everybody || frame.to === this.#identity.card) this.#onMessage(now, link, frame, message, effects);
   }
 
@@ -421,7 +421,9 @@ export class Node implements Service<Input, Effect> {
     if (now >= this.#heartbeat.deadline()) this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "tick" }), effects);
     if (now >= this.#discovery.deadline()) this.#settleDiscovery(now, this.#discovery.step(now, { kind: "tick" }), effects);
     this.#core.runTimers(now, effects);
-    for (const link of linkKinds) if (now >= this.#links[link].reassembly.deadline()) this.#links[link].reassembly.expire(now);
+    const { ether, serial } = this.#links;
+    if (now >= ether.reassembly.deadline()) ether.reassembly.expire(now);
+    if (now >= serial.reassembly.deadline()) serial.reassembly.expire(now);
     if (now >= this.#watchMultiplexorAt) {
       this.#watchMultiplexorAt = Infinity;
       this.#alarms.raise(
@@ -450,7 +452,7 @@ export class Node implements Service<Input, Effect> {
       switch (output.kind) {
         case "beat":
           if (this.#state !== "running") break;
-          this.#send(output.link, everybody, { ...output.message, view: this.#core.viewTick() }, effects);
+          this.#sendBeat(output.link, output.message, effects);
           this.#core.onFact(now, { kind: "ownBeat", link: output.link, beat: output.message }, effects);
           break;
         case "linkHealth": {
@@ -541,8 +543,14 @@ export class Node implements Service<Input, Effect> {
     }
   }
 
+  /** A heartbeat carries what the core adds to it: the view, and the head of the configuration. */
+  #sendBeat(link: LinkKind, beat: HeartbeatMessage, effects: Effect[]): void {
+    const head = this.#core.headDigest();
+    this.#send(link, everybody, { ...beat, view: this.#core.viewTick(), ...(head === undefined ? {} : { head }) }, effects);
+  }
+
   #send(link: LinkKind, to: Address, message: Message, effects: Effect[]): void {
-    const own = this.#links[link];
+    const own = link === "ether" ? this.#links.ether : this.#links.serial;
     if (frameFits(link, message, own.frameBytesMax)) {
       effects.push({ kind: "send", link, to, sequence: own.sequence++, message });
       return;
@@ -584,6 +592,8 @@ export class Node implements Service<Input, Effect> {
     const isPresent = health !== "down" && health !== "left" && health !== "absent";
     const verified = isPresent && candidate?.verified === true;
     const because = !isPresent ? health : candidate === undefined ? "no advert yet" : candidate.because;
+    const ether = this.#peerLinkStatus(now, card, "ether");
+    const serial = this.#peerLinkStatus(now, card, "serial");
     return {
       card,
       chassis: chassisOf(card),
@@ -594,12 +604,12 @@ export class Node implements Service<Input, Effect> {
       ...(verified ? {} : { unverifiedBecause: because }),
       ...(candidate === undefined
         ? {}
-        : { name: candidate.advert.name, uid: uidText(candidate.advert.uid), software: candidate.advert.software }),
+        : { name: candidate.advert.name, uid: hex(candidate.advert.uid), software: candidate.advert.software }),
       ...(incarnation === undefined ? {} : { incarnation }),
-      links: Object.fromEntries(linkKinds.flatMap((link) => {
-        const status = this.#peerLinkStatus(now, card, link);
-        return status === undefined ? [] : [[link, status]];
-      })),
+      links: {
+        ...(ether === undefined ? {} : { ether }),
+        ...(serial === undefined ? {} : { serial }),
+      },
     };
   }
 
@@ -614,13 +624,4 @@ export class Node implements Service<Input, Effect> {
       ...this.#admission.counts(card, link),
     };
   }
-}
-
-/** Asked for at each status; an identity's bytes never change. */
-const uidTexts = new WeakMap<Uint8Array, string>();
-
-function uidText(uid: Uint8Array): string {
-  let text = uidTexts.get(uid);
-  if (text === undefined) uidTexts.set(uid, text = hex(uid));
-  return text;
 }

@@ -274,6 +274,7 @@ export class Reassembly {
 
   /** When `expire` next gives something up; `Infinity` when nothing is unfinished. */
   deadline(): number {
+    if (this.#assemblies.size === 0) return Infinity;
     for (const { startedAt } of this.#assemblies.values()) return startedAt + reassemblyMs;
     return Infinity;
   }
