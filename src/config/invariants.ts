@@ -122,8 +122,11 @@ function wrongMembers(set: Row, members: readonly Row[]): string | undefined {
   if (members.length === 0) return "has no member, must have at least one";
   const { composition } = set;
   if (composition === "hierarchical") return undefined;
-  const other = members.find(({ card }) => card === null);
-  if (other !== undefined) return `has the member ${other.id}, which is no card; must be hierarchical for that, and is ${composition}`;
+  const other = members.find(({ card, memberSet }) => composition === "n-way" ? memberSet !== null : card === null);
+  if (other !== undefined) {
+    const is = composition === "n-way" ? "a set" : "no card";
+    return `has the member ${other.id}, which is ${is}; must be hierarchical for that, and is ${composition}`;
+  }
   if (composition === "n-way" && members.length < 2) return "has one member, must have at least two to be n-way";
   if (members.every(({ spare }) => spare === 1)) return "has only spare members, must have one that serves";
   return undefined;

@@ -217,7 +217,7 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
     id: named,
     columns: {
       composition: choice(
-        `Single: cards, one of which serves. Hierarchical: members may be sets, port groups and devices too, at most ${setDepthMax} levels. N-way: every card serves something.`,
+        `Single: cards, one of which serves. N-way: every card, port group or device serves something. Hierarchical: sets may be members too, at most ${setDepthMax} levels of them.`,
         ["single", "hierarchical", "n-way"],
         { default: "single" },
       ),
@@ -251,7 +251,7 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
     },
     unique: [
       { columns: ["set", "card"], about: "a member of the set" },
-      { columns: ["set", "memberSet"], about: "a member of the set" },
+      { columns: ["memberSet"], about: "a set in another set" },
       { columns: ["set", "portGroup"], about: "a member of the set" },
       { columns: ["set", "device"], about: "a member of the set" },
     ],

@@ -226,17 +226,21 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
   [[put("failoverSets", "new")], "failoverSets new: has no member, must have at least one"],
   [[remove("setMembers", "upper/1/1"), remove("setMembers", "upper/1/2")], "would make failoverSets upper wrong: it has no member"],
   [
-    [member("upper/child", { memberSet: "lower" })],
+    [member("upper/child", { memberSet: "web" })],
     "it has the member upper/child, which is no card; must be hierarchical for that, and is single",
   ],
   [
     [put("failoverSets", "both", { composition: "n-way" })],
-    "failoverSets both: has the member both/first, which is no card; must be hierarchical for that, and is n-way",
+    "failoverSets both: has the member both/first, which is a set; must be hierarchical for that, and is n-way",
   ],
   [[put("failoverSets", "solo", { composition: "n-way" }), member("solo/1/1", {})], "has one member, must have at least two to be n-way"],
   [
     [put("setMembers", "upper/1/1", { spare: 1 }), put("setMembers", "upper/1/2", { spare: 1 })],
     "it has only spare members, must have one that serves",
+  ],
+  [
+    [member("scanning/low", { memberSet: "lower" })],
+    'memberSet is "lower", which setMembers both/second has; a set in another set is there once',
   ],
   [[member("both/neither", {})], "setMembers both/neither: card is missing, and so are memberSet, portGroup and device"],
   [[member("both/1/1", { memberSet: "web" })], "setMembers both/1/1: memberSet is given besides card, must be one of them"],
@@ -354,6 +358,7 @@ const accepted: readonly (readonly [what: string, operations: readonly Operation
   ]],
   ["the last member is replaced", [remove("setMembers", "upper/1/1"), remove("setMembers", "upper/1/2"), member("upper/2/1", {})]],
   ["a card is disabled while another one serves", [put("cards", "2/1", { enabled: 0 })]],
+  ["ports are a member of an N-way set", [member("web/ports", { portGroup: "1/1/front" })]],
   ["the tie-break moves with the card's end", [put("system", "system", { tieBreak: "1/2" }), put("cards", "1/1", { enabled: 0 })]],
   ["null takes a column back to its default", [put("cards", "2/2", { capacity: null, name: null })]],
   ["an address is written otherwise", [put("resources", "web-ip", { address: "2001:DB8:0:0::0081" })]],
