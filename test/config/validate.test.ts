@@ -352,6 +352,11 @@ const accepted: readonly (readonly [what: string, operations: readonly Operation
     put("cards", "3/1"),
     put("chassis", "3"),
   ]],
+  ["a set goes with its members, and its service to another one", [
+    remove("failoverSets", "web"),
+    ...["1/1", "1/2", "2/1", "2/2"].map((card) => remove("setMembers", `web/${card}`)),
+    put("services", "intranet", { set: "lower" }),
+  ]],
   ["a row goes together with what refers to it", [
     remove("hosts", "db-1"),
     remove("hostAccess", "db-1/volume-1"),
@@ -414,13 +419,14 @@ test("FS-3: a set is refused its last card that serves, by whichever way that on
   const told = (first: readonly Operation[], operations: readonly Operation[]): string => {
     const tables = example.copy();
     assert.is(tables.change(first), undefined);
-    return tables.change(operations) ?? "accepted";
+    return refusalsOf(tables, operations).map(({ message }) => message).join("\n") || "accepted";
   };
   const scannerOnly = [remove("setMembers", "scanning/spare-ports"), put("system", "system", { tieBreak: null })];
   const nobody = /would make failoverSets scanning wrong: it has no member that can serve/;
   const disabled = (card: string) => put("cards", card, { enabled: 0 });
   assert.is(told(scannerOnly, [disabled("1/2")]), "accepted");
   assert.match(told([...scannerOnly, disabled("1/2")], [remove("subgroupMembers", "scanner/desk/1/1")]), nobody);
+  assert.match(told(scannerOnly, [disabled("1/1"), disabled("1/2")]), nobody);
   const portsOnly = [remove("setMembers", "scanning/scanner"), put("system", "system", { tieBreak: null })];
   assert.match(told(portsOnly, [disabled("1/2")]), nobody);
   // What stands on another set goes down with it.
