@@ -12,10 +12,10 @@ import { host, type Ordered, StoreDriver, wish } from "../conformance/config-sto
 type Opened = { readonly store: ConfigStore; readonly driver: StoreDriver; readonly directory: string };
 
 /** Runs `body` with stores in directories of their own. */
-async function withStores(body: (make: () => Promise<Opened>) => Promise<void>): Promise<void> {
+async function withStores(body: (make: () => Opened) => Promise<void>): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "cardinal-store-"));
   const stores: ConfigStore[] = [];
-  const make = async () => {
+  const make = () => {
     const waiting = new Map<number, (result: StoreResult) => void>();
     let count = 0;
     const directory = join(root, `store-${stores.length}`);
@@ -50,7 +50,7 @@ function plan(answer: unknown): Plan {
 
 test("a store that is not open says so", () =>
   withStores(async (make) => {
-    const { store, driver } = await make();
+    const { store, driver } = make();
     const unread = await store.rows("hosts", { limit: 1 });
     assert.ok("unread" in unread && unread.unread.code === "hold");
     await driver.open();
@@ -60,7 +60,7 @@ test("a store that is not open says so", () =>
 
 test("rows come in pages, in the order of their ids", () =>
   withStores(async (make) => {
-    const { store, driver } = await make();
+    const { store, driver } = make();
     await driver.begin();
     await driver.change(wish("a", ["h3", "h1", "h2"].map((id) => host(id, `note of ${id}`))));
     const first = read(await store.rows("hosts", { limit: 2 }));
@@ -75,7 +75,7 @@ test("rows come in pages, in the order of their ids", () =>
 
 test("the history is newest first, in pages, with what each change did", () =>
   withStores(async (make) => {
-    const { store, driver } = await make();
+    const { store, driver } = make();
     await driver.begin();
     await driver.change(wish("a", [host("h1", "one"), host("h2", "two")], { comment: "why" }));
     await driver.change(wish("b", [host("h1", "other"), { kind: "remove", table: "hosts", id: "h2" }]));
@@ -93,7 +93,7 @@ test("the history is newest first, in pages, with what each change did", () =>
 
 test("a document is exported, planned and applied, and its mistakes have their places", () =>
   withStores(async (make) => {
-    const { store, driver } = await make();
+    const { store, driver } = make();
     await driver.begin();
     const encoder = new TextEncoder();
     const planned = plan(await store.planDocument(encoder.encode(`{ "hosts": { "h1": { "note": "hello" } } }`)));
@@ -111,7 +111,7 @@ test("a document is exported, planned and applied, and its mistakes have their p
 
 test("a branch is compared row by row with the chain that went on, and merged", () =>
   withStores(async (make) => {
-    const { store, driver } = await make();
+    const { store, driver } = make();
     await driver.begin();
     await driver.change(wish("a", [host("both", "common"), host("ours", "common"), host("theirs", "common")]));
     const common = driver.head;
@@ -154,7 +154,7 @@ async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8A
 
 test("a backup of one moment makes another system the same by one change", () =>
   withStores(async (make) => {
-    const from = await make();
+    const from = make();
     await from.driver.begin();
     await from.driver.change(wish("a", Array.from({ length: 50 }, (_, index) => host(`h${index}`, `note ${index} \u{1f4be}`))));
     const { pieces } = read(await from.store.backup());
@@ -164,7 +164,7 @@ test("a backup of one moment makes another system the same by one change", () =>
     for await (const piece of pieces) parts.push(...piece);
     const backup = Uint8Array.from(parts);
 
-    const to = await make();
+    const to = make();
     await to.driver.begin();
     await to.driver.change(wish("a", [host("h1", "other"), host("gone")]));
     for (const size of [1, 7, 1_000_000]) {
@@ -178,7 +178,7 @@ test("a backup of one moment makes another system the same by one change", () =>
 
 test("a backup that is cut off or changed is not restored", () =>
   withStores(async (make) => {
-    const { store, driver } = await make();
+    const { store, driver } = make();
     await driver.begin();
     await driver.change(wish("a", [host("h1", "note")]));
     const backup = await backupOf(store);
