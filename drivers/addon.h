@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 bool child_define(napi_env env, napi_value exports);
+bool device_define(napi_env env, napi_value exports);
 bool ether_define(napi_env env, napi_value exports);
 bool net_define(napi_env env, napi_value exports);
 bool pty_define(napi_env env, napi_value exports);

@@ -95,6 +95,11 @@ export type Addon = {
   childClose(port: NativePort): Promise<void>;
   mountUsers(mount: number, mountPoint: string, signal: number): Promise<string>;
 
+  deviceOpen(path: string, exclusive: boolean, ready: () => void): NativePort;
+  deviceAsk(port: NativePort, kind: number): void;
+  deviceTake(port: NativePort, into: Uint8Array): number;
+  deviceClose(port: NativePort): Promise<void>;
+
   watchdogOpen(path: string, timeoutS: number): { readonly port: NativePort; readonly timeoutS: number };
   watchdogFeed(port: NativePort): void;
   watchdogClose(port: NativePort, disarm: boolean): void;

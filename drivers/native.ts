@@ -1,6 +1,7 @@
 /** The drivers of the machine this runs on. */
 import type { Drivers, ResourceDrivers } from "../src/io/ports.ts";
 import { nativeChild } from "./child/child.ts";
+import { nativeDevice } from "./device/device.ts";
 import { nativeEther } from "./ether/ether.ts";
 import { loadAddon } from "./load.ts";
 import { nativeNet } from "./net/net.ts";
@@ -25,5 +26,5 @@ export function nativeDrivers(stateDirectory?: string): Drivers {
 /** What resources are carried out with; otherwise as `nativeDrivers`. */
 export function nativeResourceDrivers(stateDirectory?: string): ResourceDrivers {
   const addon = loadAddon(stateDirectory);
-  return { net: nativeNet(addon), child: nativeChild(addon) };
+  return { net: nativeNet(addon), child: nativeChild(addon), device: nativeDevice(addon) };
 }

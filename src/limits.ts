@@ -299,7 +299,8 @@ export const hookDeadlineMsMax = 24 * 3_600_000;
 export const hookOverdueMs = 2_000;
 /** Between two looks at something that a hook waits for. */
 export const hookRetryMs = 100;
-/** Processes that a file system's failed stop names. */
+/** How long those who use a file system that is to be unmounted have to end after SIGTERM, and how many a failed stop names. */
+export const usersGraceMs = 5_000;
 export const usersNamedMax = 5;
 /** Announcements of an address: so many at once, the same after each of these, then one each period. */
 export const announcementsAtOnce = 3;

@@ -231,12 +231,7 @@ static bool has_mapping(const struct search *search, pid_t pid) {
   return found;
 }
 
-static int visit_user(void *context, pid_t pid) {
-  struct search *search = context;
-  if (pid == 1 || pid == getpid()) return 0;
-  bool uses = link_is_below(search, pid, "cwd") || link_is_below(search, pid, "root") || link_is_below(search, pid, "exe") ||
-              has_descriptor(search, pid) || has_mapping(search, pid);
-  if (!uses) return 0;
+static void note_user(struct search *search, pid_t pid) {
   search->count++;
   char path[64], name[64] = "";
   snprintf(path, sizeof path, "/proc/%d/comm", pid);
@@ -245,6 +240,14 @@ static int visit_user(void *context, pid_t pid) {
   int length = snprintf(search->text + search->length, left, "%d %s\n", pid, name);
   if (length > 0 && (size_t)length < left) search->length += (size_t)length;
   if (search->signal != 0) kill(pid, search->signal);
+}
+
+static int visit_user(void *context, pid_t pid) {
+  struct search *search = context;
+  if (pid == 1 || pid == getpid()) return 0;
+  bool uses = link_is_below(search, pid, "cwd") || link_is_below(search, pid, "root") || link_is_below(search, pid, "exe") ||
+              has_descriptor(search, pid) || has_mapping(search, pid);
+  if (uses) note_user(search, pid);
   return 0;
 }
 
@@ -259,6 +262,34 @@ int kin_of_mount(unsigned mount, const char *mount_point, int signal, char *text
   };
   text[0] = '\0';
   int result = each_process(visit_user, &search);
+  text[search.length] = '\0';
+  return result < 0 ? result : search.count;
+}
+
+static int visit_opener(void *context, pid_t pid) {
+  struct search *search = context;
+  if (pid == getpid()) return 0;
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/fd", pid);
+  DIR *all = opendir(path);
+  if (all == NULL) return 0;
+  bool found = false;
+  for (struct dirent *entry = readdir(all); entry != NULL && !found; entry = readdir(all)) {
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(dirfd(all), entry->d_name, target, sizeof target - 1);
+    if (length < 0) continue;
+    target[length] = '\0';
+    found = strcmp(target, search->mount_point) == 0;
+  }
+  closedir(all);
+  if (found) note_user(search, pid);
+  return 0;
+}
+
+int kin_of_file(const char *path, char *text, size_t room) {
+  struct search search = {.mount_point = path, .text = text, .room = room};
+  text[0] = '\0';
+  int result = each_process(visit_opener, &search);
   text[search.length] = '\0';
   return result < 0 ? result : search.count;
 }

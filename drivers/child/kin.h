@@ -19,4 +19,7 @@ int kin_of_leader(pid_t leader, const char *mark, int signal);
  */
 int kin_of_mount(unsigned mount, const char *mount_point, int signal, char *text, size_t room);
 
+/* Those that have the file at `path`, without symbolic links in it, open; otherwise as kin_of_mount(). */
+int kin_of_file(const char *path, char *text, size_t room);
+
 #endif

@@ -190,6 +190,24 @@ export interface ChildDriver {
   open(options: ChildOptions): Promise<ChildPort>;
 }
 
+/** A device node that is held open, by a thread of its own: a device that has died holds nothing else up. */
+export interface DevicePort {
+  /** Rejects with an `Error` that says what is wrong: gone, another device, no answer. May never settle. */
+  probe(): Promise<void>;
+  /** Resolves when the node is closed. May never settle. */
+  release(): Promise<void>;
+  /** Gives it up, also where it does not answer; what is waited for is rejected. */
+  close(): Promise<void>;
+}
+
+export interface DeviceDriver {
+  /**
+   * Opens the node at a path without symbolic links. `exclusive`: nobody else on this machine has it. Rejects with an
+   * `Error` that says what is wrong; may never settle without the signal.
+   */
+  open(path: string, options: { readonly exclusive: boolean; readonly signal?: AbortSignal }): Promise<DevicePort>;
+}
+
 export interface Watchdog {
   /** The time-out in force, which the device may have rounded. */
   readonly timeoutS: number;
@@ -235,4 +253,5 @@ export type Drivers = {
 export type ResourceDrivers = {
   readonly net: NetDriver;
   readonly child: ChildDriver;
+  readonly device: DeviceDriver;
 };

@@ -1,0 +1,85 @@
+/** Running programs for hooks: where they are found, the environment they get, and the names of their groups. */
+import { access, constants, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Parameters } from "../../failover/resource.ts";
+import type { ChildEnding, ChildPort } from "../ports.ts";
+import type { HookContext } from "./hook.ts";
+
+const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What every program has: one path and one language, whatever the card itself was started with. */
+const ground: Parameters = { PATH: path, LC_ALL: "C.UTF-8", HOME: "/root", SHELL: "/bin/sh" };
+
+/** A program by its name or absolute path; undefined where there is none that can be run. */
+export async function findProgram(name: string): Promise<string | undefined> {
+  const candidates = name.includes("/") ? [name] : path.split(":").map((folder) => join(folder, name));
+  for (const candidate of candidates) {
+    if (candidate.startsWith("/") && await isProgram(candidate)) return candidate;
+  }
+  return undefined;
+}
+
+async function isProgram(file: string): Promise<boolean> {
+  try {
+    await access(file, constants.X_OK);
+    return (await stat(file)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** A file name for any text; dots are left to what is put behind it. */
+function fileName(text: string): string {
+  return encodeURIComponent(text).replaceAll(".", "%2E").slice(0, 200);
+}
+
+/** The group in which what a resource's start leaves running is. */
+export function groupOf(resource: string): string {
+  return fileName(resource);
+}
+
+export type Run = {
+  readonly program: string;
+  readonly arguments: readonly string[];
+  readonly environment?: Parameters;
+  /** What it leaves running when it ends by itself belongs to the resource. */
+  readonly remains?: boolean;
+  /** Less than the hook has left. */
+  readonly withinMs?: number;
+  readonly outputBytesMax?: number;
+};
+
+export class Programs {
+  readonly #port: ChildPort;
+
+  constructor(port: ChildPort) {
+    this.#port = port;
+  }
+
+  /** Runs a program within what the hook has left. */
+  run(
+    context: HookContext,
+    { program, arguments: given, environment, remains = false, withinMs, outputBytesMax }: Run,
+  ): Promise<ChildEnding> {
+    const group = groupOf(context.resource);
+    return this.#port.run({
+      program,
+      arguments: given,
+      environment: { ...ground, ...environment },
+      group: remains ? group : `${group}.hook`,
+      deadlineMs: Math.min(context.leftMs(), withinMs ?? Infinity),
+      remains,
+      signal: context.signal,
+      ...(outputBytesMax === undefined ? {} : { outputBytesMax }),
+    });
+  }
+
+  /** Ends whatever a resource's start left running. */
+  sweep(resource: string): Promise<{ readonly found: number; readonly left: number }> {
+    return this.#port.sweep(groupOf(resource));
+  }
+
+  get users(): ChildPort["users"] {
+    return (...search) => this.#port.users(...search);
+  }
+}
