@@ -9,6 +9,7 @@ import type { Input } from "../node/input.ts";
 import type { CardHealth, LinkHealth, NodeStatus, PeerStatus } from "../node/status.ts";
 import type { Message } from "../wire/message.ts";
 import type { Applications, Client } from "./applications.ts";
+import type { Operators } from "./operators.ts";
 import type { Lease } from "./lease.ts";
 import type { Run, SimCard } from "./sim-card.ts";
 import type { SeenView } from "./views.ts";
@@ -33,6 +34,7 @@ export type Scene = {
     readonly tieBreak?: CardId;
     readonly witness?: boolean;
   };
+  readonly operators: Operators | undefined;
   readonly applications: Applications;
   readonly lease: Lease;
   later(at: number, run: (at: number) => void): void;
@@ -75,6 +77,8 @@ export abstract class Checker {
    * has broken what the invariant stands on, so it is not held against what happens from then on.
    */
   readonly needsSingles: boolean = false;
+  /** Rests on receipts that do not lie, so it is not held against a world in which a slot's power sense was wrong about a card that ran. */
+  readonly needsTruth: boolean = false;
   /** The invariant, for people. */
   abstract readonly sentence: string;
   /** Gives what is wrong with a step that logged something, or after which the node should say something else. */

@@ -38,6 +38,11 @@ import {
 import { FailedReset, OnlyFailedExit, OnlyFailedReset } from "./application-checkers.ts";
 import type { Client } from "./applications.ts";
 import { EqualGroupViews, EqualInTheEnd, EqualState, OneExchange, OneOrder, OrderRecord, SentOnce, StateKept } from "./order-checkers.ts";
+import { type ConfigChecker, configCheckers } from "./config-checkers.ts";
+import type { SimConfigStore } from "./config-store.ts";
+import type { Write } from "./operators.ts";
+import type { ConfigAnswer } from "../config/request.ts";
+import type { StoreResult } from "../config/store.ts";
 import { EqualViews, OneSide, OneView, Promised, ProvenAbsent, Quorum, ViewsGrow } from "./view-checkers.ts";
 import { Views } from "./views.ts";
 import type { SaidOfPeer } from "./witness.ts";
@@ -167,7 +172,7 @@ export class BoundedStep extends Checker {
     if (effects.length <= 16) return undefined;
     const counts = { events: 0, pieces: 0, logs: 0 };
     for (const effect of effects) {
-      if (effect.kind === "application" || effect.kind === "closeApplication") counts.events++;
+      if (effect.kind === "application" || effect.kind === "closeApplication" || effect.kind === "configured") counts.events++;
       else if (effect.kind === "log") counts.logs++;
       else if (effect.kind === "send" && effect.message.kind === "fragment" && effect.message.index > 0) counts.pieces++;
     }
@@ -403,7 +408,8 @@ export class Checkers {
   readonly changesLogged = new ChangesLogged();
   readonly #views = new Views();
   readonly #order = new OrderRecord(this.#views);
-  readonly all: readonly Checker[] = [
+  readonly all: readonly Checker[];
+  readonly #ofCore: readonly Checker[] = [
     new DeadWithoutSilence(),
     new DownOnAllLinks(),
     new NoReplay(),
@@ -435,17 +441,25 @@ export class Checkers {
     new FailedReset(),
     new OnlyFailedExit(this.#order, this.#views),
   ];
+  /** Only in a world whose cards have stores. */
+  readonly #ofConfiguration: readonly ConfigChecker[];
   readonly #scene: Scene;
-  #ofSteps: readonly Checker[] = this.all.filter((checker) => checker.step !== undefined);
-  readonly #ofLogs: readonly Checker[] = this.all.filter((checker) => checker.log !== undefined);
-  #ofEvents: readonly Checker[] = this.all.filter((checker) => checker.event !== undefined);
-  readonly #ofSerial: readonly Checker[] = this.all.filter((checker) => checker.serialSend !== undefined);
+  #ofSteps: readonly Checker[];
+  readonly #ofLogs: readonly Checker[];
+  #ofEvents: readonly Checker[];
+  readonly #ofSerial: readonly Checker[];
   #notFresh = 0;
   /** Two cards of one identity have run in this world. */
   #hadTwins = false;
 
   constructor(scene: Scene) {
     this.#scene = scene;
+    this.#ofConfiguration = scene.operators === undefined ? [] : configCheckers(scene.operators);
+    this.all = [...this.#ofCore, ...this.#ofConfiguration];
+    this.#ofSteps = this.all.filter((checker) => checker.step !== undefined);
+    this.#ofLogs = this.all.filter((checker) => checker.log !== undefined);
+    this.#ofEvents = this.all.filter((checker) => checker.event !== undefined);
+    this.#ofSerial = this.all.filter((checker) => checker.serialSend !== undefined);
   }
 
   /** What is to be known before a step; the witness learns what the step will take. */
@@ -498,6 +512,14 @@ export class Checkers {
     for (const checker of this.#ofEvents) this.#hold(checker, client.card, checker.event?.(this.#scene, client, event));
   }
 
+  onStored(card: SimCard, _run: Run, store: SimConfigStore, result: StoreResult): void {
+    for (const checker of this.#ofConfiguration) this.#hold(checker, card, checker.stored?.(this.#scene, card, store, result));
+  }
+
+  onAnswer(write: Write, card: SimCard, run: Run, answer: ConfigAnswer): void {
+    for (const checker of this.#ofConfiguration) this.#hold(checker, card, checker.answered?.(this.#scene, write, card, run, answer));
+  }
+
   onMissing(client: Client): void {
     for (const checker of this.#held()) checker.missing?.(this.#scene, client, (card, detail) => this.report(checker, card, detail));
   }
@@ -542,6 +564,7 @@ export class Checkers {
   report(checker: Checker, card: SimCard, detail: string): void {
     // What a checker has set in motion before there were two of a card is not held against the world any more.
     if (this.#hadTwins && checker.needsSingles) return;
+    if (checker.needsTruth && this.#scene.cards.some(({ senseWrongUpTo }) => senseWrongUpTo > 0)) return;
     const { name, sentence } = checker;
     this.violations.push({ checker: name, sentence, at: this.#scene.at, card: card.label, detail });
   }

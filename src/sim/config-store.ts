@@ -180,6 +180,22 @@ export class SimConfigStore {
     this.#queue.push({ order, doneAt: this.#lastAt });
   }
 
+  /** A row is not as it was written; and whether one ever was not. */
+  get isDamaged(): boolean {
+    return this.#disk.damaged.size > 0;
+  }
+  wasDamaged = false;
+
+  /** When the order that was given last is done. */
+  get doneAt(): number {
+    return this.#lastAt;
+  }
+
+  /** The changes that the disk has, oldest first. */
+  chain(): readonly Change[] {
+    return this.#disk.content?.changes ?? [];
+  }
+
   /** When the next result is there; `Infinity` while there is no order. */
   nextAt(): number {
     return this.#queue[0]?.doneAt ?? Infinity;
@@ -217,6 +233,7 @@ export class SimConfigStore {
     const column = Object.keys(row).find((name) => name !== "id" && typeof row[name] === "string") ?? "note";
     content.set(table, row.id, { ...row, [column]: `${row[column] ?? ""}~` });
     this.#disk.damaged.add(`${table} ${row.id}`);
+    this.wasDamaged = true;
     return true;
   }
 

@@ -5,6 +5,7 @@
 import { chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
 import { applicationMessageBytesMax, monitorMsMax } from "../limits.ts";
 import type { MessageKind } from "../wire/message.ts";
+import type { DiskFault } from "./config-store.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
 import type { SimCard, WakeOrder } from "./sim-card.ts";
@@ -115,6 +116,7 @@ const way: Arg<"sends" | "hears"> = oneOf(["sends", "hears"]);
 const ends: Arg<"crash" | "pull"> = oneOf(["crash", "pull"], "crash");
 const criticality: Arg<"critical" | "plain"> = oneOf(["critical", "plain"], "plain");
 const sharing: Arg<"own" | "shared"> = oneOf(["own", "shared"], "own");
+const diskState: Arg<DiskFault | "slow" | "right"> = oneOf(["full", "failing", "readOnly", "slow", "right"]);
 const monitor: Arg<number> = { ...number("MONITOR_MS", 0, monitorMsMax), otherwise: 0 };
 
 export const verbs: Readonly<Record<string, Verb>> = {
@@ -250,6 +252,32 @@ export const verbs: Readonly<Record<string, Verb>> = {
     "the card's application leaves its group in good order, and is installed no longer",
     { card, group },
     (world, { card, group }) => world.applications.quit(card, group),
+  ),
+  write: verb(
+    "an operator changes the configuration on the card, so many times at once",
+    { card, count },
+    (world, { card, count }) => world.operators?.write(card, count),
+  ),
+  writers: verb(
+    "operators change the configuration on some card by themselves from now on, with such a mean gap",
+    { gapMs: number("GAP_MS", 1, 1e6) },
+    (world, { gapMs }) => world.operators?.keepWriting(gapMs),
+  ),
+  disk: verb(
+    "the disk of the card's store is full, fails, is read-only, slow now and then, or right again",
+    { card, state: diskState },
+    (world, { card, state }) => world.operators?.setDisk(card, state),
+  ),
+  rot: verb("a row in the card's store changes without a change", { card }, (world, { card }) => world.operators?.rot(card)),
+  repair: verb(
+    "an operator has the card's store checked, and what is wrong taken from another card",
+    { card },
+    (world, { card }) => world.operators?.repair(card),
+  ),
+  discard: verb(
+    "an operator discards the branches that the card has set aside",
+    { card },
+    (world, { card }) => world.operators?.discardBranches(card),
   ),
   heal: verb("all faults of links end and stalled cards wake up", {}, (world) => world.heal()),
   revive: verb("twins are taken out, and every card that has stopped starts", {}, (world) => world.revive()),

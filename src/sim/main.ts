@@ -28,6 +28,7 @@ Simulates whole systems under faults drawn from a seed, and checks every invaria
   --seconds S        simulated seconds for each seed (default 30); more when the world needs them to settle
   --profile NAME     default or fast (default: drawn from the seed)
   --calm             no faults
+  --stores           every card has a store, and operators change the configuration
   --trace            print every line of history (one seed)
   --scenario FILE    run a scenario file and compare it with its recording
   --jobs N           seeds side by side (default: 2 at most)
@@ -38,13 +39,14 @@ Examples:
   npm run -s sim -- --seed 7
   npm run -s sim -- --seeds 1..200
   npm run -s sim -- --seed 7 --cards 3 --calm --seconds 5 --trace
+  npm run -s sim -- --seeds 1..1000 --stores
   npm run -s sim -- --scenario test/scenarios/heartbeat/pull.txt
 
 Exit code: 0 all invariants held, 1 one was violated, 2 a wrong option, 130 stopped by Ctrl-C.
 
 A scenario begins with how its world is set up, in lines of cards N, chassis N, profile NAME, baud N, seed N,
-disabled CARD, tiebreak CARD, witness, only EVENT ... (the events of the log that are recorded). Then it has the lines
-settle, run MS, show, show members, show groups, show log CARD GROUP, and these verbs:
+disabled CARD, tiebreak CARD, witness, stores, only EVENT ... (the events of the log that are recorded). Then it has the lines
+settle, run MS, show, show members, show groups, show configuration, show log CARD GROUP, and these verbs:
 ${Object.entries(verbs).map(([name, verb]) => `  ${`${name} ${verb.usage}`.padEnd(58)} ${verb.does}`).join("\n")}
 `;
 
@@ -71,6 +73,7 @@ function readOptions(args: readonly string[]): Options | { readonly wrong: strin
         seconds: { type: "string", default: "30" },
         profile: { type: "string" },
         calm: { type: "boolean", default: false },
+        stores: { type: "boolean", default: false },
         trace: { type: "boolean", default: false },
         scenario: { type: "string" },
         jobs: { type: "string" },
@@ -114,6 +117,7 @@ function readOptions(args: readonly string[]): Options | { readonly wrong: strin
     seed: {
       seconds,
       calm: values.calm,
+      ...(values.stores ? { stores: true } : {}),
       ...(cards === undefined ? {} : { cards }),
       ...(chassis === undefined ? {} : { chassis }),
       ...(profile === undefined ? {} : { profile: profile satisfies ProfileName }),

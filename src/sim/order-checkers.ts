@@ -454,7 +454,8 @@ export class EqualInTheEnd extends OrderChecker {
         if (!members.has(name)) return `without ${client.label}, which is ${name}`;
       }
     }
-    const dead = [...members].find((name) => !alive.has(name));
+    // The cards' own groups have no applications.
+    const dead = [...members].find((name) => !alive.has(name) && !name.startsWith("cardinal."));
     return dead === undefined ? undefined : `with ${dead}, which does not live`;
   }
 }

@@ -2,7 +2,7 @@
  * Scenario files: what is done to a world above a line `----`, and below it everything that the cards concluded.
  * A recording is made by running it; whoever changes one reads the difference.
  *
- *     cards 3              how the world is set up: cards, chassis, profile, baud, seed, disabled CARD, tiebreak CARD, witness
+ *     cards 3              how the world is set up: cards, chassis, profile, baud, seed, disabled CARD, tiebreak CARD, witness, stores
  *     only tentative epoch of the cards' log lines only those whose event begins with one of these words
  *     settle               runs until all is quiet; what is concluded on the way is left out
  *     pull 3               any verb of faults.ts
@@ -10,9 +10,12 @@
  *     show                 every running card's view of its peers, in one line each
  *     show members         the node view that each of them holds
  *     show groups          its place in the order, and the groups
+ *     show configuration   the state of its replica, and the head of its chain
  *     show log 2 alpha     what the application on card 2 in group alpha was told
  *     ----
  */
+import { unreachable } from "../base/assert.ts";
+import type { ConfigAnswer } from "../config/request.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Violation } from "./checker.ts";
 import { settleMs } from "./checkers.ts";
@@ -55,7 +58,7 @@ export function runScenario(
   options: { start?: StartProgram; trace?: (line: string) => void } = {},
 ): ScenarioResult | string {
   const setup = { cards: 3, chassis: 1, profile: "default" as ProfileName, baud: 115_200, seed: 1 };
-  const votes: { disabled?: CardId[]; tieBreak?: CardId; witness?: boolean } = {};
+  const votes: { disabled?: CardId[]; tieBreak?: CardId; witness?: boolean; stores?: boolean } = {};
   /** The first words of the events of log lines that are recorded; without it all are. */
   let only: ReadonlySet<string> | undefined;
   const lines = scenario.verbs.map((line) => line.replace(/#.*/, "").trim());
@@ -76,6 +79,7 @@ export function runScenario(
       if (name === "disabled") votes.disabled = [...votes.disabled ?? [], Number(word) as CardId];
       else votes.tieBreak = Number(word) as CardId;
     } else if (name === "witness") votes.witness = true;
+    else if (name === "stores") votes.stores = true;
     else if (name === "only") only = new Set(line.split(/\s+/).slice(1));
     else break;
   }
@@ -148,12 +152,30 @@ export function runScenario(
 function textOf(effect: Effect): string | undefined {
   if (effect.kind === "reincarnate") return `reincarnate above ${effect.above}`;
   if (effect.kind === "resetCard") return `reset card: ${effect.reason}`;
+  if (effect.kind === "configured") return `configured ${effect.client}: ${textOfAnswer(effect.answer)}`;
   if (effect.kind === "closeApplication") return `close application ${effect.client}: ${effect.reason}`;
   if (effect.kind !== "log") return undefined;
   const fields = Object.entries(effect.fields).map(([name, value]) =>
     `${name}=${typeof value === "string" ? JSON.stringify(value) : value}`
   );
   return [`${effect.level} ${effect.event}`, ...fields].join(" ");
+}
+
+function textOfAnswer(answer: ConfigAnswer): string {
+  switch (answer.kind) {
+    case "changed":
+      return `change ${answer.head.sequence} of epoch ${answer.head.epoch} by card ${answer.servedBy}${
+        answer.repeated ? ", repeated" : ""
+      }`;
+    case "checked":
+      return answer.findings.length === 0 ? "nothing is wrong" : `${answer.findings.join("; ")}${answer.repaired ? ": repaired" : ""}`;
+    case "discarded":
+      return "discarded";
+    case "refused":
+      return `refused by card ${answer.servedBy}, ${answer.refusal.code}: ${answer.refusal.message}`;
+    default:
+      return unreachable(answer);
+  }
 }
 
 /** What `show` with these words shows, or what is wrong with them. */
@@ -170,6 +192,16 @@ function show(world: World, [what, ...words]: readonly string[]): readonly strin
       });
     case "groups":
       return world.cards.flatMap((card) => groupsOf(world, card.index));
+    case "configuration":
+      return world.cards.flatMap((card) => {
+        const configuration = world.statusOf(card)?.configuration;
+        if (configuration === undefined) return [];
+        const { state, code, reason, head, level, replicas, branches } = configuration;
+        const why = reason === undefined ? "" : ` (${code === undefined ? "" : `${code}: `}${reason})`;
+        const aside = branches.map(({ changes, since }) => `, ${changes} changes since ${since} set aside`).join("");
+        const place = `change ${head.sequence} of epoch ${head.epoch}, level ${level}, replicas ${replicas.join(" ") || "unknown"}`;
+        return `${card.label} ${state}${why}: ${place}${aside}`;
+      });
     case "log": {
       const [id, group = ""] = words;
       const client = world.applications.clients.findLast(({ card, memberships }) => `${card.id}` === id && memberships.has(group));
@@ -179,7 +211,7 @@ function show(world: World, [what, ...words]: readonly string[]): readonly strin
       );
     }
     default:
-      return `show shows members, groups, log CARD GROUP, or without a word how the cards see each other, not "${what}"`;
+      return `show shows members, groups, configuration, log CARD GROUP, or without a word how the cards see each other, not "${what}"`;
   }
 }
 

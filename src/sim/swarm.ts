@@ -23,6 +23,8 @@ export type SeedOptions = {
   readonly seconds: number;
   /** No faults at all. */
   readonly calm: boolean;
+  /** The cards have stores and a configuration; none where it is left out. */
+  readonly stores?: boolean;
   readonly trace?: (line: string) => void;
   readonly start?: StartProgram;
 };
@@ -80,12 +82,17 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
   const plan = options.calm ? [] : drawPlan(prng, cards, groups, endMs * faultShare);
   const applications = drawApplications(prng, cards, groups, options.calm ? 1_000 : endMs * faultShare);
   const votes = drawVotes(prng, cards);
+  // A stream of its own, so that the rest of a seed's world stays what it was.
+  const storesPrng = new Prng(seed ^ 0x61c88647);
+  const stores = options.stores ?? false;
+  const writing = stores ? drawWriting(storesPrng, cards, endMs * faultShare, options.calm) : [];
   const world = new World({
     seed,
     cards,
     profile: (card) => drawnProfiles.get(card) as ProfileName,
     baud,
     ...votes,
+    stores,
     startSpreadMs: prng.pick([0, 200, 3_000]),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
     ...(options.start === undefined ? {} : { start: options.start }),
@@ -112,7 +119,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     }
   };
   try {
-    for (const { at, line } of [...plan, ...applications].sort((a, b) => a.at - b.at)) {
+    for (const { at, line } of [...plan, ...applications, ...writing].sort((a, b) => a.at - b.at)) {
       yield* slices(at);
       if (world.violations.length > 0) return result(world.violations[0]);
       const wrong = carryOutLine(world, line);
@@ -186,6 +193,23 @@ function drawApplications(prng: Prng, cards: readonly CardId[], groups: readonly
     const join = { at, line: `join ${card} ${group} ${criticality} ${monitorMs} ${sharing}` };
     return gapMs === Infinity ? [join] : [join, { at, line: `chatter ${card} ${group} ${gapMs.toFixed(1)} ${bytes}` }];
   });
+}
+
+/** Draws the operators of a system whose cards have stores, and what befalls their disks. */
+function drawWriting(prng: Prng, cards: readonly CardId[], untilMs: number, calm: boolean): Plan {
+  const plan: Plan = [{ at: prng.unit() * Math.min(3_000, untilMs), line: `writers ${prng.pick([30, 100, 300, 300, 1_000])}` }];
+  if (calm) return plan;
+  const isDiskBad = prng.chance(0.5);
+  for (let time = isDiskBad ? 1 + prng.below(5) : 0; time > 0; time--) {
+    const card = prng.pick(cards);
+    const at = prng.unit() * untilMs;
+    plan.push({ at, line: `disk ${card} ${prng.pick(["full", "failing", "readOnly", "slow", "slow"])}` });
+    plan.push({ at: at + prng.between(100, 6_000), line: `disk ${card} right` });
+  }
+  // One rotten store at most: what nobody has right any more cannot be repaired.
+  if (prng.chance(0.2)) plan.push({ at: prng.unit() * untilMs, line: `rot ${prng.pick(cards)}` });
+  if (prng.chance(0.3)) plan.push({ at: prng.unit() * untilMs, line: `write ${prng.pick(cards)} ${prng.pick([5, 40, 200])}` });
+  return plan.filter(({ at }) => at < untilMs);
 }
 
 /** Draws the lines of one kind of fault, most of them with their end. */

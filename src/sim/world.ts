@@ -35,6 +35,7 @@ import type { LineDirection } from "./multiplexor.ts";
 import { Noise, type NoiseRates } from "./noise.ts";
 import { patienceOf, type ProfileName, profiles } from "../node/profiles.ts";
 import { Reader } from "./reader.ts";
+import { Operators } from "./operators.ts";
 import { keepWaiting, type Run, SimCard, type Stall, type StartProgram, type WakeOrder } from "./sim-card.ts";
 import { type Port, Switch, type Transmission } from "./switch.ts";
 
@@ -53,6 +54,8 @@ export type WorldOptions = {
   readonly witness?: boolean;
   /** The cards start within this many milliseconds. */
   readonly startSpreadMs?: number;
+  /** The cards have stores, and so a configuration. */
+  readonly stores?: boolean;
   /** A timer is late by up to this, the grain of the runtimes' timers: 1 ms unless a recording wants none. */
   readonly timerGrainMs?: number;
   /** Runs a card's program; the node, unless a test puts a broken one there. */
@@ -97,6 +100,8 @@ export class World {
   readonly checkers: Checkers;
   readonly applications: Applications;
   readonly lease: Lease;
+  /** Who writes the configuration; `undefined` where the cards have no stores. */
+  readonly operators: Operators | undefined;
   readonly #prng: Prng;
   readonly #faultPrng: Prng;
   readonly #events = new EventQueue<(at: number) => void>();
@@ -130,6 +135,7 @@ export class World {
     this.#start = options.start ?? ((identity, settings, now) => new Node(identity, settings, now));
     this.#timerGrainMs = options.timerGrainMs ?? 1;
     this.history = new History(options.trace);
+    this.operators = options.stores === true ? this.#newOperators() : undefined;
     this.checkers = new Checkers(this);
     this.applications = new Applications(
       {
@@ -363,6 +369,7 @@ export class World {
       for (const link of linkKinds) this.setPort(card, link, link === "ether" || card.slot !== undefined);
       this.setSense(card, true);
     }
+    this.operators?.heal();
   }
 
   /** Takes the twins out and starts every card that has stopped. */
@@ -380,6 +387,18 @@ export class World {
     const bytes = new Uint8Array(length);
     for (let index = 0; index < length; index++) bytes[index] = this.#prng.bits();
     return bytes;
+  }
+
+  #newOperators(): Operators {
+    return new Operators(
+      {
+        world: this,
+        tell: (card, run, input) => this.#tell(card, run, input),
+        onStored: (card, run, store, result) => this.checkers.onStored(card, run, store, result),
+        onAnswer: (write, card, run, answer) => this.checkers.onAnswer(write, card, run, answer),
+      },
+      new Prng(this.options.seed ^ 0x3c6ef372),
+    );
   }
 
   #bus(chassis: number): Bus {
@@ -461,7 +480,10 @@ export class World {
 
   /** A new node, at the card's start or, with the nonce that it had, when the process gives itself a new incarnation. */
   #begin(card: SimCard, nonce: number): void {
-    if (card.run !== undefined) this.applications.onEnd(card.run);
+    if (card.run !== undefined) {
+      this.applications.onEnd(card.run);
+      this.operators?.onEnd(card, card.run);
+    }
     card.incarnation++;
     if (!card.senseWorks) card.senseWrongUpTo = card.incarnation;
     card.settings = card.configured;
@@ -470,7 +492,10 @@ export class World {
     const run = card.begin(identity, this.#start, this.#at);
     this.history.fact(this.#at, `${card.label} starts with incarnation ${incarnation}`);
     this.checkers.onBegin(card);
-    if (!card.isTwin) this.applications.onBegin(card, run);
+    if (!card.isTwin) {
+      this.applications.onBegin(card, run);
+      this.operators?.onBegin(card, run);
+    }
     this.later(this.#at, () => {
       for (const link of linkKinds) if (card.run === run) this.#tellPort(card, run, link, card.portWorks[link] ? undefined : "not there");
     });
@@ -482,6 +507,7 @@ export class World {
     card.end();
     this.history.fact(this.#at, `${card.label} ${how}`);
     this.applications.onEnd(run);
+    this.operators?.onEnd(card, run);
     this.checkers.onEnd(card, run);
   }
 
@@ -650,6 +676,12 @@ export class World {
       case "reincarnate":
         card.incarnation = Math.max(card.incarnation, effect.above);
         this.#begin(card, run.identity.nonce);
+        return;
+      case "store":
+        this.operators?.onOrder(card, run, effect.order);
+        return;
+      case "configured":
+        this.operators?.onAnswer(card, run, effect.client, effect.answer);
         return;
       default:
         return;
