@@ -94,8 +94,8 @@ function checkSets(after: TablesAfter, report: ReportInvariant): void {
     const subject = change.table === "failoverSets" && change.id === set ? "" : `would make failoverSets ${set} wrong: it `;
     if (height === "cycle") {
       report(change, column, `${subject}would be a member of itself, over ${cycleText(set, after)}; must be a tree`);
-    } else if (height > setDepthMax) {
-      report(change, column, `${subject}would have ${height} levels of sets, must have at most ${setDepthMax}`);
+    } else if (height === "deep") {
+      report(change, column, `${subject}would have more than ${setDepthMax} levels of sets`);
     } else {
       const wrong = wrongMembers(row, members) ?? (members.some((member) => canServe(member, after)) ? undefined : nobodyServes);
       if (wrong !== undefined) report(change, undefined, `${subject}${wrong}`);
@@ -168,26 +168,28 @@ function reaches(from: string, to: string, after: ConfigReader): boolean {
   return seen.has(to);
 }
 
-/** The levels below and with `id`; no further than is needed to know that they are too many. */
+/**
+ * The levels below and with `id`, what is known of it kept in `known`. It ends at the first way that leads back or too deep, so that it looks
+ * at each once, however many ways lead there.
+ */
 function heightOf(
   id: string,
   known: Map<string, number>,
   heightMax: number,
   below: (id: string) => readonly string[],
   above: readonly string[] = [],
-): number | "cycle" {
+): number | "cycle" | "deep" {
   if (above.includes(id)) return "cycle";
   const height = known.get(id);
+  if (above.length + (height ?? 1) > heightMax) return "deep";
   if (height !== undefined) return height;
-  if (above.length > heightMax) return 1;
   let highest = 0;
   for (const next of below(id)) {
     const of = heightOf(next, known, heightMax, below, [...above, id]);
-    if (of === "cycle") return "cycle";
+    if (typeof of === "string") return of;
     highest = Math.max(highest, of);
   }
-  // What was cut off is not known.
-  if (above.length + highest < heightMax) known.set(id, highest + 1);
+  known.set(id, highest + 1);
   return highest + 1;
 }
 
@@ -250,7 +252,10 @@ function checkNeeds(after: TablesAfter, report: ReportInvariant): void {
       report(change, column, `would make resources ${id} need itself; must be without a circle`);
       continue;
     }
-    if (height > needsDepthMax) report(change, column, `would make a chain of ${height} resources, must be at most ${needsDepthMax}`);
+    if (height === "deep") {
+      report(change, column, `would make a chain of more than ${needsDepthMax} resources, from ${id} on`);
+      continue;
+    }
     const service = after.row("resources", id)?.["service"] ?? null;
     for (const need of needs) {
       const other = after.row("resources", need)?.["service"] ?? null;

@@ -25,6 +25,24 @@ const device = (id: string, path = `/dev/${id}`) => [
   put("subgroupMembers", `${id}/one/1/1`, { path }),
 ];
 
+/** Sets, each the member of the one before. */
+function nested(count: number): Operation[] {
+  return Array.from({ length: count }, (_, index) => [
+    put("failoverSets", `s${index}`, { composition: "hierarchical" }),
+    member(`s${index}/m`, index === count - 1 ? { card: "1/1" } : { memberSet: `s${index + 1}` }),
+  ]).flat();
+}
+
+/** Applications of which each needs all those of the next layer. */
+function layers(count: number, width: number): Operation[] {
+  const names = (layer: number) => Array.from({ length: layer < count ? width : 0 }, (_, index) => `a${layer}-${index}`);
+  return Array.from({ length: count }, (_, layer) =>
+    names(layer).flatMap((id) => [
+      resource(id, "application", { agent: "systemd", unit: "x.service" }),
+      ...names(layer + 1).map((needed) => put("dependencies", `${id}/${needed}`)),
+    ])).flat();
+}
+
 /** What is wished of the example system, and what the refusal's message contains. The code is `invalid` where none is given. */
 const refused: readonly (readonly [operations: readonly Operation[], message: string, code?: ConfigRefusal["code"]])[] = [
   // Operations as such.
@@ -254,11 +272,8 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
     "would make failoverSets lower wrong: it has no member that can serve",
   ],
   [
-    Array.from({ length: 9 }, (_, index) => [
-      put("failoverSets", `s${index}`, { composition: "hierarchical" }),
-      member(`s${index}/m`, index === 8 ? { card: "1/1" } : { memberSet: `s${index + 1}` }),
-    ]).flat(),
-    "would have 9 levels of sets, must have at most 8",
+    nested(9),
+    "would have more than 8 levels of sets",
   ],
   // Cards.
   [[put("cards", "1/1", { enabled: 0 })], "cards 1/1: enabled is false, must be true while system's tieBreak is this card"],
@@ -293,6 +308,8 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
     [put("resources", "data", { service: "intranet" })],
     "resources data: service would make resources files-fs, which is in service files, need data, which is in service intranet",
   ],
+  [layers(33, 1), "would make a chain of more than 32 resources, from"],
+  [layers(40, 3), "would make a chain of more than 32 resources, from"],
   // Exports.
   [[put("exportPaths", "volume-1/1/1", { portGroup: "1/2/front" })], 'portGroup is "1/2/front", must be a port group of the card 1/1'],
   [[put("exportPaths", "volume-1/1/1", { port: 0 })], "port is 0, must be a whole number from 1 to 65535"],
@@ -375,6 +392,8 @@ const accepted: readonly (readonly [what: string, operations: readonly Operation
     put("subgroups", "data/below", { role: "primary" }),
   ]],
   ["a needed resource in no service", [...device("scratch"), put("dependencies", "web-server/scratch")]],
+  ["sets of eight levels", nested(8)],
+  ["a resource that is needed over very many ways", layers(32, 3)],
   ["a device path of another card", device("third", "/dev/disk/by-id/wwn-0x5000c500a1b2c302")],
   ["a path of an export called by a name", [put("exportPaths", "volume-1/second", { card: "1/1", port: 3_261 })]],
 ];
