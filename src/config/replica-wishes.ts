@@ -238,12 +238,12 @@ export class Wishes {
     );
   }
 
-  /** Everything up to this sequence is durable on every replica. */
-  onDurable(sequence: number): Answered[] {
+  /** Everything up to this sequence is durable on every replica. Changes of views before `since` do not count yet. */
+  onDurable(sequence: number, since: number): Answered[] {
     const answers: Answered[] = [];
     for (const pending of [...this.#pending]) {
       const { state, head, isRepeated } = pending;
-      if (state !== "accepted" || head === undefined || head.sequence > sequence) continue;
+      if (state !== "accepted" || head === undefined || head.sequence > sequence || head.epoch < since) continue;
       answers.push(...this.#answer(pending, { kind: "changed", head, servedBy: this.#card, repeated: isRepeated }));
     }
     return answers;
@@ -251,17 +251,22 @@ export class Wishes {
 
   /** Whether an answer waits that tells of a change made before this view. */
   awaitsOlderThan(epoch: number): boolean {
-    return this.#pending.some(({ state, head, isRepeated }) =>
-      state === "accepted" && isRepeated && head !== undefined && head.epoch < epoch
+    return this.#pending.some(({ state, head }) =>
+      state === "accepted" && head !== undefined && head.epoch < epoch
     );
   }
 
-  expire(now: number, why: string | undefined): Answered[] {
+  /** `why` it could not be acknowledged, and whether that is for want of cards. */
+  expire(now: number, why: string | undefined, lacksCards: boolean): Answered[] {
     const answers: Answered[] = [];
     for (const pending of this.#pending.filter(({ dueAt }) => dueAt <= now)) {
       const isUntouched = pending.state === "waiting" || pending.state === "planning";
       const doubt = isUntouched ? "it has not been carried out" : "it may still be carried out; the same key tells";
       const text = why === undefined ? "" : ` (${why})`;
+      if (isUntouched && lacksCards) {
+        answers.push(...this.#answer(pending, this.#refused("no-quorum", `${why}: ${doubt}`)));
+        continue;
+      }
       answers.push(...this.#answer(pending, this.#refused("timeout", `not acknowledged within ${configTimeoutMs} ms${text}: ${doubt}`)));
     }
     return answers;

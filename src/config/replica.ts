@@ -21,28 +21,24 @@ import { hex } from "../base/hex.ts";
 import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest, GroupView } from "../cluster/application.ts";
 import type { NodeView } from "../cluster/view.ts";
-import {
-  configAnnounceMaxMs,
-  configAnnounceMs,
-  configAskMs,
-  configCommitBytesMax,
-  configElectMs,
-  configGatherMs,
-  configHoldRetryMs,
-  configRecentMax,
-  configRecordBytesMax,
-  configTailBytesMax,
-  configYieldMs,
-} from "../limits.ts";
+import { configAskMs, configCommitBytesMax, configHoldRetryMs, configRecentMax, configTailBytesMax, configYieldMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { ConfigMessage, ConfigState } from "../wire/message.ts";
-import { compareHeads, emptyHead, equalBytes, headOf, isSameHead } from "./chain.ts";
+import { emptyHead, equalBytes, headOf, isSameHead } from "./chain.ts";
 import type { Change, ConfigRefusal, Head } from "./change.ts";
+import { type ConfigAlarm, ConfigAlarms } from "./replica-alarms.ts";
+import { CatchUp } from "./replica-catch-up.ts";
 import { decodeReplicaEntry, encodeProposals, encodeReplicaEntry, partBytesMax, type ReplicaEntry } from "./replica-entry.ts";
-import { type Outcome, ReplicaState } from "./replica-state.ts";
+import { Asked, Forwards, type Sent } from "./replica-forward.ts";
+import { digestOf, Heads } from "./replica-heads.ts";
+import { Joining } from "./replica-joining.ts";
+import { type Outcome, ReplicaState, type Snapshot } from "./replica-state.ts";
+import { Supply } from "./replica-supply.ts";
+import { Upkeep } from "./replica-upkeep.ts";
 import { type Answered, type Caller, Wishes } from "./replica-wishes.ts";
 import type { ConfigAnswer, ConfigRequest, ConfigurationStatus } from "./request.ts";
-import type { Branch, StoreFault, StoreOrder, StoreResult } from "./store.ts";
+import type { Branch, StoreFault, StoreOrder, StoreOrderBody, StoreResult } from "./store.ts";
+import { decodeWish, encodeAnswer } from "./wish-bytes.ts";
 
 /** The group whose members are the replicas, and those that want to be. */
 export const configurationGroup = "cardinal.configuration";
@@ -58,6 +54,8 @@ export type ReplicaInput =
   /** What the group service tells its member, and the number of the view whose order it is from. */
   | { readonly kind: "group"; readonly event: ApplicationEvent; readonly epoch: number }
   | { readonly kind: "message"; readonly from: CardId; readonly message: ConfigMessage }
+  /** What a card's heartbeat says of its configuration. */
+  | { readonly kind: "beat"; readonly from: CardId; readonly head: number }
   | { readonly kind: "configure"; readonly client: number; readonly request: ConfigRequest }
   | { readonly kind: "tick" };
 
@@ -66,35 +64,24 @@ export type ReplicaOutput =
   | { readonly kind: "send"; readonly to: CardId; readonly message: ConfigMessage }
   | { readonly kind: "store"; readonly order: StoreOrder }
   | { readonly kind: "configured"; readonly client: number; readonly answer: ConfigAnswer }
+  /** Raised, or with new words; without a text it is over. */
+  | ConfigAlarm
   | {
     readonly kind: "log";
     readonly level: "debug" | "info" | "warn" | "error";
     readonly event: string;
-    readonly fields: Readonly<Record<string, string | number | boolean | readonly (string | number)[]>>;
+    readonly fields: LogFields;
   };
+type LogFields = Readonly<Record<string, string | number | boolean | readonly (string | number)[]>>;
 
-type StoreOrderBody = StoreOrder extends infer Order ? Order extends unknown ? Omit<Order, "order"> : never : never;
-
-/** What an order to the store was for. */
-type Purpose =
-  | { readonly kind: "open" }
-  | { readonly kind: "plan"; readonly base: Head }
-  | { readonly kind: "commit"; readonly changes: readonly Change[] };
-
-/** What a card said of itself in the order. */
-type Announced = { readonly head: Head; readonly level: number; readonly levelMax: number };
-
-/** What came between our announcement and the answer to it. */
-type Recorded =
-  | { readonly kind: "entry"; readonly epoch: number; readonly card: CardId; readonly entry: ReplicaEntry }
-  | { readonly kind: "dropped"; readonly cards: readonly CardId[] };
-
-type Counters = { accepted: number; refused: number; malformed: number; announced: number; elected: number; started: number };
+type Opened = Extract<StoreResult, { kind: "opened" }>;
+type Take = (now: number, result: StoreResult) => void;
 
 export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   readonly #card: CardId;
-  readonly #counters: Counters = { accepted: 0, refused: 0, malformed: 0, announced: 0, elected: 0, started: 0 };
+  readonly #counters = { accepted: 0, refused: 0, malformed: 0, announced: 0, elected: 0, setAside: 0, installed: 0, snapshots: 0 };
   readonly #load = { served: 0, servedForOthers: 0, forwarded: 0 };
+  readonly #alarms = new ConfigAlarms();
   #outputs: ReplicaOutput[] = [];
   #electorate: readonly CardId[] = [];
 
@@ -103,32 +90,31 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #fault: StoreFault | undefined;
   #retryAt = Infinity;
   #lastOrder = 0;
-  readonly #orders = new Map<number, Purpose>();
+  /** What is to be done with the results of orders that are under way, and what these change, if anything. */
+  readonly #orders = new Map<number, { readonly take: Take; readonly changes: "commit" | "database" | undefined }>();
   #durable: Head = emptyHead;
   #level = 0;
   #levelMax = 0;
   #branches: readonly Branch[] = [];
+  readonly #upkeep: Upkeep;
 
   // The group.
   #lastRequest = 0;
   #isMember = false;
+  #isJoinAsked = false;
   #group: GroupView = { number: 0, members: [] };
   #view: NodeView | undefined;
   /** Why nothing is ordered; told to us when it is so. */
   #stopped: string | undefined;
-  #caughtUpSaid: Uint8Array | undefined;
 
   // What all agree on, and the way there.
   #state: ReplicaState | undefined;
-  readonly #announced = new Map<CardId, Announced>();
-  readonly #holding = new Set<CardId>();
-  #announceAt = Infinity;
-  #announceMs = configAnnounceMs;
-  /** The place of our announcement; what came after it is recorded. */
-  #announcedAt: number | undefined;
-  #record: Recorded[] = [];
-  #recordBytes = 0;
-  #electAt = Infinity;
+  readonly #joining: Joining;
+  #catchUp: CatchUp;
+  #supply: Supply;
+  #caughtUpSaid: Uint8Array | undefined;
+  /** When this card last knew that its head is the system's. */
+  #currentAt = -Infinity;
 
   // The chain.
   /** Accepted and not in the store's hands; each follows on the one before. */
@@ -136,24 +122,50 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #tailBytes = 0;
   /** The last change that the store was given. */
   #ordered: Head = emptyHead;
-  readonly #recent = new Map<number, Uint8Array>();
+  /** The first change that these replicas accepted, as far as this card has seen it. */
+  #firstOfLineage: number | undefined;
+  readonly #heads = new Heads(configRecentMax);
   readonly #durableOf = new Map<CardId, Head>();
   #askAt = Infinity;
-  /** Others' turn lasts until then. */
+  /** The turn of others lasts until then. */
   #yieldUntil = -Infinity;
-  #knownAt = -Infinity;
 
   readonly #wishes: Wishes;
+  readonly #forwards: Forwards;
+  readonly #asked = new Asked();
 
   constructor(card: CardId) {
     this.#card = card;
     this.#wishes = new Wishes(card);
+    this.#forwards = new Forwards(card);
+    this.#joining = new Joining(card);
+    this.#upkeep = new Upkeep({
+      order: (body, take) => this.#order(body, take, body.kind === "reset" ? "database" : undefined),
+      hold: (now, fault) => this.#enterHold(now, fault),
+      answer: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
+      onReset: (now, opened) => this.#onOpened(now, opened),
+      canRepair: () => this.#whyNoRepair(),
+      leave: (now) => this.#leave(now),
+    }, card);
+    this.#catchUp = this.#newCatchUp();
+    this.#supply = this.#newSupply();
   }
 
   deadline(): number {
     if (this.#store === "none") return Infinity;
-    const yieldAt = this.#wishes.isWaiting && Number.isFinite(this.#yieldUntil) ? this.#yieldUntil : Infinity;
-    return Math.min(this.#retryAt, this.#announceAt, this.#electAt, this.#askAt, yieldAt, this.#wishes.deadline());
+    const yieldAt = this.#wishes.isWaiting && this.#isOthersTurn() ? this.#yieldUntil : Infinity;
+    return Math.min(
+      this.#retryAt,
+      this.#askAt,
+      yieldAt,
+      this.#joining.deadline(),
+      this.#catchUp.deadline(),
+      this.#supply.deadline(),
+      this.#upkeep.deadline(),
+      this.#wishes.deadline(),
+      this.#forwards.deadline(),
+      this.#alarms.deadline(),
+    );
   }
 
   step(now: number, input: ReplicaInput): ReplicaOutput[] {
@@ -174,7 +186,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         this.#onGroup(now, input.epoch, input.event);
         break;
       case "message":
-        this.#onMessage(now, input.from, input.message);
+        if (this.#store !== "none") this.#onMessage(now, input.from, input.message);
+        break;
+      case "beat":
+        this.#onBeat(now, input.from, input.head);
         break;
       case "configure":
         this.#onConfigure(now, input.client, input.request);
@@ -187,15 +202,16 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (this.#store !== "none") {
       this.#runTimers(now);
       this.#advance(now);
+      this.#watch(now);
     }
     const outputs = this.#outputs;
     this.#outputs = [];
     return outputs;
   }
 
-  /** The durable head. */
-  get head(): Head {
-    return this.#durable;
+  /** What heartbeats say of the durable head, `undefined` where there is none. */
+  digest(): number | undefined {
+    return this.#store === "none" || this.#store === "opening" ? undefined : digestOf(this.#durable);
   }
 
   /** `undefined` on a card without a store. */
@@ -203,6 +219,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (this.#store === "none") return undefined;
     const { state, reason } = this.#condition();
     const { sequence, epoch, hash } = this.#durable;
+    const progress = state === "catching-up" ? this.#catchUp.progress() : undefined;
     return {
       state,
       ...(reason === undefined ? {} : { reason }),
@@ -211,16 +228,17 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       level: this.#level,
       levelMax: this.#levelMax,
       replicas: this.#state?.replicas ?? [],
-      ageMs: state === "current" ? 0 : Math.round(now - Math.max(this.#knownAt, 0)),
+      ageMs: state === "current" ? 0 : Math.round(now - Math.max(this.#currentAt, 0)),
+      ...(progress === undefined ? {} : { progress }),
       branches: this.#branches.map(({ id, setAsideAt, head, common }) => ({
         id,
         setAsideAt,
         changes: head.sequence - common.sequence,
         since: common.sequence,
       })),
-      pending: this.#wishes.count,
+      pending: this.#wishes.count + this.#forwards.count,
       load: { ...this.#load },
-      counters: { ...this.#counters },
+      counters: { ...this.#counters, snapshots: this.#supply.snapshots },
     };
   }
 
@@ -237,7 +255,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #whyJoining(): string {
     if (!this.#isMember) return "joining the group of replicas";
-    const silent = (this.#view?.ether ?? []).filter((card) => !this.#announced.has(card) && !this.#holding.has(card));
+    const silent = this.#joining.silent(this.#view?.ether ?? []);
     return silent.length === 0 ? "waiting for the state of the replicas" : `waiting for the word of ${named(silent)}`;
   }
 
@@ -248,91 +266,92 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   // ---- the store
 
-  #order(body: StoreOrderBody, purpose: Purpose): void {
+  #order(body: StoreOrderBody, take: Take, changes?: "commit" | "database"): void {
     const order = ++this.#lastOrder;
-    this.#orders.set(order, purpose);
+    this.#orders.set(order, { take, changes });
     this.#outputs.push({ kind: "store", order: { order, ...body } as StoreOrder });
+  }
+
+  /** Whether the store is at something that moves its head. */
+  #isChanging(what?: "commit" | "database"): boolean {
+    for (const { changes } of this.#orders.values()) if (changes !== undefined && (what ?? changes) === changes) return true;
+    return false;
+  }
+
+  #onStored(now: number, result: StoreResult): void {
+    const order = this.#orders.get(result.order);
+    if (order === undefined) return;
+    this.#orders.delete(result.order);
+    if (result.kind === "failed") this.#enterHold(now, result.fault);
+    else order.take(now, result);
   }
 
   #openStore(): void {
     this.#store = "opening";
     this.#retryAt = Infinity;
-    this.#order({ kind: "open" }, { kind: "open" });
+    this.#order({ kind: "open" }, (now, result) => {
+      if (result.kind === "opened") this.#onOpened(now, result);
+    }, "database");
   }
 
-  #onStored(now: number, result: StoreResult): void {
-    const purpose = this.#orders.get(result.order);
-    if (purpose === undefined) return;
-    this.#orders.delete(result.order);
-    if (result.kind === "failed") return this.#enterHold(now, result.fault);
-    switch (purpose.kind) {
-      case "open":
-        if (result.kind === "opened") this.#onOpened(now, result);
-        return;
-      case "plan":
-        if (result.kind !== "planned" || this.#state === undefined) return;
-        // Others came first while the store was at it.
-        if (!isSameHead(purpose.base, this.#state.accepted) || !this.#isCurrent) return this.#wishes.replan();
-        return this.#propose(now, purpose.base, this.#wishes.onPlanned(purpose.base, result.outcomes, partBytesMax));
-      case "commit":
-        if (result.kind === "committed") this.#onCommitted(purpose.changes, result.head, result.level);
-        return;
-      default:
-        return unreachable(purpose);
-    }
-  }
-
-  #onOpened(now: number, opened: Extract<StoreResult, { kind: "opened" }>): void {
+  #onOpened(now: number, opened: Opened): void {
     this.#store = "open";
     this.#fault = undefined;
+    this.#retryAt = Infinity;
+    this.#takeDatabase(opened);
+    this.#supply = this.#newSupply();
+    this.#upkeep.onOpened(now);
+    this.#log("info", "configuration opened", { sequence: opened.head.sequence, level: opened.level });
+    this.#join();
+    this.#forgetState(now);
+  }
+
+  #takeDatabase(opened: Opened): void {
     this.#durable = this.#ordered = opened.head;
     this.#level = opened.level;
     this.#levelMax = opened.levelMax;
     this.#branches = opened.branches;
-    this.#log("info", "configuration opened", { sequence: opened.head.sequence, level: opened.level });
-    this.#outputs.push({ kind: "request", request: this.#joinRequest() });
-    this.#forgetState(now);
   }
 
-  #joinRequest(): ApplicationRequest {
+  #join(): void {
+    if (this.#isMember || this.#isJoinAsked) return;
+    this.#isJoinAsked = true;
     const name = `card ${chassisOf(this.#card)}/${slotOf(this.#card)}`;
-    return { kind: "join", request: ++this.#lastRequest, group: configurationGroup, name, critical: false, monitorMs: 0 };
+    const request = ++this.#lastRequest;
+    this.#outputs.push({
+      kind: "request",
+      request: { kind: "join", request, group: configurationGroup, name, critical: false, monitorMs: 0 },
+    });
   }
 
-  #onCommitted(changes: readonly Change[], head: Head, level: number): void {
-    this.#durable = head;
-    this.#level = level;
-    const origins = new Set(changes.map(({ card }) => card));
-    for (const card of origins) if (card !== this.#card) this.#send(card, { kind: "configDurable", head });
+  #leave(now: number): void {
+    if (this.#isMember || this.#isJoinAsked) {
+      this.#outputs.push({ kind: "request", request: { kind: "leave", request: ++this.#lastRequest, group: configurationGroup } });
+    }
+    this.#isMember = this.#isJoinAsked = false;
+    this.#forgetState(now);
   }
 
   /** The store cannot be used: this card is no replica, and says so in every epoch. */
   #enterHold(now: number, fault: StoreFault): void {
-    if (this.#store === "hold") return;
+    const isNew = this.#store !== "hold";
     this.#store = "hold";
     this.#fault = fault;
     this.#orders.clear();
+    this.#retryAt = fault.code === "disk-full" || fault.code === "io" ? now + configHoldRetryMs : Infinity;
+    this.#upkeep.onHold(now, fault);
+    if (!isNew) return;
     this.#log("error", "configuration in hold", { code: fault.code, reason: fault.message });
-    this.#forgetState(now);
-    this.#announceAt = Infinity;
-    if (fault.code === "disk-full" || fault.code === "io") this.#retryAt = now + configHoldRetryMs;
-    if (this.#isMember) {
-      this.#outputs.push({ kind: "request", request: { kind: "leave", request: ++this.#lastRequest, group: configurationGroup } });
-    }
-    this.#isMember = false;
+    this.#leave(now);
+    this.#joining.end();
     this.#sayHolding();
   }
 
   // ---- the order
 
   #say(entry: ReplicaEntry): void {
-    const request: ApplicationRequest = {
-      kind: "send",
-      request: ++this.#lastRequest,
-      group: configurationGroup,
-      data: encodeReplicaEntry(entry),
-    };
-    this.#outputs.push({ kind: "request", request });
+    const data = encodeReplicaEntry(entry);
+    this.#outputs.push({ kind: "request", request: { kind: "send", request: ++this.#lastRequest, group: configurationGroup, data } });
   }
 
   #sayHolding(): void {
@@ -340,38 +359,47 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #onEpoch(now: number, view: NodeView): void {
+    const before = this.#view;
     this.#view = view;
-    this.#holding.clear();
+    for (const { card, incarnation } of view.members) {
+      const known = before?.members.find((member) => member.card === card);
+      if (known !== undefined && known.incarnation !== incarnation) this.#asked.forget(card);
+    }
+    this.#joining.onEpoch(now);
     if (this.#store === "hold") this.#sayHolding();
-    if (this.#state === undefined) this.#electAt = now + configElectMs;
   }
 
   #onGroup(now: number, epoch: number, event: ApplicationEvent): void {
     switch (event.kind) {
       case "joined":
+        this.#isJoinAsked = false;
+        // It may have been asked to leave in the meantime.
+        if (this.#store !== "open") return;
         this.#isMember = true;
         this.#group = event.view;
+        this.#stopped = undefined;
         return this.#forgetState(now);
-      case "view": {
+      case "view":
         this.#group = event.view;
-        const changed = event.changes.map(({ member }) => member.card);
-        return this.#onMembersChanged(now, changed);
-      }
+        return this.#onMembersChanged(now, event.changes.map(({ member }) => member.card));
       case "message":
         return this.#onEntry(now, epoch, event.sequence, event.from.card, event.from.number > 0, event.data);
       case "lost":
         return this.#forgetState(now);
       case "stopped":
+        if (this.#isCurrent) this.#currentAt = now;
         this.#stopped = event.reason;
         return;
       case "resumed":
         this.#stopped = undefined;
-        if (this.#isMember && !this.#isCurrent) this.#announceSoon(now);
         return;
       case "refused":
         return this.#onRefusedRequest(now);
-      case "sent":
       case "left":
+        // Gone in good order, and wanted back in the meantime.
+        if (this.#store === "open") this.#join();
+        return;
+      case "sent":
       case "watching":
       case "monitor":
         return;
@@ -380,56 +408,38 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     }
   }
 
-  /** The group service had no room. What was said is said again when its time comes. */
+  /** The group service had no room, or was still busy with our leaving: what was said is said again in a while. */
   #onRefusedRequest(now: number): void {
+    this.#isJoinAsked = false;
     this.#caughtUpSaid = undefined;
-    if (!this.#isMember && this.#store === "open") this.#retryAt = now + configHoldRetryMs;
-    if (this.#state === undefined) this.#announceAt = Math.min(this.#announceAt, now + this.#announceMs);
+    if (this.#store === "open" && !this.#isMember) this.#retryAt = Math.min(this.#retryAt, now + configHoldRetryMs);
+    else if (this.#isMember) this.#forgetState(now);
   }
 
   #onMembersChanged(now: number, cards: readonly CardId[]): void {
-    for (const card of cards) {
-      this.#announced.delete(card);
-      this.#durableOf.delete(card);
-    }
+    for (const card of cards) this.#durableOf.delete(card);
     this.#state?.drop(cards);
-    if (this.#announcedAt !== undefined) this.#record.push({ kind: "dropped", cards });
     // Nobody knows what is accepted any more: all begin from what they have.
-    if (this.#state?.replicas.length === 0) return this.#forgetState(now);
-    // Somebody new has not heard what we announced.
-    if (this.#isMember && !this.#isCurrent) this.#announceSoon(now);
-    this.#electAt = this.#state === undefined ? now + configElectMs : Infinity;
+    if (this.#state?.replicas.length === 0) this.#forgetState(now);
+    if (this.#isMember && !this.#isCurrent) this.#joining.onMembersChanged(now, cards);
   }
 
   /** This card does not know the state of the replicas (any more): it announces itself. */
   #forgetState(now: number): void {
-    if (this.#isCurrent) this.#knownAt = now;
+    if (this.#isCurrent) this.#currentAt = now;
     this.#state = undefined;
     this.#tail = [];
     this.#tailBytes = 0;
-    this.#recent.clear();
+    this.#heads.clear();
     this.#durableOf.clear();
-    this.#announced.clear();
-    this.#announcedAt = undefined;
-    this.#record = [];
-    this.#recordBytes = 0;
     this.#caughtUpSaid = undefined;
+    this.#firstOfLineage = undefined;
     this.#askAt = Infinity;
-    this.#announceMs = configAnnounceMs;
+    this.#catchUp.abandon();
+    this.#catchUp = this.#newCatchUp();
     this.#answerAll(this.#wishes.onDoubt());
-    this.#electAt = now + configElectMs;
-    if (this.#isMember) this.#announceSoon(now);
-  }
-
-  #announceSoon(now: number): void {
-    this.#announceAt = Math.min(this.#announceAt, now + configGatherMs);
-  }
-
-  #announce(now: number): void {
-    this.#counters.announced++;
-    this.#announceAt = now + this.#announceMs;
-    this.#announceMs = Math.min(2 * this.#announceMs, configAnnounceMaxMs);
-    this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: false });
+    if (this.#isMember) this.#joining.begin(now);
+    else this.#joining.end();
   }
 
   #onEntry(now: number, epoch: number, sequence: number, card: CardId, isMember: boolean, data: Uint8Array): void {
@@ -439,28 +449,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       this.#counters.malformed++;
       return;
     }
-    if (entry.kind === "announce") this.#onAnnounced(sequence, card, entry);
+    if (entry.kind === "announce") this.#joining.onAnnounced(sequence, card, entry);
     if (this.#state !== undefined) return this.#applyEntry(now, epoch, sequence, card, entry);
     if (entry.kind === "elect") return this.#onElected(now, epoch, entry);
-    if (entry.kind === "caughtUp") this.#announced.delete(card);
-    if (this.#announcedAt === undefined || sequence <= this.#announcedAt) return;
-    this.#record.push({ kind: "entry", epoch, card, entry });
-    this.#recordBytes += data.length;
-    if (this.#recordBytes > configRecordBytesMax) this.#forgetState(now);
-  }
-
-  #onAnnounced(sequence: number, card: CardId, { head, level, levelMax, held }: Extract<ReplicaEntry, { kind: "announce" }>): void {
-    if (held) {
-      this.#announced.delete(card);
-      this.#holding.add(card);
-      return;
-    }
-    this.#holding.delete(card);
-    this.#announced.set(card, { head, level, levelMax });
-    if (card !== this.#card || this.#state !== undefined) return;
-    this.#announcedAt = sequence;
-    this.#record = [];
-    this.#recordBytes = 0;
+    if (!this.#joining.record(epoch, sequence, card, entry, data.length)) this.#forgetState(now);
   }
 
   #applyEntry(now: number, epoch: number, sequence: number, card: CardId, entry: ReplicaEntry): void {
@@ -472,7 +464,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       const isAnswering = !entry.held && card !== this.#card && state.replicas[0] === this.#card;
       if (isAnswering) this.#send(card, { kind: "configState", announced: sequence, ...state.snapshot() });
     }
-    if (entry.kind === "caughtUp" && state.isReplica(card)) this.#durableOf.set(card, entry.head);
+    if (entry.kind === "caughtUp") {
+      if (card === this.#card) this.#caughtUpSaid = undefined;
+      if (state.isReplica(card)) this.#durableOf.set(card, entry.head);
+    }
     this.#onOutcome(now, card, outcome);
   }
 
@@ -481,18 +476,14 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "none":
         return;
       case "replicas":
-        if (card !== this.#card || !this.#isCurrent) return;
-        this.#announceAt = Infinity;
-        this.#log("info", "configuration current", { sequence: this.#durable.sequence });
+        if (card === this.#card && this.#isCurrent) this.#onCurrent();
         return;
       case "accepted":
         this.#counters.accepted += outcome.changes.length;
-        for (const change of outcome.changes) this.#follow(change);
-        if (card === this.#card) {
-          this.#wishes.onAccepted(outcome.id, outcome.changes);
-          this.#askAt = now + configAskMs;
-        }
-        // Somebody's turn is over.
+        this.#firstOfLineage ??= outcome.changes[0]?.sequence;
+        for (const change of outcome.changes) this.#follow(now, change);
+        if (card === this.#card) this.#wishes.onAccepted(outcome.id, outcome.changes);
+        if (card === this.#card) this.#askAt = Math.min(this.#askAt, now + configAskMs);
         this.#yieldUntil = now + configYieldMs;
         return;
       case "refused":
@@ -507,15 +498,18 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     }
   }
 
+  #onCurrent(): void {
+    this.#joining.end();
+    this.#log("info", "configuration current", { sequence: this.#durable.sequence });
+    this.#upkeep.onCurrent();
+  }
+
   /** Takes up an accepted change. What is too much to be kept is asked for again later. */
-  #follow(change: Change): void {
+  #follow(now: number, change: Change): void {
     this.#tail.push(change);
     this.#tailBytes += change.changeset.length;
-    while (this.#tailBytes > configTailBytesMax && this.#tail.length > 1) {
-      this.#tailBytes -= (this.#tail.shift() as Change).changeset.length;
-    }
-    this.#recent.set(change.sequence, change.hash);
-    this.#recent.delete(change.sequence - configRecentMax);
+    while (this.#tailBytes > configTailBytesMax && this.#tail.length > 1) this.#shift();
+    this.#heads.add(now, change);
   }
 
   // ---- coming to know the state
@@ -523,14 +517,16 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #onElected(now: number, epoch: number, { groupView, head, level, replicas }: Extract<ReplicaEntry, { kind: "elect" }>): void {
     if (groupView !== this.#group.number) return;
     this.#counters.elected++;
-    const levels = [...this.#announced].map(([card, { levelMax }]) => ({ card, levelMax }));
+    const levels = [...this.#joining.announced].map(([card, { levelMax }]) => ({ card, levelMax }));
     this.#log("info", "configuration begins", { sequence: head.sequence, replicas });
     this.#knowState(now, { accepted: head, level, lineage: epoch, replicas, levels, line: [], parts: undefined });
+    for (const card of replicas) this.#durableOf.set(card, head);
+    if (this.#isCurrent) this.#onCurrent();
   }
 
   #onState(now: number, message: ConfigState): void {
-    if (this.#state !== undefined || message.announced !== this.#announcedAt) return;
-    const record = this.#record;
+    const record = this.#state === undefined ? this.#joining.recordSince(message.announced) : undefined;
+    if (record === undefined) return;
     this.#knowState(now, message);
     for (const recorded of record) {
       if (this.#state === undefined) return;
@@ -539,33 +535,13 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     }
   }
 
-  #knowState(now: number, snapshot: ConstructorParameters<typeof ReplicaState>[0]): void {
+  #knowState(now: number, snapshot: Snapshot): void {
     this.#state = new ReplicaState(snapshot);
-    this.#announcedAt = undefined;
-    this.#record = [];
-    this.#recordBytes = 0;
-    this.#announceAt = this.#electAt = Infinity;
-    this.#recent.set(snapshot.accepted.sequence, snapshot.accepted.hash);
-    for (const card of snapshot.replicas) this.#durableOf.set(card, snapshot.accepted);
-    this.#yieldUntil = now;
-    if (snapshot.level > this.#levelMax) {
-      const message = `the configuration has level ${snapshot.level}, this card's software stores up to ${this.#levelMax}: upgrade it`;
-      this.#enterHold(now, { code: "too-old", message });
-    }
-  }
-
-  /** Who has spoken last of those that could be asked for: begin with what the best of them has. */
-  #elect(now: number): void {
-    const members = this.#group.members.map(({ card }) => card);
-    const isComplete = members.length > 0 && members.every((card) => this.#announced.has(card));
-    if (!isComplete || members[0] !== this.#card || this.#stopped !== undefined) return;
-    const silent = (this.#view?.ether ?? []).filter((card) => !members.includes(card) && !this.#holding.has(card));
-    if (silent.length > 0 && now < this.#electAt) return;
-    if (!this.#isEnough(members)) return;
-    const best = [...this.#announced.values()].reduce((one, other) => compareHeads(other.head, one.head) > 0 ? other : one);
-    const replicas = members.filter((card) => isSameHead((this.#announced.get(card) as Announced).head, best.head));
-    this.#say({ kind: "elect", groupView: this.#group.number, head: best.head, level: best.level, replicas });
-    this.#electAt = now + configElectMs;
+    this.#joining.end();
+    this.#heads.add(now, snapshot.accepted);
+    if (snapshot.level <= this.#levelMax) return;
+    const message = `the configuration has level ${snapshot.level}, this card's software stores up to ${this.#levelMax}: upgrade it`;
+    this.#enterHold(now, { code: "too-old", message });
   }
 
   /**
@@ -586,37 +562,65 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (now >= this.#retryAt) {
       this.#retryAt = Infinity;
       if (this.#store === "hold") this.#openStore();
-      else if (!this.#isMember) this.#outputs.push({ kind: "request", request: this.#joinRequest() });
+      else this.#join();
     }
-    if (now >= this.#announceAt) {
-      if (this.#stopped === undefined && this.#isMember && !this.#isCurrent) this.#announce(now);
-      else this.#announceAt = Infinity;
+    this.#joining.onTick(now);
+    // While the store is at something, what it will end with is not known.
+    const canAnnounce = this.#stopped === undefined && this.#store === "open" && !this.#isChanging();
+    if (this.#isMember && !this.#isCurrent && this.#joining.isToAnnounce(now, canAnnounce)) {
+      this.#counters.announced++;
+      this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: false });
     }
+    this.#catchUp.onTick(now);
+    this.#supply.onTick(now);
+    this.#upkeep.onTick(now);
     if (now >= this.#askAt) this.#askDurable(now);
-    if (now >= this.#wishes.deadline()) this.#answerAll(this.#wishes.expire(now, this.#whyUnacknowledged()));
+    if (now >= this.#wishes.deadline()) {
+      const lacksCards = this.#stopped !== undefined || (this.#state !== undefined && !this.#isEnough(this.#state.replicas));
+      this.#answerAll(this.#wishes.expire(now, this.#whyUnacknowledged(), lacksCards));
+    }
+    if (now >= this.#forwards.deadline()) {
+      const { sent, answers } = this.#forwards.onTick(now, this.#servers());
+      for (const one of sent) this.#sendForward(one);
+      this.#answerAll(answers);
+    }
   }
 
   /** What follows from what is known by now. */
   #advance(now: number): void {
-    if (this.#store !== "open") return;
+    if (this.#store !== "open") return this.#handOn(now);
     const state = this.#state;
-    if (state === undefined) {
-      if (this.#isMember) this.#elect(now);
-      return;
-    }
+    if (state === undefined) return this.#elect(now);
     this.#commit();
-    if (!state.isReplica(this.#card) && isSameHead(this.#durable, state.accepted)) this.#sayCaughtUp(state.accepted);
+    if (!state.isReplica(this.#card)) {
+      if (isSameHead(this.#durable, state.accepted)) this.#sayCaughtUp(state.accepted);
+      else if (!isSameHead(this.#ordered, state.accepted) && !this.#isLinked()) this.#catchUpFrom(now, state.replicas);
+      return this.#handOn(now);
+    }
     if (!this.#isCurrent) return;
     this.#acknowledge(state);
     this.#seeToOwn(now, state);
     this.#plan(now, state);
   }
 
+  #elect(now: number): void {
+    if (!this.#isMember || this.#stopped !== undefined) return;
+    const members = this.#group.members.map(({ card }) => card);
+    if (!this.#isEnough(members)) return;
+    const election = this.#joining.elect(now, members, this.#group.number, this.#view?.ether ?? []);
+    if (election !== undefined) this.#say(election);
+  }
+
+  /** Whether the next change that waits follows on what the store has, once those that it has already are forgotten. */
+  #isLinked(): boolean {
+    const index = this.#tail.findIndex(({ previous }) => equalBytes(previous, this.#ordered.hash));
+    for (let skipped = 0; skipped < index; skipped++) this.#shift();
+    return index >= 0;
+  }
+
   /** Gives the store what follows on what it has, one transaction at a time: what comes meanwhile goes into the next one together. */
   #commit(): void {
-    if ([...this.#orders.values()].some(({ kind }) => kind === "commit")) return;
-    while (this.#tail[0] !== undefined && this.#tail[0].sequence <= this.#ordered.sequence) this.#shift();
-    if (this.#tail[0] === undefined || !equalBytes(this.#tail[0].previous, this.#ordered.hash)) return;
+    if (this.#tail.length === 0 || this.#isChanging() || !this.#isLinked()) return;
     const changes: Change[] = [];
     let bytes = 0;
     while (this.#tail[0] !== undefined && (changes.length === 0 || bytes + this.#tail[0].changeset.length <= configCommitBytesMax)) {
@@ -624,8 +628,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       bytes += change.changeset.length;
       changes.push(change);
     }
-    this.#ordered = headOf(changes.at(-1) as Change);
-    this.#order({ kind: "commit", changes }, { kind: "commit", changes });
+    this.#orderCommit(changes);
   }
 
   #shift(): Change {
@@ -634,23 +637,44 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     return change;
   }
 
+  #orderCommit(changes: readonly Change[]): void {
+    this.#ordered = headOf(changes.at(-1) as Change);
+    this.#order({ kind: "commit", changes }, (_now, result) => {
+      if (result.kind !== "committed") return;
+      this.#durable = result.head;
+      this.#level = result.level;
+      // Only the origins of changes that were accepted lately wait for our word.
+      const origins = new Set(changes.filter(({ sequence }) => this.#heads.hashAt(sequence) !== undefined).map(({ card }) => card));
+      for (const card of origins) if (card !== this.#card) this.#send(card, { kind: "configDurable", head: this.#durable });
+    }, "commit");
+  }
+
   #sayCaughtUp(head: Head): void {
-    if (this.#caughtUpSaid !== undefined && equalBytes(this.#caughtUpSaid, head.hash)) return;
+    if (this.#caughtUpSaid !== undefined) return;
     this.#caughtUpSaid = head.hash;
     this.#say({ kind: "caughtUp", head });
+  }
+
+  #isOthersTurn(): boolean {
+    const first = this.#state?.line[0];
+    return first !== undefined && first !== this.#card;
   }
 
   /** Plans what waits, when nothing of ours is under way and nobody else's turn is on. */
   #plan(now: number, state: ReplicaState): void {
     if (!this.#wishes.isWaiting || this.#wishes.isUnderWay || !isSameHead(this.#ordered, state.accepted)) return;
     if ((state.level === 0 && !this.#wishes.hasOwn) || !this.#isEnough(state.replicas)) return;
-    const isOthersTurn = state.line[0] !== undefined && state.line[0] !== this.#card && now < this.#yieldUntil;
-    if (state.busy !== undefined || isOthersTurn) return;
-    const wishes = this.#wishes.batch();
-    this.#order({ kind: "plan", wishes, card: this.#card }, { kind: "plan", base: state.accepted });
+    if (state.busy !== undefined || (this.#isOthersTurn() && now < this.#yieldUntil)) return;
+    const base = state.accepted;
+    this.#order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card }, (_at, result) => {
+      if (result.kind !== "planned") return;
+      // Others came first while the store was at it.
+      if (!this.#isCurrent || !isSameHead(base, (this.#state as ReplicaState).accepted)) return this.#wishes.replan();
+      this.#propose(base, this.#wishes.onPlanned(base, result.outcomes, partBytesMax));
+    });
   }
 
-  #propose(_now: number, base: Head, { answers, id, proposals }: ReturnType<Wishes["onPlanned"]>): void {
+  #propose(base: Head, { answers, id, proposals }: ReturnType<Wishes["onPlanned"]>): void {
     this.#answerAll(answers);
     if (proposals.length === 0) return;
     const bytes = encodeProposals(proposals);
@@ -662,44 +686,50 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     }
   }
 
-  /** What the replicas themselves see to: that the chain rises to the level that all can store, and that an old change is vouched for anew. */
+  /**
+   * What the replicas themselves see to: that the chain rises to the level that all can store (of a chain that has one, only with every
+   * card of the electorate there to say so), and that a change from before these replicas began, which a better head may
+   * still pass over, is vouched for by one of theirs before anybody is told that it stays.
+   */
   #seeToOwn(now: number, state: ReplicaState): void {
     if (this.#wishes.hasOwn || !this.#isEnough(state.replicas)) return;
     const author = `card ${chassisOf(this.#card)}/${slotOf(this.#card)}`;
-    if (state.replicas[0] === this.#card) {
-      const cards = state.level === 0 ? state.replicas : [...new Set([...state.replicas, ...this.#electorate])];
-      const canAll = cards.every((card) => state.isReplica(card));
-      const level = Math.min(...cards.map((card) => state.levelMaxOf(card) ?? 0));
-      if (canAll && level > state.level) {
-        this.#wishes.add(now, { kind: "self" }, { author, comment: `level ${level}`, key: "", operations: [] }, level);
-      }
+    const wish = { author, key: "", operations: [] };
+    if (state.level > 0 && state.accepted.epoch < state.lineage && this.#wishes.awaitsOlderThan(state.lineage)) {
+      this.#wishes.add(now, { kind: "self" }, { ...wish, comment: "what was there before stays" });
     }
+    if (state.replicas[0] !== this.#card) return;
+    const cards = state.level === 0 ? state.replicas : [...new Set([...state.replicas, ...this.#electorate])];
+    const level = Math.min(...cards.map((card) => state.isReplica(card) ? state.levelMaxOf(card) ?? 0 : 0));
+    if (level > state.level) this.#wishes.add(now, { kind: "self" }, { ...wish, comment: `level ${level}` }, level);
   }
 
   // ---- what is durable where
 
   #acknowledge(state: ReplicaState): void {
     if (this.#wishes.awaited === undefined || !this.#isEnough(state.replicas)) return;
-    this.#answerAll(this.#wishes.onDurable(this.#durableEverywhere(state)));
+    const everywhere = Math.min(...state.replicas.map((card) => this.#durableOn(card)));
+    const isVouched = state.accepted.epoch >= state.lineage && everywhere >= (this.#firstOfLineage ?? state.accepted.sequence);
+    this.#answerAll(this.#wishes.onDurable(everywhere, isVouched ? 0 : state.lineage));
     if (this.#wishes.awaited === undefined) this.#askAt = Infinity;
-  }
-
-  #durableEverywhere(state: ReplicaState): number {
-    return Math.min(...state.replicas.map((card) => this.#durableOn(card)));
+    else this.#askAt = Math.min(this.#askAt, this.#lastAskAt + configAskMs);
   }
 
   /** The sequence up to which a card has our chain durably, as far as we know. */
   #durableOn(card: CardId): number {
     if (card === this.#card) return this.#durable.sequence;
     const head = this.#durableOf.get(card);
-    const ours = head === undefined ? undefined : this.#recent.get(head.sequence);
-    return head !== undefined && ours !== undefined && equalBytes(ours, head.hash) ? head.sequence : 0;
+    const ours = head === undefined ? undefined : this.#heads.hashAt(head.sequence);
+    return head !== undefined && ours !== undefined && equalBytes(ours, head.hash) ? head.sequence : -1;
   }
+
+  #lastAskAt = -Infinity;
 
   #askDurable(now: number): void {
     const awaited = this.#wishes.awaited;
     this.#askAt = Infinity;
     if (awaited === undefined || this.#state === undefined) return;
+    this.#lastAskAt = now;
     this.#askAt = now + configAskMs;
     for (const card of this.#state.replicas) {
       if (card !== this.#card && this.#durableOn(card) < awaited) this.#send(card, { kind: "configAsk", id: 0, what: "durable" });
@@ -716,6 +746,37 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     return slow.length === 0 ? undefined : `not durable on ${named(slow)}`;
   }
 
+  // ---- catching up, and helping others to
+
+  #newCatchUp(): CatchUp {
+    return new CatchUp(this.#card, {
+      ask: (to, id, question) => this.#send(to, { kind: "configAsk", id, ...question }),
+      order: (body, take) => this.#order(body, take),
+      orderDatabase: (body, take) => {
+        this.#order(body, (now, result) => {
+          if (result.kind === "opened") {
+            this.#counters[body.kind === "setAside" ? "setAside" : "installed"]++;
+            this.#takeDatabase(result);
+          }
+          take(now, result);
+        }, "database");
+      },
+      commit: (changes) => this.#orderCommit(changes),
+      log: (event, fields) => this.#log("info", event, fields),
+    });
+  }
+
+  #newSupply(): Supply {
+    return new Supply({
+      give: (to, id, gift) => this.#send(to, { kind: "configGive", id, ...gift }),
+      order: (body, take) => this.#order(body, take),
+    });
+  }
+
+  #catchUpFrom(now: number, replicas: readonly CardId[]): void {
+    if (!this.#isChanging("database")) this.#catchUp.begin(now, this.#ordered, replicas.filter((card) => card !== this.#card));
+  }
+
   // ---- messages
 
   #send(to: CardId, message: ConfigMessage): void {
@@ -723,7 +784,6 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #onMessage(now: number, from: CardId, message: ConfigMessage): void {
-    if (this.#store === "none") return;
     switch (message.kind) {
       case "configState":
         return this.#onState(now, message);
@@ -731,27 +791,123 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         this.#durableOf.set(from, message.head);
         return;
       case "configAsk":
-        if (message.what === "durable" && this.#store === "open") this.#send(from, { kind: "configDurable", head: this.#durable });
-        return;
+        if (this.#store !== "open") return;
+        if (message.what === "durable") return this.#send(from, { kind: "configDurable", head: this.#durable });
+        if (this.#isCurrent) return this.#supply.onAsk(now, from, message);
+        return this.#send(from, { kind: "configGive", id: message.id, what: "nothing", reason: "behind" });
       case "configGive":
+        return this.#catchUp.onGive(now, from, message);
       case "configForward":
-      case "configAnswer":
+        return this.#onForward(now, from, message.id, message.wish);
+      case "configAnswer": {
+        const next = this.#forwards.onAnswer(now, from, message.id, message.answer, this.#servers());
+        if (next === undefined) return;
+        if ("to" in next) this.#sendForward(next);
+        else this.#answerAll(next);
         return;
+      }
       default:
         return unreachable(message);
     }
+  }
+
+  #onBeat(now: number, from: CardId, digest: number): void {
+    const isSettled = this.#isCurrent && isSameHead(this.#durable, (this.#state as ReplicaState).accepted);
+    if (!isSettled || this.#state?.isReplica(from) !== true) return;
+    const verdict = this.#heads.compare(now, this.#durable, digest);
+    if (verdict === "other") this.#alarms.onDivergent(from, this.#durable.sequence);
+    else if (verdict === "same") this.#alarms.onEqual(from);
+  }
+
+  #watch(now: number): void {
+    const { state, reason } = this.#condition();
+    const replicas = this.#state?.replicas ?? [];
+    this.#outputs.push(...this.#alarms.watch(now, { state, reason, fault: this.#fault, branches: this.#branches, replicas }));
   }
 
   // ---- requests
 
   #onConfigure(now: number, client: number, request: ConfigRequest): void {
     const caller: Caller = { kind: "client", client };
-    if (request.kind !== "change") return this.#refuse(caller, "hold", "not carried out here");
     if (this.#store === "none") return this.#refuse(caller, "hold", "this card keeps no configuration");
+    switch (request.kind) {
+      case "change":
+        return this.#take(now, caller, request.wish);
+      case "check":
+        return this.#upkeep.onCheck(client, request.repair);
+      case "discardBranch":
+        return this.#order({ kind: "discardBranch", id: request.id }, (_now, result) => {
+          if (result.kind !== "discarded") return this.#refuse(caller, "invalid", `there is no branch "${request.id}" on this card`);
+          this.#branches = result.branches;
+          this.#outputs.push({ kind: "configured", client, answer: { kind: "discarded" } });
+        });
+      default:
+        return unreachable(request);
+    }
+  }
+
+  /** A wish of a caller of this card: carried out here, or by a card that can. */
+  #take(now: number, caller: Caller, wish: ConfigRequestWish): void {
     if (this.#stopped !== undefined) return this.#refuse(caller, "no-quorum", this.#stopped);
+    if (!this.#isCurrent) return this.#forward(now, [caller], wish);
     this.#load.served++;
-    const refused = this.#wishes.add(now, caller, request.wish);
+    const refused = this.#wishes.add(now, caller, wish);
     if (refused !== undefined) this.#answer({ caller, answer: refused });
+  }
+
+  #forward(now: number, callers: readonly Caller[], wish: ConfigRequestWish, dueAt?: number): void {
+    const sent = this.#forwards.forward(now, callers, wish, this.#servers(), dueAt);
+    if ("to" in sent) {
+      this.#load.forwarded += callers.length;
+      return this.#sendForward(sent);
+    }
+    for (const caller of callers) this.#answer({ caller, answer: sent });
+  }
+
+  /** What waits here and can no longer be carried out here goes to a card that can, or back to where it came from. */
+  #handOn(now: number): void {
+    if (!this.#wishes.isWaiting || this.#stopped !== undefined) return;
+    for (const { wish, callers, dueAt } of this.#wishes.takeWaiting()) {
+      const own = callers.filter(({ kind }) => kind === "client");
+      if (own.length > 0) this.#forward(now, own, wish, dueAt);
+      for (const caller of callers) {
+        if (caller.kind === "card") this.#refuse(caller, "catching-up", "this card does not know the present head");
+      }
+    }
+  }
+
+  /** The cards that may be able to carry a wish out. */
+  #servers(): readonly CardId[] {
+    const state = this.#state;
+    return (state === undefined ? this.#view?.ether ?? [] : state.replicas).filter((card) => card !== this.#card);
+  }
+
+  #sendForward({ to, message }: Sent): void {
+    this.#send(to, message);
+  }
+
+  #onForward(now: number, from: CardId, id: number, bytes: Uint8Array): void {
+    const known = this.#asked.take(now, from, id);
+    if (known === undefined) return;
+    if (known !== "new") return this.#send(from, { kind: "configAnswer", id, answer: known });
+    const caller: Caller = { kind: "card", card: from, id };
+    const wish = decodeWish(bytes);
+    if (wish === undefined) {
+      return this.#refuse(caller, "invalid", "the forwarded wish cannot be read: is its card's software a later one?");
+    }
+    if (!this.#isCurrent) {
+      return this.#refuse(caller, "catching-up", this.#condition().reason ?? "this card does not know the present head");
+    }
+    this.#load.servedForOthers++;
+    const refused = this.#wishes.add(now, caller, wish);
+    if (refused !== undefined) this.#answer({ caller, answer: refused });
+  }
+
+  /** Why what is wrong here cannot be taken from another card, `undefined` when it can. */
+  #whyNoRepair(): string | undefined {
+    if (this.#stopped !== undefined) return this.#stopped;
+    const others = this.#servers();
+    return others.length > 0 ? undefined : "no other card has the configuration";
   }
 
   #refuse(caller: Caller, code: ConfigRefusal["code"], message: string): void {
@@ -764,16 +920,18 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #answer({ caller, answer }: Answered): void {
     if (caller.kind === "client") this.#outputs.push({ kind: "configured", client: caller.client, answer });
+    if (caller.kind !== "card" || (answer.kind !== "changed" && answer.kind !== "refused")) return;
+    const bytes = encodeAnswer(answer);
+    this.#asked.answer(caller.card, caller.id, bytes);
+    this.#send(caller.card, { kind: "configAnswer", id: caller.id, answer: bytes });
   }
 
-  #log(
-    level: "debug" | "info" | "warn" | "error",
-    event: string,
-    fields: Readonly<Record<string, string | number | readonly (string | number)[]>>,
-  ): void {
+  #log(level: "debug" | "info" | "warn" | "error", event: string, fields: LogFields): void {
     this.#outputs.push({ kind: "log", level, event, fields });
   }
 }
+
+type ConfigRequestWish = Extract<ConfigRequest, { kind: "change" }>["wish"];
 
 function named(cards: readonly CardId[]): string {
   return cards.map((card) => `card ${card}`).join(", ");

@@ -77,6 +77,9 @@ export type StoreOrder =
     | { readonly kind: "reset" }
   );
 
+/** An order before it has its number. */
+export type StoreOrderBody = StoreOrder extends infer Order ? Order extends unknown ? Omit<Order, "order"> : never : never;
+
 export type StoreResult =
   & { readonly order: number }
   & (

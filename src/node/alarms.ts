@@ -1,8 +1,10 @@
 /** What an operator should look at: raised once, kept with its instant until it is over, each change a log line. */
+import type { ConfigAlarmCode } from "../config/replica-alarms.ts";
 import type { Effect, LogFields } from "./effect.ts";
 import type { Alarm } from "./status.ts";
 
 export type AlarmCode =
+  | ConfigAlarmCode
   | "card-absent"
   | "card-down"
   | "card-unknown"

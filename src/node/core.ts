@@ -360,9 +360,20 @@ export class Core {
       case "log":
         effects.push(output);
         return;
+      case "alarm": {
+        const { code, about, text } = output;
+        if (text === undefined) this.#surroundings.alarms.clear(now, code, about, effects);
+        else this.#surroundings.alarms.raise(now, code, about, text, effects);
+        return;
+      }
       default:
         return unreachable(output);
     }
+  }
+
+  /** What our heartbeats say of the configuration. */
+  headDigest(): number | undefined {
+    return this.#replica.digest();
   }
 
   /** The view that ordered what an event tells of. */

@@ -216,7 +216,10 @@ export class Node implements Service<Input, Effect> {
     const beat = message.kind === "heartbeat" ? message : undefined;
     this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "heard", link, from, beat }), effects);
     if (!known) this.#tellSerialLine(now, effects);
-    if (beat !== undefined) this.#core.onFact(now, { kind: "beat", link, from, beat }, effects);
+    if (beat !== undefined) {
+      this.#core.onFact(now, { kind: "beat", link, from, beat }, effects);
+      if (beat.head !== undefined) this.#core.onConfiguration(now, { kind: "beat", from, head: beat.head }, effects);
+    }
     if (frame.to === everybody || frame.to === this.#identity.card) this.#onMessage(now, link, frame, message, effects);
   }
 

@@ -9,21 +9,19 @@ import type { NodeView } from "../../src/cluster/view.ts";
 import { configurationGroup, Replica, type ReplicaInput, type ReplicaOutput } from "../../src/config/replica.ts";
 import type { ConfigAnswer, ConfigRequest } from "../../src/config/request.ts";
 import type { Wish } from "../../src/config/change.ts";
-import { MemoryStore } from "./memory-store.ts";
+import { EventQueue } from "../../src/sim/event-queue.ts";
+import { SimConfigStore } from "../../src/sim/config-store.ts";
 
 type Seat = {
   readonly card: CardId;
   replica: Replica | undefined;
   /** Grows with each start. */
   incarnation: number;
-  store: MemoryStore;
+  store: SimConfigStore;
   answers: { readonly client: number; readonly answer: ConfigAnswer; readonly at: number }[];
+  readonly alarms: Map<string, string>;
   logs: { readonly event: string; readonly fields: object }[];
-  /** When its store is done with what it was given. */
-  storeFreeAt: number;
 };
-
-type Event = { readonly at: number; readonly order: number; readonly run: () => void };
 
 export class ReplicaNetwork {
   now = 0;
@@ -33,8 +31,7 @@ export class ReplicaNetwork {
   sendMs: readonly [number, number] = [0.1, 1];
   storeMs: readonly [number, number] = [0.5, 2];
   isLost: (from: CardId, to: CardId) => boolean = () => false;
-  #events: Event[] = [];
-  #count = 0;
+  readonly #events = new EventQueue<() => void>();
   #sequence = 0;
   #groupNumber = 0;
   #members: Member[] = [];
@@ -42,17 +39,21 @@ export class ReplicaNetwork {
   #view: NodeView | undefined;
   #orderFreeAt = 0;
 
-  constructor(cards: readonly CardId[], seed = 1) {
+  /** The highest level that a card's software stores. */
+  levelMax: (card: CardId) => number | undefined;
+
+  constructor(cards: readonly CardId[], seed = 1, levelMax: ReplicaNetwork["levelMax"] = () => undefined) {
     this.prng = new Prng(seed);
+    this.levelMax = levelMax;
     for (const card of cards) {
       this.seats.set(card, {
         card,
         replica: undefined,
         incarnation: 0,
-        store: new MemoryStore(card),
+        store: new SimConfigStore({ wallClock: () => Math.floor(this.now), ...levelOption(this.levelMax(card)) }),
         answers: [],
+        alarms: new Map(),
         logs: [],
-        storeFreeAt: 0,
       });
     }
   }
@@ -71,7 +72,7 @@ export class ReplicaNetwork {
   }
 
   at(ms: number, run: () => void): void {
-    this.#events.push({ at: this.now + ms, order: ++this.#count, run });
+    this.#events.push(this.now + ms, run);
   }
 
   between([least, most]: readonly [number, number]): number {
@@ -84,7 +85,6 @@ export class ReplicaNetwork {
       const seat = this.seat(card);
       seat.replica = new Replica(card);
       seat.incarnation++;
-      seat.storeFreeAt = this.now;
       this.feed(card, { kind: "electorate", cards: this.cards });
       this.feed(card, { kind: "storeFound" });
     }
@@ -96,7 +96,8 @@ export class ReplicaNetwork {
     for (const card of cards) {
       const seat = this.seat(card);
       seat.replica = undefined;
-      seat.store = seat.store.crashed();
+      seat.alarms.clear();
+      seat.store.cutPower(this.prng.chance(0.5));
     }
     this.changeView();
   }
@@ -146,13 +147,19 @@ export class ReplicaNetwork {
           if (this.#view?.ether.includes(output.to)) this.feed(output.to, { kind: "message", from: card, message: output.message });
         });
       case "store": {
-        seat.storeFreeAt = Math.max(seat.storeFreeAt, this.now) + this.between(this.storeMs);
-        return this.at(seat.storeFreeAt - this.now, () => {
-          if (isSame()) this.feed(card, { kind: "stored", result: seat.store.carryOut(output.order) });
+        seat.store.latencyMs = this.between(this.storeMs);
+        seat.store.order(this.now, output.order);
+        return this.at(seat.store.doneAt - this.now, () => {
+          if (!isSame()) return;
+          for (const result of seat.store.take(this.now)) this.feed(card, { kind: "stored", result });
         });
       }
       case "configured":
         seat.answers.push({ client: output.client, answer: output.answer, at: this.now });
+        return;
+      case "alarm":
+        if (output.text === undefined) seat.alarms.delete(`${output.code} ${output.about}`.trim());
+        else seat.alarms.set(`${output.code} ${output.about}`.trim(), output.text);
         return;
       case "log":
         seat.logs.push({ event: output.event, fields: output.fields });
@@ -201,18 +208,12 @@ export class ReplicaNetwork {
   run(ms: number): void {
     const end = this.now + ms;
     for (;;) {
-      const next = this.#events.reduce<Event | undefined>(
-        (first, event) =>
-          first === undefined || event.at < first.at || (event.at === first.at && event.order < first.order) ? event : first,
-        undefined,
-      );
       const due = Math.min(...this.running.map((card) => this.seat(card).replica?.deadline() ?? Infinity));
-      const at = Math.min(next?.at ?? Infinity, due);
+      const at = Math.min(this.#events.nextAt(), due);
       if (at > end) break;
       this.now = Math.max(this.now, at);
-      if (next !== undefined && next.at <= due) {
-        this.#events = this.#events.filter((event) => event !== next);
-        next.run();
+      if (this.#events.nextAt() <= due) {
+        this.#events.pop()();
         continue;
       }
       for (const card of this.running) {
@@ -228,7 +229,8 @@ export class ReplicaNetwork {
 
   /** A row of its own with this value. */
   wish(value: string, over: Partial<Wish> = {}): ConfigRequest {
-    const operations = [{ kind: "put", table: "notes", row: { id: value, text: value } }] as const;
+    const row = { id: `h-${value}`, initiator: `iqn.2026-01.example:${value}`, note: value };
+    const operations = [{ kind: "put", table: "hosts", row }] as const;
     return { kind: "change", wish: { author: "somebody", comment: "", key: "", operations, ...over } };
   }
 
@@ -243,4 +245,8 @@ export class ReplicaNetwork {
 
 function groupInput(epoch: number, event: ApplicationEvent): ReplicaInput {
   return { kind: "group", epoch, event };
+}
+
+function levelOption(levelMax: number | undefined): { readonly levelMax?: number } {
+  return levelMax === undefined ? {} : { levelMax };
 }

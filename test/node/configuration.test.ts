@@ -5,7 +5,7 @@ import type { ConfigRequest } from "../../src/config/request.ts";
 import { type Seat, slots, Table } from "./table.ts";
 
 const wish = (value: string): ConfigRequest => {
-  const operations = [{ kind: "put", table: "notes", row: { id: value } }] as const;
+  const operations = [{ kind: "put", table: "hosts", row: { id: value, initiator: `iqn.2026-01.example:${value}` } }] as const;
   return { kind: "change", wish: { author: "somebody", comment: "", key: "", operations } };
 };
 

@@ -7,7 +7,8 @@ import { Node } from "../../src/node/node.ts";
 import type { Identity, NodeSettings } from "../../src/node/settings.ts";
 import type { NodeStatus } from "../../src/node/status.ts";
 import type { ConfigAnswer, ConfigRequest } from "../../src/config/request.ts";
-import { MemoryStore } from "../config/memory-store.ts";
+import type { StoreResult } from "../../src/config/store.ts";
+import { SimConfigStore } from "../../src/sim/config-store.ts";
 
 export type Seat = {
   readonly identity: Identity;
@@ -16,7 +17,7 @@ export type Seat = {
   readonly events: { readonly client: number; readonly event: ApplicationEvent }[];
   readonly answers: ConfigAnswer[];
   /** Where it keeps the system's configuration, once it has been given one. */
-  store: MemoryStore | undefined;
+  store: SimConfigStore | undefined;
 };
 
 export class Table {
@@ -73,7 +74,8 @@ export class Table {
       if (effect.kind === "send") this.#send(seat, effect);
       else if (effect.kind === "reserve") this.#flying.push({ seat, input: { kind: "reserved", upTo: effect.upTo } });
       else if (effect.kind === "store" && seat.store !== undefined) {
-        this.#flying.push({ seat, input: { kind: "stored", result: seat.store.carryOut(effect.order) } });
+        const result = { order: effect.order.order, ...seat.store.carryOut(effect.order) } as StoreResult;
+        this.#flying.push({ seat, input: { kind: "stored", result } });
       } else if (effect.kind === "configured") seat.answers.push(effect.answer);
       else if (effect.kind === "application") seat.events.push({ client: effect.client, event: effect.event });
     }
@@ -109,7 +111,7 @@ export class Table {
   }
 
   /** The card has a store from now on. */
-  giveStore(seat: Seat, store: MemoryStore = new MemoryStore(seat.identity.card)): void {
+  giveStore(seat: Seat, store = new SimConfigStore({ wallClock: () => Math.floor(this.now) })): void {
     seat.store = store;
     this.feed(seat, { kind: "storeFound" });
   }
