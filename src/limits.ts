@@ -105,6 +105,8 @@ export const passResendMs = 10;
 export const passResendMaxMs = 200;
 /** From the last commit to an empty pass that gathers its acknowledgment, when nothing else is to be proposed. */
 export const passAckMs = 5;
+/** What is for a card that had to be sent something again goes to all cards for so long. */
+export const directAgainMs = 100;
 /** An initiator sends what was not ordered again after this. */
 export const submitResendMs = 50;
 /** What a card holds, said again until the view begins. */

@@ -53,7 +53,8 @@ export type DeltaInput =
   | { readonly kind: "tick" };
 
 export type DeltaOutput =
-  | { readonly kind: "send"; readonly to: Address; readonly message: DeltaMessage }
+  /** `isAgain`: what was sent before may not have come. */
+  | { readonly kind: "send"; readonly to: Address; readonly message: DeltaMessage; readonly isAgain?: boolean }
   | { readonly kind: "delivered"; readonly sequence: number; readonly entry: Entry }
   /** A view, at its place in the order. `whole` are its cards that know the state at this place. */
   | { readonly kind: "epoch"; readonly sequence: number; readonly view: NodeView; readonly whole: readonly CardId[] }
@@ -163,6 +164,8 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
   /** A first piece of what we lack has come: the others follow on it. */
   #isSyncing = false;
   #flushAt = Infinity;
+  /** Where the piece began that each card was given last. */
+  readonly #given = new Map<CardId, number>();
   /** What each card said last that it holds, and how often we have said ours since somebody came on. */
   readonly #said = new Map<CardId, number>();
   #fruitless = 0;
@@ -271,6 +274,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     this.#lastPass = 0;
     this.#flushes.clear();
     this.#ready.clear();
+    this.#given.clear();
     this.#holder = undefined;
     this.#isReady = this.#isSyncing = false;
     this.#skip = undefined;
@@ -309,7 +313,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     if (this.#state === "running" && !flush.ready) {
       // Ours got lost on its way to that card: without it, it cannot tell who holds the most and takes no pass. An answer
       // is ready, so that it is not answered.
-      outputs.push({ kind: "send", to: from, message: { ...this.#flushes.get(this.#card) as Flush, ready: true } });
+      outputs.push({ kind: "send", to: from, message: { ...this.#flushes.get(this.#card) as Flush, ready: true }, isAgain: true });
       return;
     }
     if (this.#state !== "flushing") return this.#ignore();
@@ -356,16 +360,18 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     if (shared === undefined) {
       const { marks } = this.#log;
       const epochs = [...this.#log.epochs];
-      outputs.push({ kind: "send", to, message: { kind: "sync", view, first: last + 1, last, entries: [], skip: true, epochs, marks } });
-      return;
+      const message: Sync = { kind: "sync", view, first: last + 1, last, entries: [], skip: true, epochs, marks };
+      return this.#sendPiece(to, message, outputs);
     }
     const entries = this.#log.entriesFrom(shared + 1, passEntriesMax, passBytesMax);
     this.#counters.synced += entries.length;
-    outputs.push({
-      kind: "send",
-      to,
-      message: { kind: "sync", view, first: shared + 1, last, entries, skip: false, epochs: [], marks: [] },
-    });
+    this.#sendPiece(to, { kind: "sync", view, first: shared + 1, last, entries, skip: false, epochs: [], marks: [] }, outputs);
+  }
+
+  #sendPiece(to: CardId, message: Sync, outputs: DeltaOutput[]): void {
+    const isAgain = this.#given.get(to) === message.first;
+    this.#given.set(to, message.first);
+    outputs.push({ kind: "send", to, message, ...(isAgain ? { isAgain } : {}) });
   }
 
   #onSync(now: number, sync: Sync, outputs: DeltaOutput[]): void {
@@ -455,7 +461,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
    * Sends what has not been sent in this epoch. While data is on its way to the order, more of it gathers here, so that
    * one frame carries what came in the meantime.
    */
-  #sendSubmits(now: number, outputs: DeltaOutput[]): void {
+  #sendSubmits(now: number, outputs: DeltaOutput[], isAgain = false): void {
     const view = this.#view;
     if (this.#state !== "running" || view === undefined) return;
     const entries = this.#control.slice(this.#sentControl);
@@ -476,7 +482,10 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     const coordinator = view.ether[0] as CardId;
     const floor = this.#pending[0]?.id ?? this.#lastId + 1;
     if (coordinator === this.#card) this.#onSubmit(now, this.#card, entries, floor, outputs);
-    else outputs.push({ kind: "send", to: coordinator, message: { kind: "submit", view: view.number, entries, floor } });
+    else {
+      const message: Submit = { kind: "submit", view: view.number, entries, floor };
+      outputs.push({ kind: "send", to: coordinator, message, ...(isAgain ? { isAgain } : {}) });
+    }
   }
 
   /** What was sent and has not come into the order is sent once more. */
@@ -485,7 +494,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     if (this.#sentId > this.#seenId || this.#sentControl > 0) this.#counters.submitsResent++;
     this.#sentId = this.#seenId;
     this.#sentControl = 0;
-    this.#sendSubmits(now, outputs);
+    this.#sendSubmits(now, outputs, true);
   }
 
   #forgetPending(upTo: number): void {
@@ -569,7 +578,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     this.#sendPass(outputs);
   }
 
-  #sendPass(outputs: DeltaOutput[]): void {
+  #sendPass(outputs: DeltaOutput[], isAgain = false): void {
     const { first, entries } = this.#underWay as UnderWay;
     const view = this.#view as NodeView;
     const message: Pass = {
@@ -581,7 +590,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
       committed: this.#committed,
       delivered: this.#log.delivered,
     };
-    outputs.push({ kind: "send", to: this.#next(), message });
+    outputs.push({ kind: "send", to: this.#next(), message, ...(isAgain ? { isAgain } : {}) });
   }
 
   /** The proposal is back: every card holds it. */
@@ -615,12 +624,14 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
       this.#enterEpoch(message.entries, outputs);
     }
     if (this.#state !== "running" || message.pass < this.#lastPass || message.first > this.#log.held + 1) return this.#ignore();
+    const isAgain = message.pass === this.#lastPass;
     this.#lastPass = message.pass;
     // What was seen before is only passed on again.
     for (const entry of message.entries.slice(this.#log.held + 1 - message.first)) this.#log.append(entry);
     this.#onOwnProposed(now, message.entries, outputs);
     this.#onCommitted(now, message.committed, outputs);
-    outputs.push({ kind: "send", to: this.#next(), message: { ...message, delivered: Math.min(message.delivered, this.#log.delivered) } });
+    const passed = { ...message, delivered: Math.min(message.delivered, this.#log.delivered) };
+    outputs.push({ kind: "send", to: this.#next(), message: passed, ...(isAgain ? { isAgain } : {}) });
   }
 
   #onCommit(now: number, from: CardId, message: Commit, outputs: DeltaOutput[]): void {
@@ -711,7 +722,7 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
       this.#counters.passesResent++;
       underWay.resendMs = Math.min(2 * underWay.resendMs, passResendMaxMs);
       underWay.resendAt = now + underWay.resendMs;
-      this.#sendPass(outputs);
+      this.#sendPass(outputs, true);
     }
   }
 }

@@ -86,7 +86,7 @@ export class Card {
     this.#node = new Node(this.#identity, this.#settings, performance.now());
     const { drivers } = options;
     this.#ether = new EtherLink(drivers.ether, options.interface, {
-      onFrame: (payload) => this.#onFrame("ether", payload),
+      onFrame: (payload, source) => this.#onFrame("ether", payload, source),
       onUp: (mtu) => this.#onPort({ kind: "portUp", link: "ether", frameBytesMax: mtu }),
       onDown: (reason) => this.#onPort({ kind: "portDown", link: "ether", reason }),
     });
@@ -160,10 +160,10 @@ export class Card {
     await Promise.all([this.#ether.close(), this.#serial.close(drainMs)]);
   }
 
-  #onFrame(link: LinkKind, bytes: Uint8Array): void {
+  #onFrame(link: LinkKind, bytes: Uint8Array, source?: Mac): void {
     const frame = decodeFrame(link, this.#keyring, this.#identity.system, bytes);
     if (isMalformed(frame)) return this.#step({ kind: "malformed", link, reason: frame.malformed });
-    this.#step({ kind: "heard", link, frame });
+    this.#step(source === undefined ? { kind: "heard", link, frame } : { kind: "heard", link, frame, source });
   }
 
   #onPort(input: PortInput): void {
@@ -183,9 +183,9 @@ export class Card {
     switch (effect.kind) {
       case "send": {
         const { system, card: from, incarnation } = this.#identity;
-        const { link, to, sequence, message } = effect;
+        const { link, to, sequence, message, address } = effect;
         const bytes = encodeFrame(link, this.#keyring, { system, from, to, incarnation, sequence, message });
-        if (link === "ether") this.#ether.send(bytes);
+        if (link === "ether") this.#ether.send(bytes, address);
         else this.#serial.send(bytes);
         return;
       }

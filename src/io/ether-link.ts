@@ -1,12 +1,13 @@
 /**
  * The Ethernet link of a card: the port opened for our EtherType and kept open. When the interface is missing or goes
- * away it is tried again every `retryMs`; the owner is told each change. Frames go to the group of all cards.
+ * away it is tried again every `retryMs`; the owner is told each change. Frames go to the group of all cards, or to one
+ * card's address.
  */
 import { etherType, groupAddress, lldpAddress, lldpEtherType } from "../wire/ether.ts";
 import type { EtherDriver, EtherEvent, EtherPort, Mac } from "./ports.ts";
 
 export type EtherLinkEvents = {
-  readonly onFrame: (frame: Uint8Array) => void;
+  readonly onFrame: (frame: Uint8Array, source: Mac) => void;
   /** `mtu` in bytes, of the interface. */
   readonly onUp: (mtu: number) => void;
   readonly onDown: (reason: string) => void;
@@ -23,6 +24,8 @@ export class EtherLink {
   #port: EtherPort | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
+  /** Frames to one card's address. */
+  #directFrames = 0;
 
   constructor(driver: EtherDriver, interfaceName: string, events: EtherLinkEvents) {
     this.#driver = driver;
@@ -36,8 +39,9 @@ export class EtherLink {
     return this.#port?.mac;
   }
 
-  send(payload: Uint8Array): void {
-    this.#port?.send(groupAddress, etherType, payload);
+  send(payload: Uint8Array, address?: Mac): void {
+    if (address !== undefined) this.#directFrames++;
+    this.#port?.send(address ?? groupAddress, etherType, payload);
   }
 
   sendLldp(payload: Uint8Array): void {
@@ -45,7 +49,7 @@ export class EtherLink {
   }
 
   counters(): Record<string, number> {
-    return { ...this.#port?.counters() };
+    return { ...this.#port?.counters(), directFrames: this.#directFrames };
   }
 
   async close(): Promise<void> {
@@ -75,7 +79,7 @@ export class EtherLink {
     }
     switch (event.kind) {
       case "frames":
-        for (const frame of event.frames) this.#events.onFrame(frame.payload);
+        for (const frame of event.frames) this.#events.onFrame(frame.payload, frame.source);
         return;
       case "carrier":
         return event.up ? this.#events.onUp(this.#port.mtu) : this.#events.onDown(`${this.#interface} has no carrier`);

@@ -47,6 +47,8 @@ type Send = (link: LinkKind, to: Address, message: Message, effects: Effect[]) =
 export type Surroundings = {
   readonly alarms: Alarms;
   readonly send: Send;
+  /** To one card, on Ethernet; `isAgain` when it may not have got what it was sent before. */
+  readonly sendDirect: (now: number, to: CardId, message: Message, isAgain: boolean, effects: Effect[]) => void;
   /** Whether a message fits one frame of our serial line, and the line is up. */
   readonly fitsSerial: (message: Message) => boolean;
   /** This card is going to be reset; the others have been told. */
@@ -255,10 +257,12 @@ export class Core {
   }
 
   #settleOrder(now: number, output: DeltaOutput, effects: Effect[]): void {
-    const { alarms, send } = this.#surroundings;
+    const { alarms, send, sendDirect } = this.#surroundings;
     switch (output.kind) {
       case "send":
-        return send("ether", output.to, output.message, effects);
+        return isCardId(output.to)
+          ? sendDirect(now, output.to, output.message, output.isAgain === true, effects)
+          : send("ether", output.to, output.message, effects);
       case "delivered":
         return this.#stepGroups(now, output, effects);
       case "epoch": {

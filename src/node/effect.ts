@@ -9,8 +9,18 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFields = Readonly<Record<string, string | number | boolean | readonly (string | number)[]>>;
 
 export type Effect =
-  /** Sends one frame. The sequence is the node's, so that a history names each frame. */
-  | { readonly kind: "send"; readonly link: LinkKind; readonly to: Address; readonly sequence: number; readonly message: Message }
+  /**
+   * Sends one frame. The sequence is the node's, so that a history names each frame. On Ethernet it goes to the group of all cards
+   * unless there is an `address`.
+   */
+  | {
+    readonly kind: "send";
+    readonly link: LinkKind;
+    readonly to: Address;
+    readonly sequence: number;
+    readonly message: Message;
+    readonly address?: Uint8Array;
+  }
   /** Sends an LLDP frame that announces this card to switches and standard tools. `ttlS` 0 takes it back. */
   | { readonly kind: "sendLldp"; readonly ttlS: number }
   | { readonly kind: "log"; readonly level: LogLevel; readonly event: string; readonly fields: LogFields }

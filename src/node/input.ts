@@ -7,8 +7,8 @@ import type { Frame, MalformedReason } from "../wire/frame.ts";
 import type { NodeSettings } from "./settings.ts";
 
 export type Input =
-  /** An authentic frame came in on a link. */
-  | { readonly kind: "heard"; readonly link: LinkKind; readonly frame: Frame }
+  /** An authentic frame came in on a link; on Ethernet from this address, which no tag covers, where the edge knows addresses. */
+  | { readonly kind: "heard"; readonly link: LinkKind; readonly frame: Frame; readonly source?: Uint8Array }
   /** Bytes came in that are not a frame for us. */
   | { readonly kind: "malformed"; readonly link: LinkKind; readonly reason: MalformedReason }
   /** Our own port works: carrier on Ethernet, the tty open. `frameBytesMax` where it carries less than the link's largest frame. */

@@ -21,6 +21,7 @@ import { fragmentsOf, frameFits, Reassembly } from "../wire/reassembly.ts";
 import { wireVersions } from "../wire/version.ts";
 import { Alarms } from "./alarms.ts";
 import { Core } from "./core.ts";
+import { DirectPaths } from "./direct-paths.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
 import type { Identity, NodeSettings } from "./settings.ts";
@@ -69,6 +70,7 @@ export class Node implements Service<Input, Effect> {
   readonly #admission = new Admission();
   readonly #heartbeat: Heartbeat;
   readonly #discovery: Discovery;
+  readonly #directPaths = new DirectPaths();
   readonly #alarms = new Alarms();
   readonly #core: Core;
   readonly #staleToldAt = new Map<CardId, number>();
@@ -92,6 +94,7 @@ export class Node implements Service<Input, Effect> {
     this.#core = new Core(identity, settings, now, {
       alarms: this.#alarms,
       send: (link, to, message, effects) => this.#send(link, to, message, effects),
+      sendDirect: (at, to, message, isAgain, effects) => this.#sendDirect(at, to, message, isAgain, effects),
       fitsSerial: (message) => this.#links.serial.up === true && frameFits("serial", message, this.#links.serial.frameBytesMax),
       onFailing: (at, effects) => this.#enterFailing(at, effects),
     });
@@ -115,7 +118,7 @@ export class Node implements Service<Input, Effect> {
     const effects: Effect[] = [];
     switch (input.kind) {
       case "heard":
-        this.#onFrame(now, input.link, input.frame, effects);
+        this.#onFrame(now, input.link, input.frame, input.source, effects);
         break;
       case "malformed":
         this.#drop(input.link, input.reason);
@@ -192,7 +195,7 @@ export class Node implements Service<Input, Effect> {
     return this.#core.digest();
   }
 
-  #onFrame(now: number, link: LinkKind, frame: Frame, effects: Effect[]): void {
+  #onFrame(now: number, link: LinkKind, frame: Frame, source: Uint8Array | undefined, effects: Effect[]): void {
     const own = link === "ether" ? this.#links.ether : this.#links.serial;
     if (frame.from === this.#identity.card) return this.#onOwnIdentity(now, link, frame, effects);
     const verdict = this.#admission.admit(link, frame.from, frame.incarnation, frame.sequence);
@@ -207,6 +210,7 @@ export class Node implements Service<Input, Effect> {
     if (!isCardId(frame.from)) return this.#onMultiplexor(now, link, frame.message, effects);
 
     const { from, message } = frame;
+    if (source !== undefined) this.#onSource(from, source, effects);
     if (verdict === "restarted") {
       this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "restarted", card: from }), effects);
       this.#settleDiscovery(now, this.#discovery.step(now, { kind: "restarted", card: from }), effects);
@@ -221,6 +225,12 @@ export class Node implements Service<Input, Effect> {
       if (beat.head !== undefined) this.#core.onConfiguration(now, { kind: "beat", from, head: beat.head }, effects);
     }
     if (frame.to === everybody || frame.to === this.#identity.card) this.#onMessage(now, link, frame, message, effects);
+  }
+
+  #onSource(from: CardId, source: Uint8Array, effects: Effect[]): void {
+    const was = this.#directPaths.onHeard(from, source);
+    if (was === undefined) return;
+    effects.push({ kind: "log", level: "info", event: "address", fields: { peer: from, was: hex(was), address: hex(source) } });
   }
 
   #onMessage(now: number, link: LinkKind, frame: Frame, message: Message, effects: Effect[]): void {
@@ -552,15 +562,23 @@ export class Node implements Service<Input, Effect> {
     this.#send(link, everybody, { ...beat, view: this.#core.viewTick(), ...(head === undefined ? {} : { head }) }, effects);
   }
 
-  #send(link: LinkKind, to: Address, message: Message, effects: Effect[]): void {
+  #send(link: LinkKind, to: Address, message: Message, effects: Effect[], address?: Uint8Array): void {
     const own = link === "ether" ? this.#links.ether : this.#links.serial;
+    const path = address === undefined ? {} : { address };
     if (frameFits(link, message, own.frameBytesMax)) {
-      effects.push({ kind: "send", link, to, sequence: own.sequence++, message });
+      effects.push({ kind: "send", link, to, sequence: own.sequence++, message, ...path });
       return;
     }
     for (const fragment of fragmentsOf(message, own.frameBytesMax, own.messages++)) {
-      effects.push({ kind: "send", link, to, sequence: own.sequence++, message: fragment });
+      effects.push({ kind: "send", link, to, sequence: own.sequence++, message: fragment, ...path });
     }
+  }
+
+  /** To one card, past the others, while it is heard. What has been said before goes to all. */
+  #sendDirect(now: number, to: CardId, message: Message, isAgain: boolean, effects: Effect[]): void {
+    if (isAgain) this.#directPaths.onSentAgain(now, to);
+    const isHeard = this.#heartbeat.linkOf(now, to, "ether")?.health === "up";
+    this.#send("ether", to, message, effects, isHeard ? this.#directPaths.addressOf(now, to) : undefined);
   }
 
   /** This card is about to be reset: what it said last was why. */

@@ -26,6 +26,10 @@ export class Table {
   readonly settings: NodeSettings;
   /** Whether a frame from one card to another gets lost. */
   isLost: (from: CardId, to: CardId, link: LinkKind) => boolean = () => false;
+  /** The Ethernet address of each card that has one; by default none is known. */
+  readonly addresses = new Map<CardId, Uint8Array>();
+  /** At which a card hears what is for it alone. */
+  hearsAt: (card: CardId) => Uint8Array | undefined = (card) => this.addresses.get(card);
   readonly #flying: { readonly seat: Seat; readonly input: Input }[] = [];
   #isFlying = false;
 
@@ -82,11 +86,14 @@ export class Table {
   }
 
   #send(from: Seat, effect: Extract<Effect, { kind: "send" }>): void {
-    const { link, to, sequence, message } = effect;
+    const { link, to, sequence, message, address } = effect;
     const { system, card, incarnation } = from.identity;
-    const input = { kind: "heard", link, frame: { system, from: card, to, incarnation, sequence, message } } as const;
+    const frame = { system, from: card, to, incarnation, sequence, message };
+    const source = link === "ether" ? this.addresses.get(card) : undefined;
+    const input: Input = source === undefined ? { kind: "heard", link, frame } : { kind: "heard", link, frame, source };
     for (const seat of this.seats) {
-      if (seat !== from && !this.isLost(card, seat.identity.card, link)) this.#flying.push({ seat, input });
+      const isFor = address === undefined || isSame(address, this.hearsAt(seat.identity.card));
+      if (seat !== from && isFor && !this.isLost(card, seat.identity.card, link)) this.#flying.push({ seat, input });
     }
   }
 
@@ -132,6 +139,10 @@ export class Table {
   heal(): void {
     this.isLost = () => false;
   }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return other !== undefined && one.every((byte, index) => byte === other[index]);
 }
 
 export function slots(count: number): CardId[] {

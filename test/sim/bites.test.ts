@@ -55,8 +55,9 @@ const bites: readonly Bite[] = [
     checker: "down-on-all-links",
     breaks: "a card is down when one of its links is",
     file: "cluster/heartbeat.ts",
-    line: 'else if (links.every((at) => at.health === "up")) health = "healthy";',
-    broken: 'else if (links.every((at) => at.health === "up")) health = "healthy"; else if (has("down")) health = "down";',
+    line: 'else if (ether === "up" && serial === "up") health = "healthy";',
+    broken:
+      'else if (ether === "up" && serial === "up") health = "healthy"; else if (ether === "down" || serial === "down") health = "down";',
     world: ["cards 3", "settle", "cut serial 2", "run 3000"],
   },
   {
@@ -79,7 +80,7 @@ const bites: readonly Bite[] = [
     checker: "no-forgery",
     breaks: "a tag of any key passes",
     file: "wire/auth.ts",
-    line: "return difference === 0;",
+    line: "if (difference === 0) return true;",
     broken: "return true;",
     world: ["cards 3", "settle", "forge key ether 2", "run 1000"],
   },
@@ -95,8 +96,8 @@ const bites: readonly Bite[] = [
     checker: "no-forgery",
     breaks: "the tag does not name the link",
     file: "wire/auth.ts",
-    line: ".update(linkLetters[link])",
-    broken: ".update(linkLetters.ether)",
+    line: "buffer[0] = letter;",
+    broken: "buffer[0] = linkLetters.ether;",
     world: ["cards 3", "settle", "forge otherLink serial 2", "run 1000"],
   },
   {
@@ -183,7 +184,7 @@ const bites: readonly Bite[] = [
     checker: "settled",
     breaks: "no card says that it hears another",
     file: "cluster/heartbeat.ts",
-    line: "if (listened - at.heardAt < this.patience(peer.card, link).silentAfterMs) heard.push(peer.card);",
+    line: "if (listened - at.heardAt < at.silentAfterMs) heard.push(peer.card);",
     broken: "",
     world: ["cards 3", "settle"],
   },
@@ -373,7 +374,7 @@ const bites: readonly Bite[] = [
 ];
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const copied = ["base", "cluster", "node", "sim", "wire", "limits.ts", "service.ts"];
+const copied = ["base", "cluster", "config", "node", "sim", "wire", "limits.ts", "service.ts"];
 
 /** What the world comes to with the sources in `folder`: the violation, if there is one. */
 async function violationIn(folder: string, world: Bite["world"]): Promise<{ checker: string; detail: string } | undefined> {
