@@ -6,15 +6,18 @@
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import process from "node:process";
 import { snapshotAheadBytesMax, snapshotsMax, snapshotsReceivedMax } from "../../limits.ts";
 import { systemErrorCode } from "../refusal.ts";
 import { newDigest } from "./digest.ts";
 import { writeAllAt } from "./fault.ts";
 
+type Zlib = typeof import("node:zlib");
+
 const pieceBytes = 1024 * 1024;
 const pieceHeaderBytes = 8;
-const compression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** ZSTD_c_compressionLevel: the fastest one. */
+const compression = { params: { 100: 1 } };
 
 export type MadeSnapshot = { readonly bytes: number; readonly sha256: Uint8Array };
 
@@ -152,8 +155,13 @@ export class SnapshotFiles {
   }
 }
 
+/** Loaded when the first snapshot is made or received: it is memory that others do not need. */
+function zlib(): Zlib {
+  return process.getBuiltinModule("node:zlib");
+}
+
 function compressedPiece(raw: Uint8Array): Uint8Array {
-  const compressed = zstdCompressSync(raw, compression);
+  const compressed = zlib().zstdCompressSync(raw, compression);
   const piece = new Uint8Array(pieceHeaderBytes + compressed.length);
   const view = new DataView(piece.buffer);
   view.setUint32(0, raw.length);
@@ -173,7 +181,7 @@ function unpackTo(source: number, target: number): string | undefined {
     if (readSync(source, compressed, 0, compressedLength, offset + pieceHeaderBytes) < compressedLength) return "it is cut off";
     let raw: Uint8Array;
     try {
-      raw = zstdDecompressSync(compressed, { maxOutputLength: pieceBytes });
+      raw = zlib().zstdDecompressSync(compressed, { maxOutputLength: pieceBytes });
     } catch (error) {
       return `its piece at byte ${offset} cannot be unpacked: ${(error as Error).message}`;
     }

@@ -3,14 +3,14 @@
  * proves it only when it recovers after a crash; while a program runs, it reads what stands there.
  */
 import { closeSync, openSync, readSync } from "node:fs";
-import { crc32 } from "node:zlib";
 import { systemErrorCode } from "../refusal.ts";
+import { type PageSum, pageSumOf, WordSum } from "./word-sum.ts";
 
 /** Frames that are right, the last of them the end of a transaction. */
 export type LogFrames = {
   readonly count: number;
   /** The pages' checksums, for each page the newest last. */
-  readonly sums: ReadonlyMap<number, readonly number[]>;
+  readonly sums: ReadonlyMap<number, readonly PageSum[]>;
   /** The database's pages after the last transaction. */
   readonly pageCount: number;
   /** Transactions that end behind the first frame that is wrong, and yet belong to this log. */
@@ -45,15 +45,15 @@ function readFrames(file: number, pageBytes: number, countMax: number): LogFrame
   const view = new DataView(header.buffer);
   const magic = view.getUint32(0);
   if ((magic !== magicLittle && magic !== magicBig) || view.getUint32(8) !== pageBytes) return noFrames;
-  const sum = new FrameSum(magic === magicLittle);
+  const sum = new WordSum(magic === magicLittle);
   sum.add(view, 0, 24);
   if (!sum.equals(view, 24)) return noFrames;
 
   const frame = new Uint8Array(frameHeaderBytes + pageBytes);
   const frameView = new DataView(frame.buffer);
   const belongs = () => frameView.getUint32(8) === view.getUint32(16) && frameView.getUint32(12) === view.getUint32(20);
-  const sums = new Map<number, number[]>();
-  const pending: [page: number, sum: number][] = [];
+  const sums = new Map<number, PageSum[]>();
+  const pending: [page: number, sum: PageSum][] = [];
   let count = 0;
   let pageCount = 0;
   let lost = 0;
@@ -70,7 +70,7 @@ function readFrames(file: number, pageBytes: number, countMax: number): LogFrame
       if (pagesAfter !== 0) lost++;
       continue;
     }
-    pending.push([frameView.getUint32(0), crc32(frame.subarray(frameHeaderBytes))]);
+    pending.push([frameView.getUint32(0), pageSumOf(frameView, frameHeaderBytes, frame.length)]);
     if (pagesAfter === 0) continue;
     for (const [page, pageSum] of pending) sums.set(page, [...(sums.get(page) ?? []), pageSum]);
     pending.length = 0;
@@ -78,30 +78,4 @@ function readFrames(file: number, pageBytes: number, countMax: number): LogFrame
     pageCount = pagesAfter;
   }
   return { count, sums, pageCount, lost };
-}
-
-/** The log's own checksum: two sums over 32-bit words, carried on from frame to frame. */
-class FrameSum {
-  readonly #isLittle: boolean;
-  #first = 0;
-  #second = 0;
-
-  constructor(isLittle: boolean) {
-    this.#isLittle = isLittle;
-  }
-
-  add(view: DataView, from: number, to: number): void {
-    let first = this.#first;
-    let second = this.#second;
-    for (let at = from; at < to; at += 8) {
-      first = (first + view.getUint32(at, this.#isLittle) + second) | 0;
-      second = (second + view.getUint32(at + 4, this.#isLittle) + first) | 0;
-    }
-    this.#first = first;
-    this.#second = second;
-  }
-
-  equals(view: DataView, at: number): boolean {
-    return view.getUint32(at) === this.#first >>> 0 && view.getUint32(at + 4) === this.#second >>> 0;
-  }
 }
