@@ -17,7 +17,9 @@ type Forwarded = {
   readonly dueAt: number;
   /** Asking twice does it once. */
   readonly hasKey: boolean;
+  /** Cards that could not do it either, and what the last of them said. */
   readonly refusedBy: Set<CardId>;
+  refusal: ConfigAnswer | undefined;
   to: CardId | undefined;
   at: number;
 };
@@ -45,14 +47,14 @@ export class Forwards {
     return deadline;
   }
 
-  /** Sends a wish to one of `cards`; gives the answer when that cannot be. */
+  /** Sends a wish to one of `cards`, or later when there is none; gives the answer when it cannot be sent. */
   forward(
     now: number,
     callers: readonly Caller[],
     wish: Wish,
     cards: readonly CardId[],
     dueAt = now + configTimeoutMs,
-  ): Sent | ConfigAnswer {
+  ): Sent | ConfigAnswer | undefined {
     const bytes = encodeWish(wish);
     if (bytes.length > configForwardBytesMax) {
       return this.#refused(
@@ -64,16 +66,24 @@ export class Forwards {
       return this.#refused("bounds", "too many requests are forwarded: wait for some to be answered");
     }
     const id = this.#lastId = (this.#lastId % 0xffffffff) + 1;
-    const forwarded: Forwarded = { bytes, callers, dueAt, hasKey: wish.key !== "", refusedBy: new Set(), to: undefined, at: now };
+    const forwarded: Forwarded = {
+      bytes,
+      callers,
+      dueAt,
+      hasKey: wish.key !== "",
+      refusedBy: new Set(),
+      refusal: undefined,
+      to: undefined,
+      at: now,
+    };
     this.#forwarded.set(id, forwarded);
-    const sent = this.#send(now, id, forwarded, cards);
-    if (sent !== undefined) return sent;
-    this.#forwarded.delete(id);
-    return this.#refused("catching-up", "this card does not know the present head, and there is no other one to ask");
+    return this.#send(now, id, forwarded, cards);
   }
 
   #send(now: number, id: number, forwarded: Forwarded, cards: readonly CardId[]): Sent | undefined {
-    const open = cards.filter((card) => card !== this.#card && !forwarded.refusedBy.has(card));
+    const others = cards.filter((card) => card !== this.#card);
+    const open = others.filter((card) => !forwarded.refusedBy.has(card));
+    if (open.length === 0) forwarded.refusedBy.clear();
     forwarded.to = open.includes(forwarded.to as CardId) ? forwarded.to : open[this.#turn++ % open.length];
     forwarded.at = now;
     return forwarded.to === undefined ? undefined : { to: forwarded.to, message: { kind: "configForward", id, wish: forwarded.bytes } };
@@ -87,8 +97,10 @@ export class Forwards {
     const cannot = answer.kind === "refused" && (answer.refusal.code === "catching-up" || answer.refusal.code === "hold");
     if (cannot) {
       forwarded.refusedBy.add(from);
-      const sent = this.#send(now, id, forwarded, cards);
-      if (sent !== undefined) return sent;
+      forwarded.refusal = answer;
+      forwarded.to = undefined;
+      // When all have said so, they are asked again in a while.
+      return this.#send(now, id, forwarded, cards) ?? [];
     }
     this.#forwarded.delete(id);
     return forwarded.callers.map((caller) => ({ caller, answer }));
@@ -102,7 +114,9 @@ export class Forwards {
       if (now >= forwarded.dueAt || isInDoubt) {
         this.#forwarded.delete(id);
         const who = forwarded.to === undefined ? "no other card" : `card ${forwarded.to}`;
-        const answer = this.#refused("timeout", `${who} did not answer: the change may have been carried out; the same key tells`);
+        const answer = forwarded.to === undefined && forwarded.refusal !== undefined
+          ? forwarded.refusal
+          : this.#refused("timeout", `${who} did not answer: the change may have been carried out; the same key tells`);
         answers.push(...forwarded.callers.map((caller) => ({ caller, answer })));
       } else if (now >= forwarded.at + configForwardMs) {
         const again = this.#send(now, id, forwarded, cards);

@@ -119,7 +119,7 @@ export class Joining {
   isToAnnounce(now: number, isPossible: boolean): boolean {
     if (now < this.#announceAt) return false;
     if (!isPossible) {
-      this.#announceAt = now + configGatherMs;
+      this.#announceAt = now + configAnnounceMs;
       return false;
     }
     this.#announceAt = now + this.#announceMs;

@@ -82,7 +82,7 @@ export class Wishes {
     if (this.#pending.length >= configPendingMax && caller.kind !== "self") {
       return this.#refused("bounds", `${this.#pending.length} changes of this card's callers are under way: wait for some to be answered`);
     }
-    this.#pending.push({
+    const pending: Pending = {
       wish,
       level,
       callers: [caller],
@@ -93,7 +93,10 @@ export class Wishes {
       index: 0,
       head: undefined,
       isRepeated: false,
-    });
+    };
+    // What the replica itself sees to comes first: others may need it.
+    if (caller.kind === "self") this.#pending.unshift(pending);
+    else this.#pending.push(pending);
     return undefined;
   }
 
@@ -251,9 +254,7 @@ export class Wishes {
 
   /** Whether an answer waits that tells of a change made before this view. */
   awaitsOlderThan(epoch: number): boolean {
-    return this.#pending.some(({ state, head }) =>
-      state === "accepted" && head !== undefined && head.epoch < epoch
-    );
+    return this.#pending.some(({ state, head }) => state === "accepted" && head !== undefined && head.epoch < epoch);
   }
 
   /** `why` it could not be acknowledged, and whether that is for want of cards. */

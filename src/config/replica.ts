@@ -129,6 +129,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #askAt = Infinity;
   /** The turn of others lasts until then. */
   #yieldUntil = -Infinity;
+  /** When it is over, for wishes that wait for it. */
+  #planAt = Infinity;
 
   readonly #wishes: Wishes;
   readonly #forwards: Forwards;
@@ -153,11 +155,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   deadline(): number {
     if (this.#store === "none") return Infinity;
-    const yieldAt = this.#wishes.isWaiting && this.#isOthersTurn() ? this.#yieldUntil : Infinity;
     return Math.min(
       this.#retryAt,
       this.#askAt,
-      yieldAt,
+      this.#planAt,
       this.#joining.deadline(),
       this.#catchUp.deadline(),
       this.#supply.deadline(),
@@ -259,9 +260,13 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     return silent.length === 0 ? "waiting for the state of the replicas" : `waiting for the word of ${named(silent)}`;
   }
 
+  get #isReplica(): boolean {
+    return this.#state?.isReplica(this.#card) === true;
+  }
+
   /** Whether this card's answers are the system's. */
   get #isCurrent(): boolean {
-    return this.#store === "open" && this.#stopped === undefined && this.#state?.isReplica(this.#card) === true;
+    return this.#store === "open" && this.#stopped === undefined && this.#isReplica;
   }
 
   // ---- the store
@@ -392,6 +397,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         return;
       case "resumed":
         this.#stopped = undefined;
+        if (this.#isMember && !this.#isReplica) this.#joining.announceSoon(now);
         return;
       case "refused":
         return this.#onRefusedRequest(now);
@@ -421,7 +427,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#state?.drop(cards);
     // Nobody knows what is accepted any more: all begin from what they have.
     if (this.#state?.replicas.length === 0) this.#forgetState(now);
-    if (this.#isMember && !this.#isCurrent) this.#joining.onMembersChanged(now, cards);
+    if (this.#isMember && !this.#isReplica) this.#joining.onMembersChanged(now, cards);
   }
 
   /** This card does not know the state of the replicas (any more): it announces itself. */
@@ -476,7 +482,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "none":
         return;
       case "replicas":
-        if (card === this.#card && this.#isCurrent) this.#onCurrent();
+        if (card === this.#card && this.#isReplica) this.#onCurrent();
         return;
       case "accepted":
         this.#counters.accepted += outcome.changes.length;
@@ -521,7 +527,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#log("info", "configuration begins", { sequence: head.sequence, replicas });
     this.#knowState(now, { accepted: head, level, lineage: epoch, replicas, levels, line: [], parts: undefined });
     for (const card of replicas) this.#durableOf.set(card, head);
-    if (this.#isCurrent) this.#onCurrent();
+    if (this.#isReplica) this.#onCurrent();
   }
 
   #onState(now: number, message: ConfigState): void {
@@ -564,10 +570,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       if (this.#store === "hold") this.#openStore();
       else this.#join();
     }
+    if (now >= this.#planAt) this.#planAt = Infinity;
     this.#joining.onTick(now);
     // While the store is at something, what it will end with is not known.
     const canAnnounce = this.#stopped === undefined && this.#store === "open" && !this.#isChanging();
-    if (this.#isMember && !this.#isCurrent && this.#joining.isToAnnounce(now, canAnnounce)) {
+    if (this.#isMember && !this.#isReplica && this.#joining.isToAnnounce(now, canAnnounce)) {
       this.#counters.announced++;
       this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: false });
     }
@@ -598,7 +605,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       return this.#handOn(now);
     }
     if (!this.#isCurrent) return;
-    this.#acknowledge(state);
+    this.#acknowledge(now, state);
     this.#seeToOwn(now, state);
     this.#plan(now, state);
   }
@@ -662,9 +669,14 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   /** Plans what waits, when nothing of ours is under way and nobody else's turn is on. */
   #plan(now: number, state: ReplicaState): void {
+    this.#planAt = Infinity;
     if (!this.#wishes.isWaiting || this.#wishes.isUnderWay || !isSameHead(this.#ordered, state.accepted)) return;
     if ((state.level === 0 && !this.#wishes.hasOwn) || !this.#isEnough(state.replicas)) return;
-    if (state.busy !== undefined || (this.#isOthersTurn() && now < this.#yieldUntil)) return;
+    if (state.busy !== undefined) return;
+    if (this.#isOthersTurn() && now < this.#yieldUntil) {
+      this.#planAt = this.#yieldUntil;
+      return;
+    }
     const base = state.accepted;
     this.#order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card }, (_at, result) => {
       if (result.kind !== "planned") return;
@@ -706,13 +718,13 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   // ---- what is durable where
 
-  #acknowledge(state: ReplicaState): void {
+  #acknowledge(now: number, state: ReplicaState): void {
     if (this.#wishes.awaited === undefined || !this.#isEnough(state.replicas)) return;
     const everywhere = Math.min(...state.replicas.map((card) => this.#durableOn(card)));
     const isVouched = state.accepted.epoch >= state.lineage && everywhere >= (this.#firstOfLineage ?? state.accepted.sequence);
     this.#answerAll(this.#wishes.onDurable(everywhere, isVouched ? 0 : state.lineage));
     if (this.#wishes.awaited === undefined) this.#askAt = Infinity;
-    else this.#askAt = Math.min(this.#askAt, this.#lastAskAt + configAskMs);
+    else if (this.#askAt === Infinity) this.#askAt = now + configAskMs;
   }
 
   /** The sequence up to which a card has our chain durably, as far as we know. */
@@ -723,13 +735,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     return head !== undefined && ours !== undefined && equalBytes(ours, head.hash) ? head.sequence : -1;
   }
 
-  #lastAskAt = -Infinity;
-
   #askDurable(now: number): void {
     const awaited = this.#wishes.awaited;
     this.#askAt = Infinity;
     if (awaited === undefined || this.#state === undefined) return;
-    this.#lastAskAt = now;
     this.#askAt = now + configAskMs;
     for (const card of this.#state.replicas) {
       if (card !== this.#card && this.#durableOn(card) < awaited) this.#send(card, { kind: "configAsk", id: 0, what: "durable" });
@@ -849,24 +858,30 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   /** A wish of a caller of this card: carried out here, or by a card that can. */
   #take(now: number, caller: Caller, wish: ConfigRequestWish): void {
     if (this.#stopped !== undefined) return this.#refuse(caller, "no-quorum", this.#stopped);
-    if (!this.#isCurrent) return this.#forward(now, [caller], wish);
+    if (this.#isToBeForwarded) return this.#forward(now, [caller], wish);
     this.#load.served++;
     const refused = this.#wishes.add(now, caller, wish);
     if (refused !== undefined) this.#answer({ caller, answer: refused });
   }
 
+  /** Whether others can do what this card cannot; a card that is about to know more waits for that. */
+  get #isToBeForwarded(): boolean {
+    return this.#store === "hold" || (this.#state !== undefined && !this.#isReplica);
+  }
+
   #forward(now: number, callers: readonly Caller[], wish: ConfigRequestWish, dueAt?: number): void {
     const sent = this.#forwards.forward(now, callers, wish, this.#servers(), dueAt);
-    if ("to" in sent) {
-      this.#load.forwarded += callers.length;
-      return this.#sendForward(sent);
+    if (sent !== undefined && "kind" in sent) {
+      for (const caller of callers) this.#answer({ caller, answer: sent });
+      return;
     }
-    for (const caller of callers) this.#answer({ caller, answer: sent });
+    this.#load.forwarded += callers.length;
+    if (sent !== undefined) this.#sendForward(sent);
   }
 
   /** What waits here and can no longer be carried out here goes to a card that can, or back to where it came from. */
   #handOn(now: number): void {
-    if (!this.#wishes.isWaiting || this.#stopped !== undefined) return;
+    if (!this.#wishes.isWaiting || this.#stopped !== undefined || !this.#isToBeForwarded) return;
     for (const { wish, callers, dueAt } of this.#wishes.takeWaiting()) {
       const own = callers.filter(({ kind }) => kind === "client");
       if (own.length > 0) this.#forward(now, own, wish, dueAt);

@@ -37,6 +37,11 @@ export class ReplicaNetwork {
   #members: Member[] = [];
   #memberNumbers = 0;
   #view: NodeView | undefined;
+  #viewNumber = 0;
+  /** Without a quorum nothing is ordered. */
+  #isStopped = false;
+  /** What is said while nothing is ordered, or by a card that is not in the view, waits. */
+  #waiting: { readonly seat: Seat; readonly incarnation: number; readonly request: ApplicationRequest }[] = [];
   #orderFreeAt = 0;
 
   /** The highest level that a card's software stores. */
@@ -104,22 +109,37 @@ export class ReplicaNetwork {
 
   /** The order with the cards that run, as entries of it. */
   changeView(ether: readonly CardId[] = this.running): void {
-    const number = (this.#view?.number ?? 0) + 64;
-    const members = ether.map((card) => ({ card, incarnation: this.seat(card).incarnation, previous: 0 }));
-    const view: NodeView = { number, coordinator: ether[0] as CardId, members, ether: [...ether], absent: [] };
-    if (ether.length * 2 <= this.cards.length) {
-      for (const card of this.running) this.feed(card, groupInput(number, { kind: "stopped", reason: "no quorum" }));
-      if (ether.length === 0) this.#view = undefined;
+    if (ether.length * 2 <= this.cards.length && !this.#isTieBroken(ether)) {
+      this.#isStopped = true;
+      for (const card of this.running) this.feed(card, groupInput(this.#viewNumber, { kind: "stopped", reason: "no quorum" }));
       return;
     }
+    const number = this.#viewNumber += 64;
+    const members = ether.map((card) => ({ card, incarnation: this.seat(card).incarnation, previous: 0 }));
+    const view: NodeView = { number, coordinator: ether[0] as CardId, members, ether: [...ether], absent: [] };
     this.ordered(() => {
+      if (number !== this.#viewNumber) return;
+      const isBegun = this.#members.every(({ card, name }) =>
+        this.seat(card).replica === undefined || name !== `${this.seat(card).incarnation}`
+      );
       this.#view = view;
+      this.#isStopped = false;
       const gone = this.#members.filter(({ card, name }) => !ether.includes(card) || name !== `${this.seat(card).incarnation}`);
       this.#members = this.#members.filter((member) => !gone.includes(member));
+      // Nobody is left that knew the groups: they begin anew.
+      if (isBegun) this.#groupNumber = 0;
       for (const card of ether) this.feed(card, { kind: "epoch", view });
       if (gone.length > 0) this.#tellView(gone.map((member) => ({ member, change: "exited" })));
       for (const card of ether) this.feed(card, groupInput(number, { kind: "resumed" }));
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const { seat, incarnation, request } of waiting) if (seat.incarnation === incarnation) this.#request(seat, request);
     });
+  }
+
+  /** Of two cards the first goes on alone. */
+  #isTieBroken(ether: readonly CardId[]): boolean {
+    return ether.length * 2 === this.cards.length && ether[0] === this.cards[0];
   }
 
   /** Puts something into the order: everybody takes it at the same place. */
@@ -169,9 +189,9 @@ export class ReplicaNetwork {
 
   #request(seat: Seat, request: ApplicationRequest): void {
     const { card, incarnation } = seat;
-    const isStill = () => seat.replica !== undefined && seat.incarnation === incarnation && this.#view?.ether.includes(card) === true;
     this.ordered((sequence) => {
-      if (!isStill()) return;
+      if (seat.replica === undefined || seat.incarnation !== incarnation) return;
+      if (this.#isStopped || this.#view?.ether.includes(card) !== true) return void this.#waiting.push({ seat, incarnation, request });
       const epoch = this.#view?.number ?? 0;
       if (request.kind === "join") {
         const member: Member = { card, number: ++this.#memberNumbers, name: `${incarnation}`, critical: false };
