@@ -3,7 +3,7 @@
  * PROTOCOLS.md, Membership 4, 5 and 9).
  */
 import { cardSetOf, cardsIn } from "../base/card-set.ts";
-import type { CardId } from "../base/ids.ts";
+import { type Address, type CardId, everybody } from "../base/ids.ts";
 import { viewResendMs, viewResendsMax } from "../limits.ts";
 import type { CommitView, ProposeView } from "../wire/message.ts";
 import { type QuorumFacts, quorumOf } from "./quorum.ts";
@@ -126,4 +126,35 @@ export function viewOf(coordinator: CardId, message: CommitView): NodeView {
     ether: cardsIn(coordinator, message.ether),
     absent: absent.map((card) => ({ card, state: down.includes(card) ? "down" : "unknown" })),
   };
+}
+
+/** A committed view on its way to its members: said again until each has said that it took it over. */
+export class Commitment {
+  readonly message: CommitView;
+  readonly resending: Resending;
+  readonly #waiting: Set<CardId>;
+
+  constructor(now: number, message: CommitView, others: readonly CardId[]) {
+    this.message = message;
+    this.resending = new Resending(now);
+    this.#waiting = new Set(others);
+    if (others.length === 0) this.resending.stop();
+  }
+
+  /** Who has not said so yet. */
+  waiting(): CardId[] {
+    return [...this.#waiting];
+  }
+
+  onTaken(card: CardId, number: number): void {
+    if (number !== this.message.number) return;
+    this.#waiting.delete(card);
+    if (this.#waiting.size === 0) this.resending.stop();
+  }
+}
+
+/** To one of them, or to all who hear it. */
+export function addressOf(cards: readonly CardId[]): Address {
+  const [first, second] = cards;
+  return first === undefined || second !== undefined ? everybody : first;
 }

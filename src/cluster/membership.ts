@@ -18,12 +18,12 @@
  * set; each member answers for its own ears, so a wrong guess costs a round and never a view.
  */
 import { unreachable } from "../base/assert.ts";
-import { type CardSet, cardSetOf, cardsIn } from "../base/card-set.ts";
+import { cardSetOf, cardsIn } from "../base/card-set.ts";
 import { type Address, type CardId, everybody, type LinkKind, linkKinds } from "../base/ids.ts";
 import { viewMuteMs, viewNumberMax, viewResendMs, viewResendsMax, wantViewMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { CommittedView, CommitView, Heartbeat, PromiseView, ProposeView, RefuseView, WantView } from "../wire/message.ts";
-import { Ballot, Resending, viewOf } from "./ballot.ts";
+import { addressOf, Ballot, Commitment, viewOf } from "./ballot.ts";
 import type { CardHealth, LinkPatience } from "./heartbeat.ts";
 import { LeftOut } from "./left-out.ts";
 import { type MembershipState, type MembershipStatus, ticksOf, ViewHistory, viewStatusOf } from "./membership-status.ts";
@@ -31,9 +31,11 @@ import { isEnded, isGone, Peers } from "./peers.ts";
 import { electorateOf, isHalf, type Quorum, type QuorumFacts, quorumOf } from "./quorum.ts";
 import { TickMatrix } from "./tick-matrix.ts";
 import type { AbsentCard, MembershipNotification, NodeView, Receipt } from "./view.ts";
+import { canWaitForMore, isLeaseWanted, isViewDue, objectionTo, type Standing } from "./view-need.ts";
 import { proposerOf, ViewNumbers } from "./view-numbers.ts";
 import { changeText, draftOf, lossText, type ViewDraft } from "./view-words.ts";
-import { flawOf, isBetter, isDraftOf, isGrowing, isSame, surveyOf, type WouldBe } from "./would-be.ts";
+import { Waiting } from "./waiting.ts";
+import { flawOf, isBetter, isDraftOf, isSame, surveyOf, type WouldBe } from "./would-be.ts";
 
 export type { MembershipStatus };
 
@@ -88,7 +90,6 @@ export type MembershipOutput =
 
 /** What this card has promised last. */
 type Promised = ViewDraft & { readonly number: number; readonly to: CardId; readonly down: readonly CardId[]; boundUntil: number };
-type Commit = { readonly message: CommitView; readonly waiting: Set<CardId>; readonly resending: Resending };
 
 export class Membership implements Service<MembershipInput, MembershipOutput> {
   readonly #card: CardId;
@@ -111,7 +112,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   #would: WouldBe = { members: [], ether: [], quorum: { held: false, text: "nothing was heard yet" } };
   #promise: Promised | undefined;
   #ballot: Ballot | undefined;
-  #commit: Commit | undefined;
+  #commit: Commitment | undefined;
   /** When this card last promised, or said that it has taken over. */
   #answeredAt = -Infinity;
   readonly #leftOut = new LeftOut();
@@ -124,10 +125,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   #witnessWanted = false;
   #isLeaving = false;
 
-  /** Until when a would-be view that grows waits for others that come too. */
-  #joinAt = Infinity;
-  /** Whose proposal this card is waiting for. */
-  #coordinator: { readonly card: CardId; since: number } | undefined;
+  readonly #waiting = new Waiting();
   #wantAt = Infinity;
   #wakeAt: number;
   #isDirty = true;
@@ -294,9 +292,8 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   #onLate(ms: number): void {
     this.#matrix.onLate(ms);
     this.#peers.onLate(ms);
-    this.#joinAt += ms;
+    this.#waiting.onLate(ms);
     if (this.#promise !== undefined) this.#promise.boundUntil += ms;
-    if (this.#coordinator !== undefined) this.#coordinator.since += ms;
     this.#isDirty = true;
   }
 
@@ -304,6 +301,19 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
     this.#enterTentative(now, "this card is leaving");
+  }
+
+  #standing(): Standing {
+    return {
+      card: this.#card,
+      view: this.#view,
+      isHeld: this.isHeld(),
+      isWanted: this.#isWanted,
+      would: this.#would,
+      electorate: this.#electorate,
+      isMember: (card) => this.#isMember(card),
+      incarnationOf: (card) => this.#incarnationOf(card),
+    };
   }
 
   #isVoting(): boolean {
@@ -324,14 +334,9 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 
   #facts(witness: QuorumFacts["witness"]): QuorumFacts {
-    return {
-      electorate: this.#electorate,
-      tieBreak: this.#settings.tieBreak,
-      witness: this.#settings.witness ? witness : "none",
-      isContinuing: (card) => card === this.#card ? this.#view !== undefined : this.#peers.get(card).previous > 0,
-      proofOf: (card) => this.#peers.proofOf(card),
-      startedAt: (card) => card === this.#card ? -Infinity : this.#peers.get(card).startedAt,
-    };
+    const { tieBreak, witness: hasWitness } = this.#settings;
+    const vote = { electorate: this.#electorate, tieBreak, witness: hasWitness ? witness : "none" } as const;
+    return this.#peers.factsOf(this.#card, this.#view !== undefined, vote);
   }
 
   #ownFacts(): QuorumFacts {
@@ -358,19 +363,10 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
       },
       facts: this.#ownFacts(),
     });
-    const against = this.#refusing(would);
-    if (against === undefined) return { would, until };
-    const text = `${would.members.length} of ${this.#electorate.length} cards, and card ${against} lives and does not agree: no quorum`;
-    return { would: { ...would, quorum: { held: false, text } }, until };
-  }
-
-  /**
-   * At exactly half, the tie-break card does not decide against a card that lives and refuses: it may have reason to go on itself,
-   * by a receipt that lies, or by another configuration.
-   */
-  #refusing({ members, quorum }: WouldBe): CardId | undefined {
-    if (!quorum.held || this.#settings.witness || !isHalf(members, this.#electorate)) return undefined;
-    return this.#absentFrom(members).find((card) => this.#isPresent(card) && this.#leftOut.concerns(card));
+    const objection = this.#settings.witness
+      ? undefined
+      : objectionTo(would, this.#electorate, (card) => this.#isPresent(card) && this.#leftOut.concerns(card));
+    return { would: objection === undefined ? would : { ...would, quorum: { held: false, text: objection } }, until };
   }
 
   #forgive(): void {
@@ -407,16 +403,19 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#wakeBy(until);
     this.#askWitness();
     this.#noteQuorum(now);
-    if (this.#ballot !== undefined && !this.#isWould(this.#ballot.draft)) this.#ballot = undefined;
+    if (this.#ballot !== undefined && !isDraftOf(would, this.#ballot.draft, (card) => this.#incarnationOf(card))) this.#ballot = undefined;
     const [coordinator] = would.members;
-    if (coordinator !== this.#card || !would.quorum.held) this.#joinAt = Infinity;
+    if (coordinator !== this.#card || !would.quorum.held) this.#waiting.stopJoining();
     if (coordinator === undefined || !this.#numbers.isReady || !would.quorum.held || !would.members.includes(this.#card)) {
-      this.#coordinator = undefined;
+      this.#waiting.stopWatching();
       return false;
     }
     if (coordinator !== this.#card) return this.#watchCoordinator(now, coordinator);
-    this.#coordinator = undefined;
-    if (this.#ballot !== undefined || !this.#isViewDue() || this.#isBound(now, would.members) || this.#waitsForMore(now)) return false;
+    this.#waiting.stopWatching();
+    if (
+      this.#ballot !== undefined || !isViewDue(this.#standing(), (absent) => this.#isNews(absent)) || this.#isBound(now, would.members) ||
+      this.#waitsForMore(now)
+    ) return false;
     return this.#propose(now);
   }
 
@@ -458,15 +457,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 
   #askWitness(): void {
-    const electorate = this.#electorate;
-    const isHalfOurs = ([coordinator, ...others]: readonly CardId[]) =>
-      coordinator === this.#card && isHalf([coordinator, ...others], electorate);
-    const { members, ether } = this.#would;
-    const view = this.isHeld() ? this.#view : undefined;
-    // A view that leans on the lease keeps it, whatever better one is in sight.
-    const leans = view !== undefined && (isHalfOurs(view.members.map(({ card }) => card)) || isHalfOurs(view.ether));
-    const isWanted = this.#settings.witness &&
-      (leans || (members[0] === this.#card && (isHalf(members, electorate) || isHalf(ether, electorate))));
+    const isWanted = this.#settings.witness && isLeaseWanted(this.#standing());
     if (isWanted === this.#witnessWanted) return;
     this.#witnessWanted = isWanted;
     // What is given back is not held, and what is asked for is not held yet.
@@ -481,22 +472,6 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     if (stopped !== undefined && !was && stopped !== this.#reason) this.#enter(now, "tentative", stopped);
   }
 
-  /** Whether a set is what should be the view. */
-  #isWould(draft: ViewDraft): boolean {
-    return isDraftOf(this.#would, draft, (card) => this.#incarnationOf(card));
-  }
-
-  #isViewDue(): boolean {
-    const view = this.#view;
-    if (view === undefined || !this.isHeld() || this.#isWanted || !this.#isWould(draftOf(view))) return true;
-    return !isSame(view.absent.map(({ card }) => card), this.#absentFrom(this.#would.members)) ||
-      view.absent.some((absent) => this.#isNews(absent));
-  }
-
-  #absentFrom(members: readonly CardId[]): CardId[] {
-    return this.#electorate.filter((card) => !members.includes(card));
-  }
-
   /** A promise to another card that is at work is not broken for something worse. */
   #isBound(now: number, members: readonly CardId[]): boolean {
     const promise = this.#promise;
@@ -508,37 +483,26 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
 
   /** A view that is made only to take cards in waits a little for others that come too. */
   #waitsForMore(now: number): boolean {
-    const view = this.#view;
-    const stay = {
-      members: this.#would.members.filter((card) => this.#isMember(card)),
-      ether: this.#would.ether.filter((card) => this.#isMember(card) && view?.ether.includes(card) === true),
-    };
-    const isNeeded = view !== undefined && quorumOf(stay.members, this.#ownFacts()).held &&
-      (!this.isHeld() || this.#isWanted || stay.members.length < view.members.length || stay.ether.length < view.ether.length);
     const notAwaited = [...this.#peers.proven(), ...this.#electorate.filter((card) => this.#leftOut.concerns(card))];
-    if (isNeeded || !isGrowing(this.#would, stay, notAwaited, this.#electorate)) {
-      this.#joinAt = Infinity;
+    if (!canWaitForMore(this.#standing(), this.#ownFacts(), notAwaited)) {
+      this.#waiting.stopJoining();
       return false;
     }
-    if (this.#joinAt === Infinity) this.#joinAt = now + this.#matrix.listenMs();
-    if (this.#joinAt <= now) return false;
-    this.#wakeBy(this.#joinAt);
+    const until = this.#waiting.joinUntil(now, this.#matrix.listenMs());
+    if (until <= now) return false;
+    this.#wakeBy(until);
     return true;
   }
 
   /** A card that needs a view and whose coordinator proposes none goes on without it. */
   #watchCoordinator(now: number, card: CardId): boolean {
-    if (this.isHeld()) {
-      this.#coordinator = undefined;
-      return false;
-    }
-    if (this.#coordinator?.card !== card) this.#coordinator = { card, since: now };
-    const muteAt = this.#coordinator.since + viewMuteMs + this.#matrix.listenMs();
-    if (muteAt > now) {
+    const muteAt = this.isHeld() ? Infinity : this.#waiting.muteAt(now, card, this.#matrix.listenMs());
+    if (muteAt > now && muteAt < Infinity) {
       this.#wakeBy(muteAt);
       return false;
     }
-    this.#coordinator = undefined;
+    this.#waiting.stopWatching();
+    if (muteAt === Infinity) return false;
     this.#log("warn", "no proposal", { peer: card });
     this.#leftOut.add(now, card);
     return true;
@@ -557,7 +521,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#promise = undefined;
     this.#commit = undefined;
     this.#isWanted = false;
-    this.#joinAt = Infinity;
+    this.#waiting.stopJoining();
     const draft = { members, incarnations: members.map((card) => this.#incarnationOf(card)), ether };
     this.#ballot = new Ballot(now, number, draft, this.#card, { previous: this.#view?.number ?? 0, down: this.#provenBeside(members) });
     this.#enterTentative(now, `a view is being agreed on: ${this.#changeTo(now, draft)}`);
@@ -594,7 +558,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     }
     const commit = this.#commit;
     if (commit !== undefined && now >= commit.resending.at && commit.resending.again(now)) {
-      this.#send(addressOf([...commit.waiting]), commit.message);
+      this.#send(addressOf(commit.waiting()), commit.message);
     }
   }
 
@@ -608,9 +572,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     if (message === undefined) return;
     this.#send(everybody, message);
     this.#takeView(now, this.#card, message, ballot.down());
-    const commit = { message, waiting: new Set(members.filter((card) => card !== this.#card)), resending: new Resending(now) };
-    if (commit.waiting.size === 0) commit.resending.stop();
-    this.#commit = commit;
+    this.#commit = new Commitment(now, message, members.filter((card) => card !== this.#card));
   }
 
   // ---- messages
@@ -637,10 +599,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
         return this.#onCommit(now, from, message);
       case "committedView":
         peer.previous = Math.max(peer.previous, message.number);
-        if (this.#commit?.message.number !== message.number) return;
-        this.#commit.waiting.delete(from);
-        if (this.#commit.waiting.size === 0) this.#commit.resending.stop();
-        return;
+        return this.#commit?.onTaken(from, message.number);
       default:
         return unreachable(message);
     }
@@ -676,14 +635,14 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     const members = cardsIn(from, message.members);
     const index = members.indexOf(this.#card);
     if (proposerOf(number) !== from || members[0] !== from || incarnations.length !== members.length) return;
-    if (this.#coordinator?.card === from) this.#coordinator.since = now;
+    this.#waiting.onProposal(now, from);
     // One that lists another incarnation is meant for another card in this slot.
     if (index < 0 || incarnations[index] !== this.#incarnation) return;
     if (number === this.#view?.number) return this.#answer(now, from, { kind: "committedView", number });
     if (number === this.#promise?.number) return this.#sendPromise(now, this.#promise);
     const missing = members.filter((card, at) => !this.#hears(now, card, incarnations[at] ?? 0));
     if (number <= this.#numbers.promised || missing.length > 0 || !this.#isVoting() || !this.#wouldJoin(now, from, members)) {
-      return this.#send(from, { kind: "refuseView", number, promised: this.#numbers.promised, missing: this.#setOf(missing) });
+      return this.#send(from, { kind: "refuseView", number, promised: this.#numbers.promised, missing: cardSetOf(this.#card, missing) });
     }
     // It comes again, and by then the disk has answered.
     if (!this.#numbers.isReserved(number)) return;
@@ -702,7 +661,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   }
 
   #sendPromise(now: number, { number, to, down }: Promised): void {
-    this.#answer(now, to, { kind: "promiseView", number, previous: this.#view?.number ?? 0, down: this.#setOf(down) });
+    this.#answer(now, to, { kind: "promiseView", number, previous: this.#view?.number ?? 0, down: cardSetOf(this.#card, down) });
   }
 
   /** Both links bring the same question, and each answer goes out on both: one is enough for a while. */
@@ -765,7 +724,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     const promise = this.#promise;
     // It promised a higher one since, or another card promised in its name.
     if (promise?.number !== number) {
-      return this.#send(from, { kind: "refuseView", number, promised: this.#numbers.promised, missing: this.#setOf([]) });
+      return this.#send(from, { kind: "refuseView", number, promised: this.#numbers.promised, missing: cardSetOf(this.#card, []) });
     }
     this.#answeredAt = -Infinity;
     this.#answer(now, from, { kind: "committedView", number });
@@ -791,11 +750,11 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#viewAt = now;
     this.#viewQuorum = this.#quorumOf(view);
     this.#promise = undefined;
-    this.#coordinator = undefined;
+    this.#waiting.stopWatching();
     this.#isWanted = false;
     this.#isInDoubt = false;
     this.#isDirty = true;
-    this.#joinAt = Infinity;
+    this.#waiting.stopJoining();
     this.#wantAt = Infinity;
     this.#enter(now, unknown.length === 0 ? "confirmed" : "unconfirmed", reason);
   }
@@ -835,16 +794,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#outputs.push({ kind: "send", to, message });
   }
 
-  #setOf(cards: readonly CardId[]): CardSet {
-    return cardSetOf(this.#card, cards);
-  }
-
   #log(level: "info" | "warn", event: string, fields: Readonly<Record<string, number | readonly number[]>>): void {
     this.#outputs.push({ kind: "log", level, event, fields });
   }
-}
-
-function addressOf(cards: readonly CardId[]): Address {
-  const [first, second] = cards;
-  return first === undefined || second !== undefined ? everybody : first;
 }

@@ -9,7 +9,7 @@
  */
 import { cardCountMax, type CardId } from "../base/ids.ts";
 import type { CardHealth } from "./heartbeat.ts";
-import type { Proof as Receipted } from "./quorum.ts";
+import type { Proof as Receipted, QuorumFacts } from "./quorum.ts";
 import type { Receipt } from "./view.ts";
 
 /** `agreed`: a view said so; this card has seen nothing itself. `since` is for lapsing, and is moved by what this card was late. */
@@ -147,6 +147,16 @@ export class Peers {
     const peer = this.get(card);
     if (peer.proof === undefined || peer.proof.receipt === "agreed" || !isEnded(peer)) return undefined;
     return { receipt: peer.proof.receipt, at: peer.proof.at };
+  }
+
+  /** What `own` knows for the quorum, of itself and of the others; `hasView`: it was in a view since it started. */
+  factsOf(own: CardId, hasView: boolean, vote: Pick<QuorumFacts, "electorate" | "tieBreak" | "witness">): QuorumFacts {
+    return {
+      ...vote,
+      isContinuing: (card) => card === own ? hasView : this.get(card).previous > 0,
+      proofOf: (card) => this.proofOf(card),
+      startedAt: (card) => card === own ? -Infinity : this.get(card).startedAt,
+    };
   }
 }
 

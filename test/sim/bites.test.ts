@@ -104,16 +104,16 @@ const bites: readonly Bite[] = [
     checker: "proven-identity",
     breaks: "a peer is verified without having confirmed our nonce",
     file: "cluster/discovery.ts",
-    line: "return heard.echoed ? []",
-    broken: "return heard.advert !== undefined ? []",
+    line: "if (heard?.echoed === true) continue;",
+    broken: "if (heard !== undefined) continue;",
     world: ["cards 3", "run 5000"],
   },
   {
     checker: "proven-identity",
     breaks: "a peer is verified on one link alone",
     file: "cluster/discovery.ts",
-    line: "if (heard === undefined) return [`no advert on ${link} yet`];",
-    broken: "if (heard === undefined) return [];",
+    line: "if (heard?.echoed === true) continue;",
+    broken: "if (heard === undefined || heard.echoed) continue;",
     world: ["cards 3", "run 5000"],
   },
   {
@@ -241,9 +241,9 @@ const bites: readonly Bite[] = [
   {
     checker: "one-side",
     breaks: "the lease that a view leans on is given back as soon as a better view is in sight",
-    file: "cluster/membership.ts",
-    line: "const leans = view !== undefined &&",
-    broken: "const leans = false && view !== undefined &&",
+    file: "cluster/view-need.ts",
+    line: "if (view !== undefined && isHeld && (isOurHalf",
+    broken: "if (false && view !== undefined && isHeld && (isOurHalf",
     world: scenarioOf("membership/lease-kept.txt"),
   },
   {
