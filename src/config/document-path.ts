@@ -176,7 +176,7 @@ export function unsettingAtPath(path: string, reader: ConfigReader): DocumentPla
       const row = reader.row(place.table, place.id);
       const rule = ruleOf(place);
       if (row === undefined) return absent(place.table, place.id, reader);
-      let value = rule.default ?? null;
+      let value = idParts(place.table, place.id, tables)?.get(place.column)?.value ?? rule.default ?? null;
       if (place.kind === "entry") {
         const { [place.key]: _, ...entries } = (jsonOfValue(rule, row[place.column] ?? null) ?? {}) as Record<string, unknown>;
         value = Object.keys(entries).length === 0 ? null : JSON.stringify(entries);

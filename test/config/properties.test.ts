@@ -5,6 +5,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Operation, Row } from "../../src/config/change.ts";
 import { documentText, exportDocument, planDocument } from "../../src/config/document.ts";
+import {
+  completionsOfPath,
+  isPathMistake,
+  meaningOfPath,
+  settingAtPath,
+  unsettingAtPath,
+  valueAtPath,
+} from "../../src/config/document-path.ts";
 import { migrations } from "../../src/config/migrations/migrations.ts";
 import { isConfigRefusal } from "../../src/config/refusals.ts";
 import { configuredTables, rowDifferences, stepLine, stepOf } from "../../src/config/row-difference.ts";
@@ -40,7 +48,7 @@ test("whatever is accepted keeps every reference and every invariant, as a look 
         assert.equal(tableFindings(tables, 1), [], JSON.stringify(operations));
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
   assert.ok(accepted > all / 10, `${accepted} of ${all} wishes were accepted: too few to prove anything`);
 });
@@ -60,7 +68,7 @@ test("HA-15: a system in use is changed and taken apart bit by bit, and stays ri
         assert.equal(tableFindings(tables, 1), [], JSON.stringify(operations));
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
   // Luck leaves a rare one out now and then.
   for (const kind of ["put", "remove"]) {
@@ -163,7 +171,34 @@ test("validation never throws, whatever the operations are", () => {
         assert.ok(isConfigRefusal(refusal) && refusal.message.length < 1_000 && !refusal.message.includes("\n"));
       }
     }),
-    { numRuns: 1_500 },
+    { numRuns: 1_000 },
+  );
+});
+
+test("any path and any text is a value, a plan or a mistake, and a plan is a wish that changes what it says", () => {
+  const example = exampleTables();
+  const paths: string[] = [""];
+  for (const path of paths) if (path.split(".").length < 7) paths.push(...completionsOfPath(path === "" ? "" : `${path}.`, example));
+  assert.ok(paths.length > 500, `${paths.length} paths`);
+  for (const path of paths) {
+    assert.not(isPathMistake(valueAtPath(path, example, { secrets: true })), path);
+    assert.not(isPathMistake(meaningOfPath(path)), path);
+  }
+  const known = fc.constantFrom(...paths);
+  const bent = fc.tuple(known, fc.nat(40), fc.constantFrom(".", "x", "/", "..", "__proto__", ".name")).map(([path, at, piece]) =>
+    path.slice(0, at) + piece + path.slice(at)
+  );
+  const texts = fc.oneof(fc.string(), fc.json(), fc.constantFrom("true", "5", "a,b", "A=b", "{}", "[]", "null", "1/1", '{"1/1":{}}'));
+  fc.assert(
+    fc.property(fc.oneof(known, bent), texts, (path, text) => {
+      for (const plan of [settingAtPath(path, text, example, 1), unsettingAtPath(path, example)]) {
+        if (isPathMistake(plan)) continue;
+        const validated = validate(example, plan.operations, context);
+        if (isConfigRefusal(validated)) continue;
+        assert.is(validated.operations.length === 0, plan.operations.length === 0, `${path} ${text}`);
+      }
+    }),
+    { numRuns: 500 },
   );
 });
 
