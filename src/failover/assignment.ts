@@ -12,7 +12,7 @@
  */
 import type { CardId } from "../base/ids.ts";
 import { compareText, type FailoverConfig, type ServiceConfig, type ServiceId, type SetConfig, type SetId } from "./config.ts";
-import { type Reason, type ReasonCode, ruleOf, untilText } from "./eligibility.ts";
+import { durationText, type Reason, type ReasonCode, ruleOf, untilText } from "./eligibility.ts";
 import { betterPlace, failbackModeOf, preferredOf, vetoesOf } from "./failback.ts";
 import type { Facts, UnitId } from "./facts.ts";
 import { type Candidate, type Item, type Place, place } from "./placement.ts";
@@ -74,6 +74,8 @@ export type MoveRule =
   | "switch"
   | "failback"
   | "automatic-failback"
+  /** The configuration put it together with what is elsewhere. */
+  | "regrouped"
   /** It makes room for another one. */
   | "rebalance"
   /** It stops for a more important one. */
@@ -187,23 +189,25 @@ class Assigning {
   #decide(units: readonly Unit[], decided: readonly Outcome[]): Outcome[] {
     if (units.length === 0) return [];
     const outcomes: Outcome[] = [];
-    const open: { readonly unit: Unit; readonly intent: OpenIntent; readonly seats: readonly SeatView[] }[] = [];
-    const items: Item[] = [];
+    const open: { readonly unit: Unit; readonly intent: OpenIntent }[] = [];
     for (const unit of units) {
       const intent = this.#intentOf(unit);
-      if (intent.kind === "settled") {
-        const { state, at, rule, reason } = intent;
-        outcomes.push({ unit, state, at, rule, reason });
-        continue;
-      }
-      const seats = this.#candidatesOf(unit, intent);
-      open.push({ unit, intent, seats });
-      items.push(this.#itemOf(unit, intent, seats));
+      if (intent.kind !== "settled") open.push({ unit, intent });
+      else outcomes.push({ unit, state: intent.state, at: intent.at, rule: intent.rule, reason: intent.reason });
     }
-    for (const outcome of [...decided, ...outcomes]) if (outcome.at !== undefined) items.push(this.#fixed(outcome, outcome.at));
-    const places = place(items, this.#cards.map((card) => this.#config.cards.get(card)?.capacity ?? 0));
-    for (const [index, { unit, intent, seats }] of open.entries()) {
-      outcomes.push(this.#outcomeOf(unit, intent, seats, places[index] as Place));
+    const fixed = [...decided, ...outcomes].flatMap((outcome) => outcome.at === undefined ? [] : [this.#fixed(outcome, outcome.at)]);
+    const capacities = this.#cards.map((card) => this.#config.cards.get(card)?.capacity ?? 0);
+    // Mostly there is room for all without a move of what stays, and then the other seats of what stays need not be looked at.
+    for (const mayMove of [false, true]) {
+      const seats = open.map(({ unit, intent }) => this.#candidatesOf(unit, intent, mayMove));
+      const items = open.map(({ unit, intent }, index) => this.#itemOf(unit, intent, seats[index] ?? [], mayMove));
+      const places = place([...items, ...fixed], capacities);
+      const isDone = open.every(({ intent }, index) => typeof places[index] === "number" || (intent.kind === "find" && intent.isWish));
+      if (!isDone && !mayMove) continue;
+      for (const [index, { unit, intent }] of open.entries()) {
+        outcomes.push(this.#outcomeOf(unit, intent, seats[index] ?? [], places[index] as Place));
+      }
+      break;
     }
     return outcomes;
   }
@@ -231,8 +235,8 @@ class Assigning {
         reason: `in quarantine${untilText(until, now)}: ${reason}`,
       };
     }
-    const silent = seats.find(({ card }) => stateOf(card) === "unknown");
-    if (current === undefined && !this.#facts.ownersKnown && silent !== undefined) {
+    const silent = current !== undefined || this.#facts.ownersKnown ? undefined : seats.find(({ card }) => stateOf(card) === "unknown");
+    if (silent !== undefined) {
       return {
         kind: "settled",
         state: "held",
@@ -241,23 +245,17 @@ class Assigning {
         reason: `nobody knows what card ${silent.card} runs: it is unknown, and the others have just started`,
       };
     }
-    const usable = seats.filter(({ reluctance }) => reluctance < Infinity);
-    const wanted = about?.wanted;
-    const wish = wanted === undefined || wanted.to === current?.card ? undefined : usable.find(({ card }) => card === wanted.to);
+    const usable = () => seats.filter(({ reluctance }) => reluctance < Infinity);
     if (current === undefined) {
-      return {
-        kind: "find",
-        seats: wish === undefined ? usable : [wish, ...usable],
-        fallback: undefined,
-        isWish: false,
-        rule: "start",
-        reason: "it had no card",
-      };
+      return { kind: "find", seats: usable(), fallback: undefined, isWish: false, rule: "start", reason: "it had no card" };
     }
+    const wanted = about?.wanted;
+    const isWanted = ({ card, reluctance }: SeatView) => card === wanted?.to && reluctance < Infinity;
+    const wish = wanted === undefined || wanted.to === current.card ? undefined : seats.find(isWanted);
     const leaving = leavingOf(current.reasons);
-    const others = usable.filter(({ card, key }) => card !== current.card || key !== current.key);
+    const others = () => usable().filter(({ card, key }) => card !== current.card || key !== current.key);
     if (leaving?.isForced === true) {
-      return { kind: "find", seats: others, fallback: undefined, isWish: false, rule: leaving.code, reason: leaving.reason.text };
+      return { kind: "find", seats: others(), fallback: undefined, isWish: false, rule: leaving.code, reason: leaving.reason.text };
     }
     if (wish !== undefined && wanted !== undefined) {
       const comment = wanted.comment === "" ? "" : ` (${wanted.comment})`;
@@ -270,14 +268,19 @@ class Assigning {
         reason: `wanted by ${wanted.by}${comment}`,
       };
     }
-    if (leaving !== undefined) {
-      return { kind: "find", seats: others, fallback: current, isWish: false, rule: leaving.code, reason: leaving.reason.text };
+    if (leaving?.code === "failed-here") {
+      const seats = this.#placesAfterFailure(unit, current, others());
+      if (seats.length > 0) {
+        return { kind: "find", seats, fallback: current, isWish: false, rule: leaving.code, reason: leaving.reason.text };
+      }
+    } else if (leaving !== undefined) {
+      return { kind: "find", seats: others(), fallback: current, isWish: false, rule: leaving.code, reason: leaving.reason.text };
     }
     const rival = set.composition === "n-way" ? this.#rivalOf(unit) : undefined;
     if (rival !== undefined) {
       return {
         kind: "find",
-        seats: others,
+        seats: others(),
         fallback: current,
         isWish: false,
         rule: "rebalance",
@@ -287,11 +290,27 @@ class Assigning {
     const better = betterPlace(unit, this.#homeOf(unit));
     if (better !== undefined && failbackModeOf(unit, better, this.#config) === "automatic") {
       if (vetoesOf(unit, better, this.#config, this.#facts).length === 0) {
-        const reason = `card ${better.card} is preferred and has been healthy for ${this.#config.policy.failbackAfterS} s`;
+        const since = this.#facts.cards.get(better.card)?.healthySince ?? now;
+        const asked = durationText(1_000 * this.#config.policy.failbackAfterS);
+        const reason = `card ${better.card} is preferred and has been healthy for ${
+          durationText(now - since)
+        }, failbackAfterS asks for ${asked}`;
         return { kind: "find", seats: [better], fallback: current, isWish: true, rule: "automatic-failback", reason };
       }
     }
     return { kind: "stay", at: current };
+  }
+
+  /** Where it has not failed; when it has everywhere, where that is the longest ago. So it goes round, and rests where it has come to. */
+  #placesAfterFailure({ facts }: Unit, current: SeatView, others: readonly SeatView[]): readonly SeatView[] {
+    const failedUntil = ({ card }: SeatView) => {
+      const failed = facts?.failedOn.get(card);
+      return failed === undefined || failed.until <= this.#facts.now ? -Infinity : failed.until;
+    };
+    const untouched = others.filter((view) => failedUntil(view) === -Infinity);
+    if (untouched.length > 0) return untouched;
+    const oldest = Math.min(...others.map(failedUntil));
+    return oldest < failedUntil(current) ? others.filter((view) => failedUntil(view) === oldest).slice(0, 1) : [];
   }
 
   /** An earlier service, by name, that is to be apart from this unit's and was on the same card. */
@@ -313,12 +332,13 @@ class Assigning {
   }
 
   /** The seats that a unit may take, the first ones first where nothing else decides. */
-  #candidatesOf(unit: Unit, intent: OpenIntent): readonly SeatView[] {
+  #candidatesOf(unit: Unit, intent: OpenIntent, mayMove: boolean): readonly SeatView[] {
+    if (intent.kind === "stay" && (!mayMove || unit.isRoot)) return [intent.at];
     const open = intent.kind === "find" ? intent.seats : [intent.at, ...unit.seats.filter(({ reluctance }) => reluctance < Infinity)];
     const usable = [...new Set(open)];
     if (!unit.isRoot) return usable;
     const from = unit.current?.seat;
-    const isFirst = (view: SeatView) => intent.kind === "find" && intent.rule === "start" && unit.facts?.wanted?.to === view.card;
+    const isFirst = (view: SeatView) => intent.kind === "find" && unit.facts?.wanted?.to === view.card;
     const shared = (view: SeatView) => from === undefined || view.seat === undefined ? 0 : sharedSteps(from, view.seat);
     return usable.sort((a, b) =>
       Number(isFirst(b)) - Number(isFirst(a)) || shared(b) - shared(a) || a.reluctance - b.reluctance ||
@@ -326,10 +346,11 @@ class Assigning {
     );
   }
 
-  #itemOf(unit: Unit, intent: OpenIntent, seats: readonly SeatView[]): Item {
+  #itemOf(unit: Unit, intent: OpenIntent, seats: readonly SeatView[], mayMove: boolean): Item {
     const preferred = preferredOf(unit);
     const home = this.#homeOf(unit);
-    const hasFailed = unit.seats.some(({ seat, reluctance }) => seat?.path[0]?.spare === false && reluctance === Infinity);
+    const hasFailed = intent.kind === "find" &&
+      unit.seats.some(({ seat, reluctance }) => seat?.path[0]?.spare === false && reluctance === Infinity);
     const tierOf = (view: SeatView, index: number): number => {
       if (unit.isRoot) return index;
       const at = preferred.indexOf(view.card);
@@ -338,10 +359,9 @@ class Assigning {
       return unit.facts?.wanted?.to === view.card ? -1 : tier + tierReluctant * view.reluctance;
     };
     const services = (view: SeatView) => unit.isRoot ? this.#units.servicesAt(view.seat, unit.set.id) : unit.services;
-    const weightOf = (view: SeatView) => services(view).reduce((sum, { weight }) => sum + weight, 0);
     const candidates = seats.map((view, index): Candidate => ({
       card: this.#indexOf(view.card),
-      weight: weightOf(view),
+      weight: this.#weightOf(unit, view),
       tier: tierOf(view, index),
     }));
     const all = unit.isRoot ? unit.seats.flatMap(services) : unit.services;
@@ -353,23 +373,21 @@ class Assigning {
       apart: unit.services.flatMap(({ apart }) => apart === undefined ? [] : [`${unit.set.id}/${apart}`]),
     };
     if (intent.kind === "stay") {
-      if (unit.isRoot || !this.#config.policy.rebalance || unit.facts?.isMoving === true) return { ...common, home: 0, pushes: true };
-      return { ...common, home: 0, movable: true, pushes: true };
+      const movable = mayMove && !unit.isRoot && this.#config.policy.rebalance && unit.facts?.isMoving !== true;
+      return { ...common, home: 0, ...(movable ? { movable } : {}), pushes: true };
     }
     if (intent.fallback === undefined) return { ...common, pushes: true };
-    const fallback = { card: this.#indexOf(intent.fallback.card), weight: weightOf(intent.fallback) };
+    const fallback = { card: this.#indexOf(intent.fallback.card), weight: this.#weightOf(unit, intent.fallback) };
     return { ...common, fallback, pushes: !intent.isWish };
   }
 
   /** What takes room where it is and is not to be touched. */
   #fixed({ unit }: Outcome, at: SeatView): Item {
-    const services = unit.isRoot ? this.#units.servicesAt(at.seat, unit.set.id) : unit.services;
-    const weight = services.reduce((sum, service) => sum + service.weight, 0);
     return {
       id: unit.id,
       priority: Infinity,
       cost: 1,
-      candidates: [{ card: this.#indexOf(at.card), weight, tier: 0 }],
+      candidates: [{ card: this.#indexOf(at.card), weight: this.#weightOf(unit, at), tier: 0 }],
       home: 0,
       movable: false,
       pushes: false,
@@ -394,11 +412,14 @@ class Assigning {
 
   #services(outcomes: readonly Outcome[]): ReadonlyMap<ServiceId, ServiceAssignment> {
     const byUnit = new Map(outcomes.map((outcome) => [outcome.unit.id, outcome]));
+    const loads = new Map<CardId, number>();
+    for (const { unit, at } of outcomes) if (at !== undefined) loads.set(at.card, (loads.get(at.card) ?? 0) + this.#weightOf(unit, at));
     const services = new Map<ServiceId, ServiceAssignment>();
     for (const service of this.#config.services.values()) {
       const set = this.#config.sets.get(service.set);
       if (set === undefined) continue;
-      services.set(service.id, this.#serviceAssignment(service, set, this.#outcomeOfService(service, set, byUnit, outcomes)));
+      const outcome = this.#outcomeOfService(service, set, byUnit, outcomes);
+      services.set(service.id, this.#serviceAssignment(service, set, outcome, loads));
     }
     // A service that is gone from the configuration, and that an unknown card may run, is not forgotten.
     for (const [id, before] of this.#previous.services) {
@@ -425,7 +446,12 @@ class Assigning {
     return outcomes.find(({ unit, at }) => unit.isRoot && at?.seat?.sets.includes(set.id) === true);
   }
 
-  #serviceAssignment(service: ServiceConfig, set: SetConfig, outcome: Outcome | undefined): ServiceAssignment {
+  #serviceAssignment(
+    service: ServiceConfig,
+    set: SetConfig,
+    outcome: Outcome | undefined,
+    loads: ReadonlyMap<CardId, number>,
+  ): ServiceAssignment {
     const { id } = service;
     const before = this.#previous.services.get(id);
     const epoch = before?.epoch ?? 0;
@@ -448,7 +474,7 @@ class Assigning {
     if (!service.enabled) return { ...nobody, state: "disabled", reasons: [] };
     if (outcome === undefined) return { ...nobody, state: "dormant", reasons: [] };
     const { state, at } = outcome;
-    if (at === undefined) return { ...nobody, state, reasons: this.#reasonsOf(outcome) };
+    if (at === undefined) return { ...nobody, state, reasons: this.#reasonsOf(outcome, loads) };
     const owner = { card: at.card, seat: at.key };
     return {
       service: id,
@@ -463,10 +489,23 @@ class Assigning {
   }
 
   /** Why a unit has no card: what speaks against each of its seats. */
-  #reasonsOf({ unit, state }: Outcome): readonly Reason[] {
-    return state === "unserved"
-      ? unit.seats.flatMap(({ reasons }) => reasons.filter(({ code }) => ruleOf(code).starts === "never").slice(0, 1))
-      : [];
+  #reasonsOf({ unit, state }: Outcome, loads: ReadonlyMap<CardId, number>): readonly Reason[] {
+    if (state === "held") return unit.seats.flatMap(({ reasons }) => reasons.filter(({ code }) => code === "unknown"));
+    if (state !== "unserved") return [];
+    return unit.seats.flatMap((view): readonly Reason[] => {
+      if (view.reluctance === Infinity) return view.reasons.filter(({ code }) => ruleOf(code).starts === "never").slice(0, 1);
+      const weight = this.#weightOf(unit, view);
+      const [load, capacity] = [loads.get(view.card) ?? 0, this.#config.cards.get(view.card)?.capacity ?? 0];
+      const text = load + weight > capacity
+        ? `card ${view.card} has no room: ${load} of ${capacity} are taken, and it weighs ${weight}`
+        : `card ${view.card} has what it is to be apart from`;
+      return [{ code: "no-room", card: view.card, text }];
+    });
+  }
+
+  #weightOf(unit: Unit, view: SeatView): number {
+    const services = unit.isRoot ? this.#units.servicesAt(view.seat, unit.set.id) : unit.services;
+    return services.reduce((sum, { weight }) => sum + weight, 0);
   }
 
   #sets(active: ReadonlySet<SetId>, outcomes: readonly Outcome[]): ReadonlyMap<SetId, SetAssignment> {
@@ -515,7 +554,7 @@ class Assigning {
         known.services.push(id);
         continue;
       }
-      const { rule, reason } = whyOf(after, byUnit.get(after.unit));
+      const { rule, reason } = whyOf(after, before, byUnit.get(after.unit));
       moves.set(key, { unit: after.unit, set, services: [id], from, to, rule, reason });
     }
     for (const [id, before] of this.#previous.services) {
@@ -537,16 +576,28 @@ class Assigning {
       if (isSame || outcome === undefined || [...moves.values()].some((move) => move.unit === id)) continue;
       moves.set(`role ${id}`, { unit: id, set: id, services: [], from: before, to: primary, rule: outcome.rule, reason: outcome.reason });
     }
-    return [...moves.values()].sort((a, b) => compareText(a.unit, b.unit) || compareText(a.services[0] ?? "", b.services[0] ?? ""));
+    // Of one unit: what only stops, then what moves, then what only starts.
+    const order = ({ from, to }: Move) => (to === undefined ? 0 : from === undefined ? 2 : 1);
+    return [...moves.values()].sort((a, b) =>
+      compareText(a.unit, b.unit) || order(a) - order(b) || compareText(a.services[0] ?? "", b.services[0] ?? "")
+    );
   }
 }
 
-function whyOf({ state }: ServiceAssignment, outcome: Outcome | undefined): { readonly rule: MoveRule; readonly reason: string } {
+function whyOf(
+  { state, owner, set }: ServiceAssignment,
+  before: ServiceAssignment | undefined,
+  outcome: Outcome | undefined,
+): { readonly rule: MoveRule; readonly reason: string } {
   if (state === "disabled") return { rule: "disabled", reason: "it is disabled in the configuration" };
   if (state === "dormant" || outcome === undefined) {
     return { rule: "parent", reason: "the set that its set is a member of serves elsewhere" };
   }
-  return outcome;
+  const { unit, at } = outcome;
+  if (at === undefined || at !== unit.current || before?.owner?.card === at.card) return outcome;
+  // Its unit is where it was: it is the service that is new there.
+  if (before?.owner === undefined) return { rule: "start", reason: `what it moves with is on card ${owner?.card}` };
+  return { rule: "regrouped", reason: `by the configuration it belongs to ${set} and moves with what is on card ${at.card}` };
 }
 
 /** The sets that may serve: the roots, and those on the paths of where they are. */

@@ -130,6 +130,13 @@ export const reasonRules = {
     owner: "operator",
     hint: "Find out why it failed there, then `set lift-quarantine`; it is forgotten at the given time.",
   },
+  "no-room": {
+    leaves: "never",
+    starts: "never",
+    role: "unassigned",
+    owner: "configuration",
+    hint: "Raise the card's capacity, lower weights, or give the set another card.",
+  },
   degraded: { leaves: "never", starts: "last", role: "unassigned", owner: "card", hint: "Mend what the health reasons name." },
 } as const satisfies Readonly<Record<string, ReasonRule>>;
 
@@ -199,34 +206,31 @@ export function durationText(ms: number): string {
   return parts.filter(([count]) => count > 0).slice(0, 2).map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
-/** What speaks against a card as the place of these resources in this set. */
-export function placeReasons(
-  card: CardId,
-  set: SetConfig,
-  resources: readonly ResourceId[],
-  config: FailoverConfig,
-  facts: Facts,
-): Reason[] {
-  const state = facts.cards.get(card);
-  if (state === undefined || state.state !== "up") return [];
+/** Whether a card is one that a set wants: its model and its software. */
+export function cardTypeReasons(card: CardId, set: SetConfig, { cards }: FailoverConfig, state: CardFacts): readonly Reason[] {
+  if (set.cardModels.length === 0 && set.softwareMin === undefined) return noReasons;
   const reasons: Reason[] = [];
-  const name = `card ${card}`;
-  const model = state.model ?? config.cards.get(card)?.model;
+  const model = state.model ?? cards.get(card)?.model;
   if (set.cardModels.length > 0 && (model === undefined || !set.cardModels.includes(model))) {
-    reasons.push({ code: "model", card, text: `${name} is ${model ?? "of no known model"}, the set wants ${set.cardModels.join(" or ")}` });
+    const text = `card ${card} is ${model ?? "of no known model"}, ${set.id} wants ${set.cardModels.join(" or ")}`;
+    reasons.push({ code: "model", card, text });
   }
   if (set.softwareMin !== undefined && compareVersions(state.software, set.softwareMin) < 0) {
-    reasons.push({ code: "software", card, text: `${name} runs ${state.software}, the set wants ${set.softwareMin} or later` });
+    reasons.push({ code: "software", card, text: `card ${card} runs ${state.software}, ${set.id} wants ${set.softwareMin} or later` });
   }
-  for (const id of resources) reasons.push(...resourceReasons(card, id, config, state));
   return reasons;
 }
 
-export function resourceReasons(card: CardId, id: ResourceId, config: FailoverConfig, { ports, unfit }: CardFacts): Reason[] {
+const noReasons: readonly Reason[] = [];
+
+/** What speaks against a card as the place of a resource: that it does not reach it, its port, or what it needs. */
+export function resourceReasons(card: CardId, id: ResourceId, config: FailoverConfig, { ports, unfit }: CardFacts): readonly Reason[] {
   const resource = config.resources.get(id);
-  if (resource === undefined) return [];
+  if (resource === undefined) return noReasons;
+  const isOutside = resource.reachedBy.length > 0 && !resource.reachedBy.includes(card);
+  if (!isOutside && ports.size === 0 && unfit.size === 0) return noReasons;
   const reasons: Reason[] = [];
-  if (resource.reachedBy.length > 0 && !resource.reachedBy.includes(card)) {
+  if (isOutside) {
     reasons.push({ code: "no-access", card, text: `card ${card} is in no subgroup of ${id}`, resource: id });
   }
   const port = resource.interface === undefined ? undefined : ports.get(resource.interface);

@@ -68,8 +68,8 @@ export function vetoesOf(unit: Unit, to: SeatView, config: FailoverConfig, facts
       text: `card ${to.card} has been healthy for ${durationText(healthyMs)} of ${durationText(policy.failbackAfterS * 1_000)}`,
     });
   }
-  if (unitFacts?.stay !== undefined && unitFacts.stay === current?.card) {
-    vetoes.push({ code: "operator-choice", text: `an operator put it on card ${unitFacts.stay}` });
+  if (current !== undefined && (unitFacts?.stay === current.card || unitFacts?.wanted?.to === current.card)) {
+    vetoes.push({ code: "operator-choice", text: `an operator put it on card ${current.card}` });
   }
   const undone = (unitFacts?.failbacksUndone ?? []).filter((at) => at > facts.now - policy.failbackWindowS * 1_000).length;
   if (undone >= policy.failbacksMax) {

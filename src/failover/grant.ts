@@ -63,10 +63,10 @@ export const grantTransitions: Readonly<Record<GrantState, readonly GrantState[]
   releasing: ["released", "proven", "granted", "idle"],
   released: ["granted", "idle"],
   proven: ["granted", "idle"],
-  granted: ["starting", "releasing", "proven", "idle"],
-  starting: ["running", "failed", "releasing", "proven", "granted", "idle"],
-  running: ["failed", "releasing", "proven", "granted", "idle"],
-  failed: ["starting", "releasing", "proven", "granted", "idle"],
+  granted: ["starting", "releasing", "proven"],
+  starting: ["running", "failed", "releasing", "proven"],
+  running: ["failed", "releasing", "proven"],
+  failed: ["starting", "releasing", "proven"],
 };
 
 export type GrantStep = { readonly grant: Grant; readonly orders: readonly GrantOrder[] };
@@ -119,7 +119,7 @@ function onWanted(grant: Grant, to: CardId | undefined, losers: readonly CardId[
       return to === undefined ? unchanged(grant) : refuseThenGrant({ ...grant, target: to }, "released", losers);
     case "released":
     case "proven":
-      if (to === grant.target && losers.every((card) => grant.unheard.includes(card))) return unchanged(grant);
+      if (to !== undefined && to === grant.target && losers.every((card) => grant.unheard.includes(card))) return unchanged(grant);
       return refuseThenGrant({ ...grant, target: to }, state, losers);
     case "releasing":
       return unchanged({ ...grant, target: to, unheard: losers });

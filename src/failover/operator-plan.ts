@@ -44,7 +44,7 @@ export const operatorRefusals = {
   "unknown-card": "See `cardinal members` for the cards of the system.",
   "unknown-subject": "See `set show` for the sets and their services.",
   "is-dormant": "Switch the set that it is a member of.",
-  "has-units": "It is an N-way set: name one of its services.",
+  "has-units": "Name one of its services.",
   "is-held": "Prove the unknown card down first: pull it, fence it, or mend its links.",
   "is-moving": "Wait for the move that is under way.",
   "is-quarantined": "Lift its quarantine first.",
@@ -297,7 +297,7 @@ class Planning {
     const arrived = unit.isRoot
       ? after.sets.get(unit.id)?.primary?.card
       : after.services.get((unit.services[0] as { id: ServiceId }).id)?.owner?.card;
-    if (arrived !== to) return refuse("no-room", `card ${to} has no room for ${subject}`);
+    if (arrived !== to) return refuse("no-room", `card ${to} has no room for ${subject}, or has what it is to be apart from`);
     const notes = seat.reasons.map(({ text }) => `warning: ${text}`);
     return this.#plan(changes, [], [...warnings, ...notes]);
   }
@@ -327,7 +327,7 @@ class Planning {
   /** Sets that would be left without a second card, and were not before. */
   #exposed(after: Assignment): string[] {
     const lines: string[] = [];
-    for (const set of this.#config.sets.values()) {
+    for (const set of rootsOf(this.#config)) {
       const hasSecond = (assignment: Assignment) => assignment.sets.get(set.id)?.seats.some(({ role }) => role === "secondary") === true;
       const isServed = after.sets.get(set.id)?.primary !== undefined;
       if (isServed && hasSecond(this.#assignment) && !hasSecond(after)) lines.push(`warning: ${set.id} would have no card to take over`);

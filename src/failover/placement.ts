@@ -51,21 +51,41 @@ export function place(items: readonly Item[], capacities: readonly number[], wor
   return new Placement(items, capacities, workMax).run();
 }
 
+/** A move in a chain: an item goes to a candidate of its, and the one before it comes in its stead. */
+type Link = { readonly state: State; readonly at: number; readonly cost: number; readonly before: Link | undefined };
+
+/** The cheapest link first, among equals the first that came. */
+class LinkQueue {
+  readonly #byCost: { links: Link[]; next: number }[] = [];
+
+  add(link: Link): void {
+    const known = this.#byCost[link.cost];
+    if (known === undefined) this.#byCost[link.cost] = { links: [link], next: 0 };
+    else known.links.push(link);
+  }
+
+  next(): Link | undefined {
+    for (const bucket of this.#byCost) if (bucket !== undefined && bucket.next < bucket.links.length) return bucket.links[bucket.next++];
+    return undefined;
+  }
+}
+
 class Placement {
   readonly #states: State[];
   readonly #capacities: readonly number[];
   readonly #loads: number[];
   /** The items on each card. */
   readonly #on: Set<State>[];
-  #work: number;
+  #work = 0;
   #workMax: number;
+  readonly #workEachMax: number;
 
   constructor(items: readonly Item[], capacities: readonly number[], workMax: number) {
     this.#capacities = capacities;
     this.#loads = capacities.map(() => 0);
     this.#on = capacities.map(() => new Set());
-    this.#work = 0;
     this.#workMax = workMax;
+    this.#workEachMax = workMax >> 5;
     const byImportance = items.map((item, order) => ({ item, order })).sort((a, b) => compareImportance(a.item, b.item));
     this.#states = byImportance.map(({ item, order }) => ({ item, order, place: "none", isLocked: false }));
   }
@@ -97,12 +117,16 @@ class Placement {
     this.#work = 0;
     for (let budget = 0; budget <= budgetMax; budget++) {
       if (this.#settle([...homeless].reverse(), budget)) {
-        for (const state of this.#states) state.isLocked = false;
+        this.#unlock();
         return true;
       }
       if (this.#work >= this.#workMax || !homeless.some(({ item }) => item.pushes)) return false;
     }
     return false;
+  }
+
+  #unlock(): void {
+    for (const state of this.#states) state.isLocked = false;
   }
 
   /** Places all of a list, its last one first, moving others for at most `budget`. Nothing is changed when it cannot. */
@@ -167,7 +191,7 @@ class Placement {
 
   #leaveFallback(state: State): boolean {
     this.#take(state);
-    if (this.#placeByChain(state)) return true;
+    if (this.#placeOne(state)) return true;
     this.#put(state, "fallback");
     return false;
   }
@@ -177,7 +201,7 @@ class Placement {
     const waiting = [...states];
     const left: State[] = [];
     for (let state = waiting.shift(); state !== undefined; state = waiting.shift()) {
-      if (this.#placeByChain(state)) continue;
+      if (this.#placeOne(state)) continue;
       const stopped = this.#makeRoom(state);
       if (stopped === undefined) left.push(state);
       else waiting.push(...stopped);
@@ -186,43 +210,48 @@ class Placement {
     return left;
   }
 
-  /** The cheapest chain of moves, each of one item to the place of the next, that ends with room. */
+  /** The cheapest chain of moves, each of one item to the place of the next, that ends with room; then any moves that help. */
+  #placeOne(state: State): boolean {
+    if (this.#placeByChain(state)) return true;
+    if (!state.item.pushes) return false;
+    this.#work = 0;
+    this.#workMax = this.#workEachMax;
+    if (!this.#settle([state], Infinity)) return false;
+    this.#unlock();
+    return true;
+  }
+
   #placeByChain(state: State): boolean {
-    type Link = { readonly state: State; readonly at: number; readonly cost: number; readonly before: Link | undefined };
-    const queue: Link[] = [];
-    const reached = new Set<number>();
+    const queue = new LinkQueue();
+    const seen = new Set<number>();
     const extend = (mover: State, cost: number, before: Link | undefined) => {
-      for (const at of this.#inOrder(mover)) {
-        const { card } = mover.item.candidates[at] as Candidate;
-        if (!reached.has(card)) queue.push({ state: mover, at, cost, before });
-      }
+      for (const at of this.#inOrder(mover)) queue.add({ state: mover, at, cost, before });
     };
     extend(state, 0, undefined);
-    while (queue.length > 0) {
-      const least = queue.reduce((best, { cost }, index) => (cost < (queue[best] as Link).cost ? index : best), 0);
-      const [link] = queue.splice(least, 1) as [Link];
+    for (let link = queue.next(); link !== undefined; link = queue.next()) {
       const { card, weight } = link.state.item.candidates[link.at] as Candidate;
-      if (reached.has(card)) continue;
+      // A chain that comes back to a card would count on room that it has used.
+      if (isInChain(link.before, (one) => (one.state.item.candidates[one.at] as Candidate).card === card)) continue;
       const missing = (this.#loads[card] as number) + weight - (this.#capacities[card] as number);
-      const rivals = this.#rivals(link.state.item, card).filter((rival) => rival !== state);
+      const rivals = this.#rivals(link.state.item, card);
       if (missing <= 0 && rivals.length === 0) {
         this.#follow(link);
         return true;
       }
-      reached.add(card);
-      if (!state.item.pushes) continue;
+      if (!state.item.pushes || seen.has(card)) continue;
+      // An item with rivals may eject another one from here than the next item that comes.
+      if (link.state.item.apart.length === 0) seen.add(card);
       for (const other of this.#on[card] as Set<State>) {
         if (!isMovable(other) || weightOf(other) < missing || rivals.some((rival) => rival !== other)) continue;
-        if (isInChain(link, other)) continue;
-        extend(other, link.cost + costOf([other]), link);
+        const inChain = isInChain(link, (one) => one.state === other);
+        if (!inChain) extend(other, link.cost + costOf([other]), link);
       }
     }
     return false;
   }
 
-  #follow(last: { readonly state: State; readonly at: number; readonly before: unknown }): void {
-    type Link = { readonly state: State; readonly at: number; readonly before: Link | undefined };
-    for (let link: Link | undefined = last as Link; link !== undefined; link = link.before) {
+  #follow(last: Link): void {
+    for (let link: Link | undefined = last; link !== undefined; link = link.before) {
       if (link.state.place !== "none") this.#take(link.state);
       this.#put(link.state, link.at);
     }
@@ -253,17 +282,26 @@ class Placement {
     return undefined;
   }
 
-  /** The candidates of an item, the best first. */
-  #inOrder({ item }: State): number[] {
+  /** The candidates of an item, the best first: one after the other, for mostly the first one will do. */
+  *#inOrder({ item }: State): Generator<number> {
     const { candidates } = item;
-    this.#work += candidates.length >> 3;
-    const load = ({ card, weight }: Candidate) => {
+    const loads = candidates.map(({ card, weight }) => {
       const capacity = this.#capacities[card] as number;
       return capacity === 0 ? Infinity : ((this.#loads[card] as number) + weight) / capacity;
-    };
-    const keys = candidates.map((candidate, at) => ({ at, tier: candidate.tier, load: load(candidate) }));
-    keys.sort((a, b) => a.tier - b.tier || (a.load < b.load ? -1 : a.load > b.load ? 1 : a.at - b.at));
-    return keys.map(({ at }) => at);
+    });
+    const given = candidates.map(() => false);
+    for (let count = 0; count < candidates.length; count++) {
+      let best = -1;
+      for (let at = 0; at < candidates.length; at++) {
+        if (given[at] === true) continue;
+        if (
+          best === -1 || isBefore(candidates[at] as Candidate, loads[at] as number, candidates[best] as Candidate, loads[best] as number)
+        ) best = at;
+      }
+      this.#work += candidates.length >> 3;
+      given[best] = true;
+      yield best;
+    }
   }
 
   /** The items on a card that must not be there together with this one. */
@@ -312,10 +350,13 @@ function costOf(states: readonly State[]): number {
   return cost;
 }
 
-function isInChain(link: { readonly state: State; readonly before: unknown }, state: State): boolean {
-  type Link = { readonly state: State; readonly before: Link | undefined };
-  for (let at: Link | undefined = link as Link; at !== undefined; at = at.before) if (at.state === state) return true;
+function isInChain(link: Link | undefined, test: (link: Link) => boolean): boolean {
+  for (let at = link; at !== undefined; at = at.before) if (test(at)) return true;
   return false;
+}
+
+function isBefore(a: Candidate, aLoad: number, b: Candidate, bLoad: number): boolean {
+  return a.tier < b.tier || (a.tier === b.tier && aLoad < bLoad);
 }
 
 /** The more important, then the larger, then by name. */

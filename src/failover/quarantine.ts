@@ -46,7 +46,7 @@ export function onUnitFailure(history: FailureHistory, card: CardId, at: number,
       history: { restarts: [...restarts, { card, at }].slice(-failuresKept), failovers },
     };
   }
-  const spent = policy.restartsMax === 0 ? "no restart is allowed" : `${done} restarts in ${window} did not help`;
+  const spent = policy.restartsMax === 0 ? "no restart is allowed" : `${countOf(done, "restart")} in ${window} did not help`;
   if (failovers.length < policy.failoversMax) {
     return {
       kind: "failover",
@@ -61,7 +61,7 @@ export function onUnitFailure(history: FailureHistory, card: CardId, at: number,
       },
     };
   }
-  const reason = `${why}: ${spent}, nor did ${failovers.length} failovers in ${durationText(failoverWindowMs)}`;
+  const reason = `${why}: ${spent}, nor did ${countOf(failovers.length, "failover")} in ${durationText(failoverWindowMs)}`;
   return {
     kind: "quarantine",
     rule: "quarantineS",
@@ -69,6 +69,10 @@ export function onUnitFailure(history: FailureHistory, card: CardId, at: number,
     text: `${reason}; it rests${policy.quarantineS === 0 ? " until it is lifted" : ` for ${durationText(policy.quarantineS * 1_000)}`}`,
     history: noFailures,
   };
+}
+
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** The wait before a restart when so many were done: none, then the setting, then twice as long each time. */
@@ -86,29 +90,24 @@ export function isFailure(ending: CardEnding): boolean {
 
 export type CardFailures = readonly number[];
 
-/** What follows when a card has ended: its quarantine, when it is one failure too many. */
+/** What follows when a card has ended: its quarantine, when it is one failure too many. In maintenance nothing that it does is a failure. */
 export function onCardFailure(
   failures: CardFailures,
-  card: CardId,
-  ending: CardEnding,
+  { card, ending, isMaintained }: { readonly card: CardId; readonly ending: CardEnding; readonly isMaintained: boolean },
   at: number,
   policy: Policy,
 ): { readonly failures: CardFailures; readonly quarantine: Quarantine | undefined; readonly rule: SettingName; readonly text: string } {
   const windowMs = policy.failoverWindowS * 1_000;
   const recent = failures.filter((instant) => instant > at - windowMs);
   const window = durationText(windowMs);
-  if (!isFailure(ending)) {
-    return {
-      failures: recent,
-      quarantine: undefined,
-      rule: "failoversMax",
-      text: `card ${card} went by somebody's will (${ending}): no failure`,
-    };
+  if (isMaintained || !isFailure(ending)) {
+    const why = isMaintained ? "in maintenance" : "by somebody's will";
+    return { failures: recent, quarantine: undefined, rule: "failoversMax", text: `card ${card} went ${why} (${ending}): no failure` };
   }
   const counted = [...recent, at].slice(-failuresKept);
   const count = `failure ${counted.length} of ${policy.failoversMax} of card ${card} in ${window}`;
   if (counted.length < policy.failoversMax) return { failures: counted, quarantine: undefined, rule: "failoversMax", text: count };
-  const reason = `${counted.length} failures in ${window}, the last one: ${ending}`;
+  const reason = `${countOf(counted.length, "failure")} in ${window}, the last one: ${ending}`;
   return { failures: [], quarantine: quarantineFrom(at, reason, policy), rule: "quarantineS", text: `${count}: it rests` };
 }
 

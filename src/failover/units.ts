@@ -4,7 +4,7 @@
  */
 import type { CardId } from "../base/ids.ts";
 import type { FailoverConfig, ResourceId, ServiceConfig, ServiceId, SetConfig, SetId } from "./config.ts";
-import { cardReasons, placeReasons, portGroupReasons, type Reason, type ReasonCode, resourceReasons, ruleOf } from "./eligibility.ts";
+import { cardReasons, cardTypeReasons, portGroupReasons, type Reason, type ReasonCode, resourceReasons, ruleOf } from "./eligibility.ts";
 import type { Facts, UnitFacts, UnitId } from "./facts.ts";
 import { type Seat, seatsOf } from "./seats.ts";
 
@@ -52,7 +52,7 @@ export class Units {
   readonly #services = new Map<SetId, ServiceConfig[]>();
   readonly #seats = new Map<SetId, readonly Seat[]>();
   readonly #ofCard = new Map<CardId, readonly Reason[]>();
-  readonly #ofPlace = new Map<string, readonly Reason[]>();
+  readonly #bases = new Map<SetId, readonly SeatView[]>();
 
   constructor(config: FailoverConfig, facts: Facts, past: Past) {
     this.#config = config;
@@ -91,7 +91,10 @@ export class Units {
 
   rootOf(set: SetConfig): Unit {
     const facts = this.#facts.units.get(set.id);
-    const seats = this.seatsOf(set.id).map((seat) => this.#view(seat, facts, seat.sets, undefined));
+    const seats = this.seatsOf(set.id).map((seat) => {
+      const resources = this.servicesAt(seat, set.id).flatMap(({ reaches }) => reaches);
+      return this.#with(this.#view(seat, seat.sets, resources), [], facts);
+    });
     const spot = this.#past.primaryOf(set.id) ?? this.#ownerOf(this.servicesOf(set.id));
     return { id: set.id, set, isRoot: true, services: [], seats, facts, current: currentOf(spot, seats, set.id, this) };
   }
@@ -107,14 +110,17 @@ export class Units {
     }
     return [...groups].map(([id, services]) => {
       const facts = this.#facts.units.get(id);
-      const seats = this.seatsOf(set.id).map((seat) => this.#view(seat, facts, [set.id], services));
+      const resources = services.flatMap(({ reaches }) => reaches);
+      const bases = this.#basesOf(set.id);
+      const isBase = resources.length === 0 && (facts === undefined || facts.failedOn.size === 0);
+      const seats = isBase ? bases : bases.map((base) => this.#with(base, resources, facts));
       return { id, set, isRoot: false, services, seats, facts, current: currentOf(this.#ownerOf(services), seats, set.id, this) };
     });
   }
 
   /** The seats of a set without regard to what is to run there: who may be its Primary. */
   membersOf(set: SetId): SeatView[] {
-    return this.seatsOf(set).map((seat) => this.#view(seat, undefined, [], undefined));
+    return this.seatsOf(set).map((seat) => this.#view(seat, [], []));
   }
 
   #ownerOf(services: readonly ServiceConfig[]) {
@@ -125,8 +131,15 @@ export class Units {
     return undefined;
   }
 
-  /** `services`: those of an N-way unit; of a root, those of each set. */
-  #view(seat: Seat, facts: UnitFacts | undefined, sets: readonly SetId[], services: readonly ServiceConfig[] | undefined): SeatView {
+  /** The seats of an N-way set as they are for a service that needs nothing. */
+  #basesOf(set: SetId): readonly SeatView[] {
+    let bases = this.#bases.get(set);
+    if (bases === undefined) this.#bases.set(set, bases = this.seatsOf(set).map((seat) => this.#view(seat, [set], [])));
+    return bases;
+  }
+
+  /** What speaks against a seat: of its card, its port group and its device, and of what each set wants of a card that has these resources. */
+  #view(seat: Seat, sets: readonly SetId[], resources: readonly ResourceId[]): SeatView {
     const { card, key, portGroup, device } = seat;
     const ofCard = this.cardReasons(card);
     const state = this.#facts.cards.get(card);
@@ -136,27 +149,28 @@ export class Units {
     if (device !== undefined) reasons.push(...resourceReasons(card, device, this.#config, state));
     for (const id of sets) {
       const set = this.#config.sets.get(id);
-      if (set === undefined) continue;
-      if (services === undefined) {
-        const isNWay = set.composition === "n-way";
-        reasons.push(...this.#placeReasons(card, set, isNWay ? [] : this.servicesOf(id), id));
-      } else {
-        reasons.push(...this.#placeReasons(card, set, services, `${id}/${services[0]?.id}`));
-      }
+      if (set !== undefined) reasons.push(...cardTypeReasons(card, set, this.#config, state));
     }
-    const failed = facts?.failedOn.get(card);
-    if (failed !== undefined && failed.until > this.#facts.now) reasons.push({ code: "failed-here", card, text: failed.reason });
+    for (const id of resources) reasons.push(...resourceReasons(card, id, this.#config, state));
     return { card, key, seat, reasons, reluctance: this.#reluctance(reasons) };
   }
 
-  #placeReasons(card: CardId, set: SetConfig, services: readonly ServiceConfig[], about: string): readonly Reason[] {
-    const key = `${about} ${card}`;
-    let reasons = this.#ofPlace.get(key);
-    if (reasons === undefined) {
-      const resources: ResourceId[] = services.flatMap(({ reaches }) => reaches);
-      this.#ofPlace.set(key, reasons = placeReasons(card, set, resources, this.#config, this.#facts));
+  /** The view with what speaks against it for one unit: its resources, and that it failed there. The same view where nothing does. */
+  #with(view: SeatView, resources: readonly ResourceId[], facts: UnitFacts | undefined): SeatView {
+    const { card, key, seat } = view;
+    const state = this.#facts.cards.get(card);
+    if (state?.state !== "up") return view;
+    const failed = facts?.failedOn.get(card);
+    const hasFailed = failed !== undefined && failed.until > this.#facts.now;
+    let more: Reason[] | undefined;
+    for (const id of resources) {
+      const found = resourceReasons(card, id, this.#config, state);
+      if (found.length > 0) (more ??= []).push(...found);
     }
-    return reasons;
+    if (hasFailed) (more ??= []).push({ code: "failed-here", card, text: failed.reason });
+    if (more === undefined) return view;
+    const reasons = [...view.reasons, ...more];
+    return { card, key, seat, reasons, reluctance: this.#reluctance(reasons) };
   }
 
   #reluctance(reasons: readonly Reason[]): number {

@@ -9,6 +9,11 @@ import { assign, type Assignment, nothingAssigned, type SetAssignment } from "..
 import { cardName, type FailoverConfig, readFailoverConfig } from "../../src/failover/config.ts";
 import type { Reason } from "../../src/failover/eligibility.ts";
 import type { CardFacts, Facts, UnitFacts } from "../../src/failover/facts.ts";
+import { gradeOfCard, type Health, type ReadingName, stepHealth } from "../../src/failover/health.ts";
+import { applyChanges, type OperatorOrder, planOrder } from "../../src/failover/operator-plan.ts";
+import { type CardEnding, type FailureHistory, noFailures, onCardFailure, onUnitFailure } from "../../src/failover/quarantine.ts";
+import { noSurroundings, readinessOf, type ReadinessReport, readinessText } from "../../src/failover/readiness.ts";
+import { checkSets } from "../../src/failover/set-check.ts";
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -66,8 +71,14 @@ export function durationFrom(word: string): number {
 
 export class PlanWorld {
   readonly #rows = new Map<TableName, Map<string, Row>>();
-  readonly #cards = new Map<CardId, CardFacts>();
-  readonly #units = new Map<string, UnitFacts>();
+  #cards = new Map<CardId, CardFacts>();
+  #units = new Map<string, UnitFacts>();
+  readonly #histories = new Map<string, FailureHistory>();
+  readonly #failures = new Map<CardId, readonly number[]>();
+  readonly #healths = new Map<CardId, Health>();
+  readonly #noQuorum = new Map<CardId, string>();
+  readonly #noFence = new Map<CardId, string>();
+  #readiness: ReadinessReport | undefined;
   readonly #activities: Writable<Facts["activities"][number]>[] = [];
   #ownersKnown = true;
   #config: FailoverConfig | undefined;
@@ -282,6 +293,33 @@ export class PlanWorld {
         return undefined;
       case "plan":
         return this.#plan();
+      case "dry":
+      case "order":
+        return this.#order(rest, verb === "dry");
+      case "fail":
+        return this.#fail(first, cardFrom(second), text(2));
+      case "ended":
+        return this.#ended(cardFrom(first), second as CardEnding);
+      case "reading":
+        return this.#reading(cardFrom(first), options);
+      case "quorum":
+        this.#noQuorum.set(cardFrom(first), text(1));
+        return undefined;
+      case "fence":
+        this.#noFence.set(cardFrom(first), text(1));
+        return undefined;
+      case "ready":
+        this.#readiness = readinessOf(
+          this.config,
+          this.facts,
+          this.assignment,
+          { ...noSurroundings, noQuorumWithout: this.#noQuorum, noFence: this.#noFence },
+          this.#readiness,
+        );
+        return readinessText(this.#readiness);
+      case "check":
+        return checkSets(this.config).map(({ code, severity, table, id, message }) => `${severity} ${code} ${table} ${id}: ${message}`)
+          .concat("checked");
       case "roles":
         return [...this.assignment.sets.values()].map(roleText);
       default:
@@ -328,6 +366,68 @@ export class PlanWorld {
         });
       }
     }
+  }
+
+  /** "switch web 2", "drain 1 force": dry it says what would happen, else it is carried out too. */
+  #order(words: readonly string[], isDry: boolean): string[] {
+    const [verb = "", first = "", second] = words;
+    const common = { by: "anna", comment: "" };
+    const force = words.includes("force");
+    const orders: Readonly<Record<string, () => OperatorOrder>> = {
+      switch: () => ({ ...common, verb: "switch", subject: first, to: second === undefined ? undefined : cardFrom(second) }),
+      failback: () => ({ ...common, verb: "failback", subject: first }),
+      drain: () => ({ ...common, verb: "drain", card: cardFrom(first), force }),
+      undrain: () => ({ ...common, verb: "undrain", card: cardFrom(first) }),
+      maintenance: () => ({ ...common, verb: "maintenance", card: cardFrom(first), on: second === "on", force }),
+      lift: () => ({ ...common, verb: "lift-quarantine", subject: /^\d/.test(first) ? cardFrom(first) : first }),
+    };
+    const order = orders[verb]?.();
+    if (order === undefined) throw new Error(`no order ${verb}`);
+    const plan = planOrder(order, this.config, this.facts, this.assignment);
+    if (plan.kind === "refused") return [`refused ${plan.code}: ${plan.message}. ${plan.hint}`];
+    if (!isDry) {
+      const facts = applyChanges(this.facts, plan.changes);
+      this.#cards = new Map(facts.cards);
+      this.#units = new Map(facts.units);
+      this.assignment = plan.after;
+    }
+    return [...plan.lines];
+  }
+
+  #fail(unit: string, card: CardId, why: string): string[] {
+    const decision = onUnitFailure(this.#histories.get(unit) ?? noFailures, card, this.now, why, this.config.policy);
+    this.#histories.set(unit, decision.history);
+    if (decision.kind === "quarantine") this.unit(unit, { quarantine: decision.quarantine });
+    if (decision.kind === "failover") {
+      const failedOn = new Map(this.#units.get(unit)?.failedOn);
+      failedOn.set(card, { reason: decision.text, until: decision.until });
+      this.unit(unit, { failedOn });
+    }
+    return [`${decision.kind} (${decision.rule}): ${decision.text}`];
+  }
+
+  #ended(card: CardId, ending: CardEnding): string[] {
+    const { failures, quarantine, rule, text } = onCardFailure(
+      this.#failures.get(card) ?? [],
+      { card, ending, isMaintained: this.cardFacts(card).maintenance !== undefined },
+      this.now,
+      this.config.policy,
+    );
+    this.#failures.set(card, failures);
+    this.card(card, { state: "down", ...(quarantine === undefined ? {} : { quarantine }) });
+    return [`${quarantine === undefined ? "noted" : "quarantine"} (${rule}): ${text}`];
+  }
+
+  #reading(card: CardId, options: Readonly<Record<string, string>>): string[] {
+    const values = new Map(Object.entries(options).map(([name, value]) => [name as ReadingName, Number(value)]));
+    const { health, changes } = stepHealth(this.#healths.get(card) ?? new Map(), values, this.now, this.config.policy);
+    this.#healths.set(card, health);
+    const { grade, reasons } = gradeOfCard(health);
+    if (changes.length > 0) this.card(card, { health: grade, healthReasons: reasons });
+    const lines = changes.map(({ reading, from, to, correction, text }) =>
+      `${reading} ${from} -> ${to}${correction === undefined ? "" : `, ${correction}`}: ${text}`
+    );
+    return [...lines, `card ${card} is ${grade}${reasons.length === 0 ? "" : `: ${reasons.join("; ")}`}`];
   }
 
   #plan(): string[] {
