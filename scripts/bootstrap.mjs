@@ -40,10 +40,13 @@ const debianFor = {
   node: ["libatomic1", "libstdc++6"],
   addon: ["gcc", "libc6-dev", "make"],
   chassis: ["iproute2"],
-  test: ["etcd-server", "lldpd", "spin", "tshark"],
+  test: ["e2fsprogs", "etcd-server", "lldpd", "nginx-light", "procps", "resource-agents", "spin", "tshark"],
   check: ["clang", "libclang-rt-dev"],
   bench: ["stress-ng", "corosync", "libcpg-dev"],
 };
+
+/** The services that packages bring, where they would speak or serve by themselves. */
+const servicesOf = { lldpd: ["lldpd"], corosync: ["corosync"], "nginx-light": ["nginx"], "resource-agents": ["logd"] };
 
 class SetupError extends Error {}
 
@@ -196,7 +199,7 @@ function debianPackages(names) {
         throw new SetupError(`These Debian packages are missing, and only root can install them. Run:\n    sudo ${command}`);
       }
       // They run in namespaces of ours; their services must not start to speak on this machine's real network.
-      const services = existsSync("/run/systemd/system") ? list.filter((name) => name === "lldpd" || name === "corosync") : [];
+      const services = existsSync("/run/systemd/system") ? list.flatMap((name) => servicesOf[name] ?? []) : [];
       for (const name of services) run("systemctl", ["mask", `${name}.service`]);
       if (!haveLists()) update();
       else if (!run("apt-get", ["check"])) run("dpkg", ["--configure", "-a"]);

@@ -14,9 +14,10 @@
 
 #define DESCRIPTORS_SOFT 1024
 
+/* The kernel's own call: the C library keeps two signals to itself, and some runtimes ignore one of these. */
 static void reset_signals(void) {
-  struct sigaction standard = {.sa_handler = SIG_DFL};
-  for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+  static const unsigned long standard[8];
+  for (int number = 1; number < NSIG; number++) syscall(SYS_rt_sigaction, number, standard, NULL, NSIG / 8);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

@@ -33,6 +33,8 @@ export class AddressKeeper implements Keeper<AddressSpec> {
   static async open(driver: NetDriver, tell: (event: ResourceEvent) => void): Promise<AddressKeeper> {
     const keeper = new AddressKeeper(tell);
     keeper.#net = await driver.open((event) => keeper.#onEvent(event));
+    // What is compiled and opened at the first question is not to be waited for in a takeover.
+    await Promise.all([keeper.#port.list("lo"), keeper.#port.link("lo")]).catch(() => {});
     return keeper;
   }
 

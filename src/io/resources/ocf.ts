@@ -209,13 +209,19 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
+/** Agents mark the lines that are meant for people; where none is, all of it is. */
+function reasonIn(output: string): string {
+  const marked = [...output.matchAll(/^ocf-exit-reason:(.*)$/gm)].map(([, reason = ""]) => reason);
+  return marked.length > 0 ? marked.join("\n") : output;
+}
+
 function answerOf(action: string, { provider, type }: OcfAgent, ending: ChildEnding): HookAnswer {
   const what = `the agent ${provider}:${type} (${action})`;
   const problem = unfinished(what, ending);
   if (problem !== undefined || ending.kind !== "exited") return problem ?? answer("failed", "");
   const { code } = ending;
   if (code === exitOk) return done;
-  const wrote = lastLines(ending.output);
+  const wrote = lastLines(reasonIn(ending.output));
   const needs = code === 5 && packages[type] !== undefined ? ` (Debian package ${packages[type]})` : "";
   const reason = `${what} said ${code}: ${exitMeanings[code] ?? "a code without a meaning"}${needs}${wrote === "" ? "" : `; ${wrote}`}`;
   if (action === "monitor" && (code === exitPromoted || exitsDegraded.includes(code))) return answer("done", reason);
