@@ -63,7 +63,9 @@ export const stepSchema = z.object({
   table,
   id,
   before: mayBeAbsent(columns("The row before; of an update only the columns that differ.")),
-  after: mayBeAbsent(columns("The row after; of an update only the columns that differ.")),
+  after: mayBeAbsent(
+    columns("The row after; of an update only the columns that differ, of a row that is made not those that its id says."),
+  ),
 }).meta({ id: "Step", description: "What becomes of one row. Secrets are not shown." });
 
 export const planSchema = z.object({ head: headSchema, steps: z.array(stepSchema).meta({ description: "What would be done." }) }).meta({

@@ -298,8 +298,9 @@ async function answerHistory(context: Context, source: ConfigurationSource): Pro
   );
 }
 
+/** Without what the changes write by themselves: it says the same once more. */
 function plainChange({ rows, ...change }: HistoryEntry) {
-  return rows === undefined ? change : { ...change, rows: rows.map(plainStep) };
+  return rows === undefined ? change : { ...change, rows: rows.filter(({ table }) => tables[table].internal !== true).map(plainStep) };
 }
 
 function plainBranchRow({ common, branch, chain, ...row }: BranchRow) {

@@ -1,6 +1,6 @@
 /** Rows as JSON for people and programs: true and false, lists and objects where SQLite holds 0, 1 and JSON text; secrets left out. */
 import type { Row, Scalar } from "../config/change.ts";
-import type { RowStep } from "../config/row-difference.ts";
+import { isSaidById, type RowStep } from "../config/row-difference.ts";
 import type { ColumnRule, TableName, TableRule } from "../config/rules.ts";
 import { tables } from "../config/tables.ts";
 import { isWrong, jsonOfValue, valueOfJson, type WrongValue } from "../config/values.ts";
@@ -32,8 +32,15 @@ export function plainStep({ kind, table, id, before, after }: RowStep): PlainSte
     table,
     id,
     ...(before === undefined ? {} : { before: plainRow(rule, before, "kept") }),
-    ...(after === undefined ? {} : { after: plainRow(rule, after, kind === "update" ? "kept" : "left out") }),
+    ...(after === undefined
+      ? {}
+      : { after: kind === "update" ? plainRow(rule, after, "kept") : withoutRepeats(table, plainRow(rule, after)) }),
   };
+}
+
+/** Of a row that is made, columns that only repeat a part of its id are not worth telling. */
+function withoutRepeats(table: TableName, row: PlainRow): PlainRow {
+  return Object.fromEntries(Object.entries(row).filter(([name]) => !isSaidById(table, name)));
 }
 
 export type PlainStep = {

@@ -19,7 +19,8 @@ export type HistoryChange = {
 export function changeLines(change: HistoryChange, width: number, paint: Paint): string[] {
   const { sequence, hash, author, comment, card, time, kind, rows } = change;
   const head = `change ${sequence}  ${hash.slice(0, 8)}`;
-  const about = `${instantText(time)}  ${printable(author)}, planned on card ${placeText(card)}`;
+  const place = `card ${placeText(card)}`;
+  const about = `${instantText(time)}  ${author === place ? place : `${printable(author)}, on ${place}`}`;
   return [
     paint("heading", head),
     ...note(about, width),

@@ -13,13 +13,13 @@ export async function askYesNo(context: CommandContext, text: string, signal: Ab
   try {
     for await (const piece of context.input(stop.signal)) {
       typed += decoder.decode(piece, { stream: true });
-      if (!typed.includes("\n")) continue;
-      const [line = "", ...rest] = typed.split("\n");
-      const answer = line.trim().toLowerCase();
-      if (answer === "y" || answer === "yes") return true;
-      if (answer === "" || answer === "n" || answer === "no") return false;
-      typed = rest.join("\n");
-      terminal.stderr("yes or no? [y/N] ");
+      for (let end = typed.indexOf("\n"); end >= 0; end = typed.indexOf("\n")) {
+        const answer = typed.slice(0, end).trim().toLowerCase();
+        typed = typed.slice(end + 1);
+        if (answer === "y" || answer === "yes") return true;
+        if (answer === "" || answer === "n" || answer === "no") return false;
+        terminal.stderr("yes or no? [y/N] ");
+      }
     }
   } finally {
     signal.removeEventListener("abort", onAbort);

@@ -1,6 +1,6 @@
 /** A configuration in memory for the tests of HTTP: a chain of changes without a store, on one card. */
 import { configurationResources } from "../../src/api/configuration.ts";
-import type { ConfigurationSource, HistoryEntry, Plan } from "../../src/api/configuration-source.ts";
+import type { ConfigurationSource, Finding, HistoryEntry, Plan } from "../../src/api/configuration-source.ts";
 import { Authority, digestOf, tokenText } from "../../src/api/authority.ts";
 import { createApp } from "../../src/api/app.ts";
 import { exampleStatus } from "../../src/api/example.ts";
@@ -15,7 +15,7 @@ export const adminToken = "cardinal.admin.the-token-of-the-card-itself";
 
 export class StandIn implements ConfigurationSource {
   readonly card: CardId = cardAt(1, 2);
-  readonly tokenFile = "/var/lib/cardinal/state/admin-token";
+  tokenFile = "/var/lib/cardinal/state/admin-token";
   readonly tables = new Map<string, Map<string, Row>>();
   readonly asked: ConfigRequest[] = [];
   readonly changes: HistoryEntry[] = [];
@@ -23,9 +23,11 @@ export class StandIn implements ConfigurationSource {
   ageMs = 0;
   unread: ConfigRefusal | undefined;
   refusal: ConfigRefusal | undefined;
-  findings: readonly { path: string; message: string }[] = [];
+  findings: readonly Finding[] = [];
   branches: ConfigurationStatus["branches"] = [];
   served = 0;
+  damage: readonly string[] = [];
+  beforeAnswer: () => Promise<void> = () => Promise.resolve();
   /** So many changes come too late. */
   conflicts = 0;
   servedBy: CardId = cardAt(1, 1);
@@ -55,17 +57,18 @@ export class StandIn implements ConfigurationSource {
     this.tables.get(table)?.set(row.id, row);
   }
 
-  ask(request: ConfigRequest): ReturnType<ConfigurationSource["ask"]> {
+  async ask(request: ConfigRequest): ReturnType<ConfigurationSource["ask"]> {
     this.asked.push(request);
-    if (this.refusal !== undefined) return Promise.resolve({ kind: "refused", refusal: this.refusal, servedBy: this.servedBy });
+    await this.beforeAnswer();
+    if (this.refusal !== undefined) return { kind: "refused", refusal: this.refusal, servedBy: this.servedBy };
     switch (request.kind) {
       case "change":
-        return Promise.resolve(this.#change(request.wish));
+        return this.#change(request.wish);
       case "check":
-        return Promise.resolve({ kind: "checked", findings: [], repaired: request.repair });
+        return { kind: "checked", findings: this.damage, repaired: request.repair };
       case "discardBranch":
         this.branches = this.branches.filter(({ id }) => id !== request.id);
-        return Promise.resolve({ kind: "discarded" });
+        return { kind: "discarded" };
     }
   }
 
@@ -199,13 +202,14 @@ export class StandIn implements ConfigurationSource {
 }
 
 /** The app of card 1/2 with a configuration, and what its tests move. */
-export function standInApp() {
+export function standInApp(own: { readonly token: string; readonly tokenFile: string } | undefined = undefined) {
   const source = new StandIn();
+  if (own !== undefined) source.tokenFile = own.tokenFile;
   const clock = { now: 1_000_000 };
   const told: string[] = [];
   const authority = new Authority({
     card: "card 1/2",
-    adminDigest: digestOf(adminToken),
+    adminDigest: digestOf(own?.token ?? adminToken),
     adminFile: "/var/lib/cardinal/state/admin-token",
     row: async (table, id) => {
       const found = await source.row(table, id);

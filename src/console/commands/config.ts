@@ -1,6 +1,5 @@
 /** `cardinal config`: what the system is configured with, read and changed a row at a time. */
-import { nearest } from "../../base/nearest.ts";
-import type { TableName } from "../../config/rules.ts";
+import { type TableName, tableNames } from "../../config/rules.ts";
 import { cardPageAbout, cardPageExits, cardPageOptions, showCardPage } from "../card-page.ts";
 import { type Command, type CommandContext, defineCommand, printJson } from "../command.ts";
 import {
@@ -173,7 +172,7 @@ const schemaCommand: Command = defineCommand({
 const tablesCommand: Command = defineCommand({
   words: ["config", "tables"],
   summary: "list the tables of the configuration, or a table's columns with what they mean",
-  operands: [{ name: "TABLE", summary: "its columns", optional: true }],
+  operands: [{ name: "TABLE", summary: "its columns", optional: true, choices: tableNames }],
   json: true,
   examples: [{ line: "cardinal config tables", what: "all tables" }, { line: "cardinal config tables hosts", what: "the columns of one" }],
   async run(context, { operands: { TABLE: name } }) {
@@ -188,15 +187,7 @@ const tablesCommand: Command = defineCommand({
       }
       return exitCodes.fine;
     }
-    const rule = Object.hasOwn(tables, name) ? tables[name as TableName] : undefined;
-    if (rule === undefined) {
-      const meant = nearest(name, Object.keys(tables));
-      return mistaken(
-        context,
-        "config tables",
-        `there is no table ${JSON.stringify(name)}${meant === undefined ? "; leave TABLE out for a list" : `; did you mean ${meant}?`}`,
-      );
-    }
+    const rule = tables[name as TableName];
     const columns = Object.entries(rule.settings ?? rule.columns);
     const described = columns.map(([name, column]) => ({
       name,
