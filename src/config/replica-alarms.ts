@@ -17,6 +17,8 @@ export type ConfigAlarm = {
 export type Watched = {
   readonly state: ConfigurationStatus["state"];
   readonly reason: string | undefined;
+  /** Nobody misses the configuration of a disabled card. */
+  readonly isVoter: boolean;
   readonly fault: StoreFault | undefined;
   readonly branches: readonly Branch[];
   readonly replicas: readonly CardId[];
@@ -59,7 +61,7 @@ export class ConfigAlarms {
     return changes;
   }
 
-  #wanted(now: number, { state, reason, fault, branches, replicas }: Watched): Map<string, ConfigAlarm> {
+  #wanted(now: number, { state, reason, isVoter, fault, branches, replicas }: Watched): Map<string, ConfigAlarm> {
     const wanted = new Map<string, ConfigAlarm>();
     const want = (code: ConfigAlarmCode, about: string, text: string) => {
       wanted.set(`${code} ${about}`, { kind: "alarm", code, about, text });
@@ -67,7 +69,7 @@ export class ConfigAlarms {
     if (state === "hold" && fault !== undefined) {
       want("configuration-hold", "", `the configuration is in hold (${fault.code}): ${fault.message}`);
     }
-    this.#lostAt = state === "current" || state === "hold" ? undefined : this.#lostAt ?? now;
+    this.#lostAt = state === "current" || state === "hold" || !isVoter ? undefined : this.#lostAt ?? now;
     const staleAt = this.#lostAt === undefined ? Infinity : this.#lostAt + configStaleMs;
     this.#staleAt = staleAt > now ? staleAt : Infinity;
     if (staleAt <= now) want("configuration-stale", "", `the configuration of this card may be out of date: ${reason ?? state}`);

@@ -20,7 +20,15 @@ export type Proposed = Omit<Proposal, "card">;
 
 export type ReplicaEntry =
   /** "I am here, my database ends so": from a card that is no replica, or no longer. `held`: it cannot be used, do not wait for me. */
-  | { readonly kind: "announce"; readonly head: Head; readonly level: number; readonly levelMax: number; readonly held: boolean }
+  | {
+    readonly kind: "announce";
+    readonly head: Head;
+    readonly level: number;
+    readonly levelMax: number;
+    readonly held: boolean;
+    /** The newest view in which it knows of a change. */
+    readonly seen: number;
+  }
   /** Nobody was a replica: those that are listed have the best head, and are. Counts while the group's view has this number. */
   | {
     readonly kind: "elect";
@@ -52,7 +60,7 @@ export const partBytesMax = applicationMessageBytesMax - partOverheadBytes;
 export function encodeReplicaEntry(entry: ReplicaEntry): Uint8Array {
   switch (entry.kind) {
     case "announce":
-      return encodeCbor([kinds.announce, ...headItems(entry.head), entry.level, entry.levelMax, entry.held]);
+      return encodeCbor([kinds.announce, ...headItems(entry.head), entry.level, entry.levelMax, entry.held, entry.seen]);
     case "elect":
       return encodeCbor([kinds.elect, entry.groupView, ...headItems(entry.head), entry.level, entry.replicas]);
     case "propose":
@@ -67,12 +75,12 @@ export function encodeReplicaEntry(entry: ReplicaEntry): Uint8Array {
 export function decodeReplicaEntry(bytes: Uint8Array): ReplicaEntry | undefined {
   const items = decodeCbor(bytes);
   if (!Array.isArray(items)) return undefined;
-  const [kind, a, b, c, d, e, f] = items as unknown[];
+  const [kind, a, b, c, d, e, f, g] = items as unknown[];
   switch (kind) {
     case kinds.announce: {
       const head = headFrom(a, b, c);
-      if (head === undefined || !isCount(d) || !isCount(e) || typeof f !== "boolean") return undefined;
-      return { kind: "announce", head, level: d, levelMax: e, held: f };
+      if (head === undefined || !isCount(d) || !isCount(e) || typeof f !== "boolean" || !isCount(g, viewNumberMax)) return undefined;
+      return { kind: "announce", head, level: d, levelMax: e, held: f, seen: g };
     }
     case kinds.elect: {
       const head = headFrom(b, c, d);

@@ -154,6 +154,11 @@ export class Asked {
     if (known !== undefined) known.answer = answer;
   }
 
+  /** The question may be asked again, and then has another answer. */
+  forgetOne(card: CardId, id: number): void {
+    this.#known.delete(`${card} ${id}`);
+  }
+
   /** A card that starts anew counts its questions from the beginning. */
   forget(card: CardId): void {
     for (const key of this.#known.keys()) if (key.startsWith(`${card} `)) this.#known.delete(key);

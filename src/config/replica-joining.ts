@@ -34,6 +34,8 @@ export class Joining {
   /** The group's view for which an election was said last, and until when that is given time. */
   #saidFor = 0;
   #saidUntil = Infinity;
+  /** The newest view in which something was accepted, as any of them knows. */
+  #seen = 0;
   /** The place of our announcement. */
   #announcedAt: number | undefined;
   #record: Recorded[] = [];
@@ -53,6 +55,14 @@ export class Joining {
 
   get announced(): ReadonlyMap<CardId, Announced> {
     return this.#announced;
+  }
+
+  /**
+   * The newest view in which something was accepted. An election in that very view could give the same place in the chain to two changes of
+   * one view: it takes another one.
+   */
+  get seen(): number {
+    return this.#seen;
   }
 
   /** Of these cards, those that have said nothing yet. */
@@ -128,7 +138,8 @@ export class Joining {
   }
 
   /** A card announces itself at this place of the order; with our own announcement the record begins. */
-  onAnnounced(sequence: number, card: CardId, { head, level, levelMax, held }: Announcement): void {
+  onAnnounced(sequence: number, card: CardId, { head, level, levelMax, held, seen }: Announcement): void {
+    this.#seen = Math.max(this.#seen, seen);
     if (held) {
       this.#announced.delete(card);
       this.#holding.add(card);

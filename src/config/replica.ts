@@ -25,20 +25,19 @@ import { configAskMs, configCommitBytesMax, configHoldRetryMs, configRecentMax, 
 import type { Service } from "../service.ts";
 import type { ConfigMessage, ConfigState } from "../wire/message.ts";
 import { emptyHead, equalBytes, headOf, isSameHead } from "./chain.ts";
-import type { Change, ConfigRefusal, Head } from "./change.ts";
+import type { Change, Head } from "./change.ts";
 import { type ConfigAlarm, ConfigAlarms } from "./replica-alarms.ts";
 import { CatchUp } from "./replica-catch-up.ts";
 import { decodeReplicaEntry, encodeProposals, encodeReplicaEntry, partBytesMax, type ReplicaEntry } from "./replica-entry.ts";
-import { Asked, Forwards, type Sent } from "./replica-forward.ts";
 import { digestOf, Heads } from "./replica-heads.ts";
 import { Joining } from "./replica-joining.ts";
+import { Requests } from "./replica-requests.ts";
 import { type Outcome, ReplicaState, type Snapshot } from "./replica-state.ts";
 import { Supply } from "./replica-supply.ts";
 import { Upkeep } from "./replica-upkeep.ts";
-import { type Answered, type Caller, Wishes } from "./replica-wishes.ts";
+import { type Caller, Wishes } from "./replica-wishes.ts";
 import type { ConfigAnswer, ConfigRequest, ConfigurationStatus } from "./request.ts";
 import type { Branch, StoreFault, StoreOrder, StoreOrderBody, StoreResult } from "./store.ts";
-import { decodeWish, encodeAnswer } from "./wish-bytes.ts";
 
 /** The group whose members are the replicas, and those that want to be. */
 export const configurationGroup = "cardinal.configuration";
@@ -64,6 +63,8 @@ export type ReplicaOutput =
   | { readonly kind: "send"; readonly to: CardId; readonly message: ConfigMessage }
   | { readonly kind: "store"; readonly order: StoreOrder }
   | { readonly kind: "configured"; readonly client: number; readonly answer: ConfigAnswer }
+  /** Another view is needed. */
+  | { readonly kind: "unsettled"; readonly reason: string }
   /** Raised, or with new words; without a text it is over. */
   | ConfigAlarm
   | {
@@ -72,6 +73,9 @@ export type ReplicaOutput =
     readonly event: string;
     readonly fields: LogFields;
   };
+/** Faults that may pass without anybody's doing. */
+const passingFaults: ReadonlySet<StoreFault["code"]> = new Set(["disk-full", "io", "read-only"]);
+
 type LogFields = Readonly<Record<string, string | number | boolean | readonly (string | number)[]>>;
 
 type Opened = Extract<StoreResult, { kind: "opened" }>;
@@ -80,7 +84,6 @@ type Take = (now: number, result: StoreResult) => void;
 export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   readonly #card: CardId;
   readonly #counters = { accepted: 0, refused: 0, malformed: 0, announced: 0, elected: 0, setAside: 0, installed: 0, snapshots: 0 };
-  readonly #load = { served: 0, servedForOthers: 0, forwarded: 0 };
   readonly #alarms = new ConfigAlarms();
   #outputs: ReplicaOutput[] = [];
   #electorate: readonly CardId[] = [];
@@ -117,6 +120,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #currentAt = -Infinity;
 
   // The chain.
+  /** The newest view in which something was accepted, as far as this card knows. */
+  #seen = 0;
   /** Accepted and not in the store's hands; each follows on the one before. */
   #tail: Change[] = [];
   #tailBytes = 0;
@@ -133,13 +138,19 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #planAt = Infinity;
 
   readonly #wishes: Wishes;
-  readonly #forwards: Forwards;
-  readonly #asked = new Asked();
+  readonly #requests: Requests;
 
   constructor(card: CardId) {
     this.#card = card;
     this.#wishes = new Wishes(card);
-    this.#forwards = new Forwards(card);
+    this.#requests = new Requests(card, this.#wishes, {
+      send: (to, message) => this.#send(to, message),
+      configured: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
+      stopped: () => this.#stopped,
+      isCurrent: () => this.#isCurrent,
+      isToBeForwarded: () => this.#isToBeForwarded,
+      servers: () => this.#servers(),
+    });
     this.#joining = new Joining(card);
     this.#upkeep = new Upkeep({
       order: (body, take) => this.#order(body, take, body.kind === "reset" ? "database" : undefined),
@@ -164,7 +175,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       this.#supply.deadline(),
       this.#upkeep.deadline(),
       this.#wishes.deadline(),
-      this.#forwards.deadline(),
+      this.#requests.deadline(),
       this.#alarms.deadline(),
     );
   }
@@ -237,8 +248,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         changes: head.sequence - common.sequence,
         since: common.sequence,
       })),
-      pending: this.#wishes.count + this.#forwards.count,
-      load: { ...this.#load },
+      pending: this.#requests.count,
+      load: this.#requests.load(),
       counters: { ...this.#counters, snapshots: this.#supply.snapshots },
     };
   }
@@ -313,6 +324,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #takeDatabase(opened: Opened): void {
     this.#durable = this.#ordered = opened.head;
+    this.#seen = Math.max(this.#seen, opened.head.epoch);
     this.#level = opened.level;
     this.#levelMax = opened.levelMax;
     this.#branches = opened.branches;
@@ -343,7 +355,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#store = "hold";
     this.#fault = fault;
     this.#orders.clear();
-    this.#retryAt = fault.code === "disk-full" || fault.code === "io" ? now + configHoldRetryMs : Infinity;
+    this.#retryAt = passingFaults.has(fault.code) ? now + configHoldRetryMs : Infinity;
     this.#upkeep.onHold(now, fault);
     if (!isNew) return;
     this.#log("error", "configuration in hold", { code: fault.code, reason: fault.message });
@@ -360,7 +372,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #sayHolding(): void {
-    this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: true });
+    this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: true, seen: this.#seen });
   }
 
   #onEpoch(now: number, view: NodeView): void {
@@ -368,7 +380,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#view = view;
     for (const { card, incarnation } of view.members) {
       const known = before?.members.find((member) => member.card === card);
-      if (known !== undefined && known.incarnation !== incarnation) this.#asked.forget(card);
+      if (known !== undefined && known.incarnation !== incarnation) this.#requests.forget(card);
     }
     this.#joining.onEpoch(now);
     if (this.#store === "hold") this.#sayHolding();
@@ -424,6 +436,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #onMembersChanged(now: number, cards: readonly CardId[]): void {
     for (const card of cards) this.#durableOf.delete(card);
+    if (cards.includes(this.#card)) this.#caughtUpSaid = undefined;
     this.#state?.drop(cards);
     // Nobody knows what is accepted any more: all begin from what they have.
     if (this.#state?.replicas.length === 0) this.#forgetState(now);
@@ -443,7 +456,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#askAt = Infinity;
     this.#catchUp.abandon();
     this.#catchUp = this.#newCatchUp();
-    this.#answerAll(this.#wishes.onDoubt());
+    this.#requests.answerAll(this.#wishes.onDoubt());
     if (this.#isMember) this.#joining.begin(now);
     else this.#joining.end();
   }
@@ -453,12 +466,20 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     const isHeld = entry?.kind === "announce" && entry.held;
     if (entry === undefined || (!isMember && !isHeld)) {
       this.#counters.malformed++;
+      if (entry !== undefined && card === this.#card) this.#onUnheard(entry);
       return;
     }
     if (entry.kind === "announce") this.#joining.onAnnounced(sequence, card, entry);
     if (this.#state !== undefined) return this.#applyEntry(now, epoch, sequence, card, entry);
     if (entry.kind === "elect") return this.#onElected(now, epoch, entry);
     if (!this.#joining.record(epoch, sequence, card, entry, data.length)) this.#forgetState(now);
+  }
+
+  /** What we said came into the order when it had lost us as a member: nobody heeds it. */
+  #onUnheard(entry: ReplicaEntry): void {
+    if (entry.kind === "caughtUp") this.#caughtUpSaid = undefined;
+    const isRefused = entry.kind === "propose" || (entry.kind === "part" && entry.index === entry.count - 1);
+    if (isRefused) this.#requests.answerAll(this.#wishes.onRefused(entry.id));
   }
 
   #applyEntry(now: number, epoch: number, sequence: number, card: CardId, entry: ReplicaEntry): void {
@@ -494,7 +515,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         return;
       case "refused":
         this.#counters.refused++;
-        if (card === this.#card) this.#answerAll(this.#wishes.onRefused(outcome.id));
+        if (card === this.#card) this.#requests.answerAll(this.#wishes.onRefused(outcome.id));
         this.#yieldUntil = now + configYieldMs;
         return;
       case "missed":
@@ -516,6 +537,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#tailBytes += change.changeset.length;
     while (this.#tailBytes > configTailBytesMax && this.#tail.length > 1) this.#shift();
     this.#heads.add(now, change);
+    this.#seen = Math.max(this.#seen, change.epoch);
   }
 
   // ---- coming to know the state
@@ -545,6 +567,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#state = new ReplicaState(snapshot);
     this.#joining.end();
     this.#heads.add(now, snapshot.accepted);
+    this.#seen = Math.max(this.#seen, snapshot.accepted.epoch);
     if (snapshot.level <= this.#levelMax) return;
     const message = `the configuration has level ${snapshot.level}, this card's software stores up to ${this.#levelMax}: upgrade it`;
     this.#enterHold(now, { code: "too-old", message });
@@ -576,7 +599,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     const canAnnounce = this.#stopped === undefined && this.#store === "open" && !this.#isChanging();
     if (this.#isMember && !this.#isReplica && this.#joining.isToAnnounce(now, canAnnounce)) {
       this.#counters.announced++;
-      this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: false });
+      this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: false, seen: this.#seen });
     }
     this.#catchUp.onTick(now);
     this.#supply.onTick(now);
@@ -584,25 +607,21 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (now >= this.#askAt) this.#askDurable(now);
     if (now >= this.#wishes.deadline()) {
       const lacksCards = this.#stopped !== undefined || (this.#state !== undefined && !this.#isEnough(this.#state.replicas));
-      this.#answerAll(this.#wishes.expire(now, this.#whyUnacknowledged(), lacksCards));
+      this.#requests.answerAll(this.#wishes.expire(now, this.#whyUnacknowledged(), lacksCards));
     }
-    if (now >= this.#forwards.deadline()) {
-      const { sent, answers } = this.#forwards.onTick(now, this.#servers());
-      for (const one of sent) this.#sendForward(one);
-      this.#answerAll(answers);
-    }
+    this.#requests.onTick(now);
   }
 
   /** What follows from what is known by now. */
   #advance(now: number): void {
-    if (this.#store !== "open") return this.#handOn(now);
+    if (this.#store !== "open") return this.#requests.handOn(now);
     const state = this.#state;
     if (state === undefined) return this.#elect(now);
     this.#commit();
     if (!state.isReplica(this.#card)) {
       if (isSameHead(this.#durable, state.accepted)) this.#sayCaughtUp(state.accepted);
       else if (!isSameHead(this.#ordered, state.accepted) && !this.#isLinked()) this.#catchUpFrom(now, state.replicas);
-      return this.#handOn(now);
+      return this.#requests.handOn(now);
     }
     if (!this.#isCurrent) return;
     this.#acknowledge(now, state);
@@ -615,7 +634,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     const members = this.#group.members.map(({ card }) => card);
     if (!this.#isEnough(members)) return;
     const election = this.#joining.elect(now, members, this.#group.number, this.#view?.ether ?? []);
-    if (election !== undefined) this.#say(election);
+    if (election === undefined) return;
+    if (this.#joining.seen < (this.#view?.number ?? 0)) return this.#say(election);
+    const reason = "the configuration begins anew, and needs a view of which it has no changes";
+    this.#outputs.push({ kind: "unsettled", reason });
   }
 
   /** Whether the next change that waits follows on what the store has, once those that it has already are forgotten. */
@@ -687,7 +709,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #propose(base: Head, { answers, id, proposals }: ReturnType<Wishes["onPlanned"]>): void {
-    this.#answerAll(answers);
+    this.#requests.answerAll(answers);
     if (proposals.length === 0) return;
     const bytes = encodeProposals(proposals);
     if (bytes.length <= partBytesMax) return this.#say({ kind: "propose", id, base: base.hash, proposals });
@@ -722,7 +744,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (this.#wishes.awaited === undefined || !this.#isEnough(state.replicas)) return;
     const everywhere = Math.min(...state.replicas.map((card) => this.#durableOn(card)));
     const isVouched = state.accepted.epoch >= state.lineage && everywhere >= (this.#firstOfLineage ?? state.accepted.sequence);
-    this.#answerAll(this.#wishes.onDurable(everywhere, isVouched ? 0 : state.lineage));
+    this.#requests.answerAll(this.#wishes.onDurable(everywhere, isVouched ? 0 : state.lineage));
     if (this.#wishes.awaited === undefined) this.#askAt = Infinity;
     else if (this.#askAt === Infinity) this.#askAt = now + configAskMs;
   }
@@ -807,14 +829,9 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "configGive":
         return this.#catchUp.onGive(now, from, message);
       case "configForward":
-        return this.#onForward(now, from, message.id, message.wish);
-      case "configAnswer": {
-        const next = this.#forwards.onAnswer(now, from, message.id, message.answer, this.#servers());
-        if (next === undefined) return;
-        if ("to" in next) this.#sendForward(next);
-        else this.#answerAll(next);
-        return;
-      }
+        return this.#requests.onForward(now, from, message.id, message.wish);
+      case "configAnswer":
+        return this.#requests.onAnswer(now, from, message.id, message.answer);
       default:
         return unreachable(message);
     }
@@ -831,22 +848,25 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #watch(now: number): void {
     const { state, reason } = this.#condition();
     const replicas = this.#state?.replicas ?? [];
-    this.#outputs.push(...this.#alarms.watch(now, { state, reason, fault: this.#fault, branches: this.#branches, replicas }));
+    const isVoter = this.#electorate.includes(this.#card);
+    this.#outputs.push(...this.#alarms.watch(now, { state, reason, isVoter, fault: this.#fault, branches: this.#branches, replicas }));
   }
 
   // ---- requests
 
   #onConfigure(now: number, client: number, request: ConfigRequest): void {
     const caller: Caller = { kind: "client", client };
-    if (this.#store === "none") return this.#refuse(caller, "hold", "this card keeps no configuration");
+    if (this.#store === "none") return this.#requests.refuse(caller, "hold", "this card keeps no configuration");
     switch (request.kind) {
       case "change":
-        return this.#take(now, caller, request.wish);
+        return this.#requests.take(now, caller, request.wish);
       case "check":
         return this.#upkeep.onCheck(client, request.repair);
       case "discardBranch":
         return this.#order({ kind: "discardBranch", id: request.id }, (_now, result) => {
-          if (result.kind !== "discarded") return this.#refuse(caller, "invalid", `there is no branch "${request.id}" on this card`);
+          if (result.kind !== "discarded") {
+            return this.#requests.refuse(caller, "invalid", `there is no branch "${request.id}" on this card`);
+          }
           this.#branches = result.branches;
           this.#outputs.push({ kind: "configured", client, answer: { kind: "discarded" } });
         });
@@ -855,67 +875,15 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     }
   }
 
-  /** A wish of a caller of this card: carried out here, or by a card that can. */
-  #take(now: number, caller: Caller, wish: ConfigRequestWish): void {
-    if (this.#stopped !== undefined) return this.#refuse(caller, "no-quorum", this.#stopped);
-    if (this.#isToBeForwarded) return this.#forward(now, [caller], wish);
-    this.#load.served++;
-    const refused = this.#wishes.add(now, caller, wish);
-    if (refused !== undefined) this.#answer({ caller, answer: refused });
-  }
-
   /** Whether others can do what this card cannot; a card that is about to know more waits for that. */
   get #isToBeForwarded(): boolean {
     return this.#store === "hold" || (this.#state !== undefined && !this.#isReplica);
-  }
-
-  #forward(now: number, callers: readonly Caller[], wish: ConfigRequestWish, dueAt?: number): void {
-    const sent = this.#forwards.forward(now, callers, wish, this.#servers(), dueAt);
-    if (sent !== undefined && "kind" in sent) {
-      for (const caller of callers) this.#answer({ caller, answer: sent });
-      return;
-    }
-    this.#load.forwarded += callers.length;
-    if (sent !== undefined) this.#sendForward(sent);
-  }
-
-  /** What waits here and can no longer be carried out here goes to a card that can, or back to where it came from. */
-  #handOn(now: number): void {
-    if (!this.#wishes.isWaiting || this.#stopped !== undefined || !this.#isToBeForwarded) return;
-    for (const { wish, callers, dueAt } of this.#wishes.takeWaiting()) {
-      const own = callers.filter(({ kind }) => kind === "client");
-      if (own.length > 0) this.#forward(now, own, wish, dueAt);
-      for (const caller of callers) {
-        if (caller.kind === "card") this.#refuse(caller, "catching-up", "this card does not know the present head");
-      }
-    }
   }
 
   /** The cards that may be able to carry a wish out. */
   #servers(): readonly CardId[] {
     const state = this.#state;
     return (state === undefined ? this.#view?.ether ?? [] : state.replicas).filter((card) => card !== this.#card);
-  }
-
-  #sendForward({ to, message }: Sent): void {
-    this.#send(to, message);
-  }
-
-  #onForward(now: number, from: CardId, id: number, bytes: Uint8Array): void {
-    const known = this.#asked.take(now, from, id);
-    if (known === undefined) return;
-    if (known !== "new") return this.#send(from, { kind: "configAnswer", id, answer: known });
-    const caller: Caller = { kind: "card", card: from, id };
-    const wish = decodeWish(bytes);
-    if (wish === undefined) {
-      return this.#refuse(caller, "invalid", "the forwarded wish cannot be read: is its card's software a later one?");
-    }
-    if (!this.#isCurrent) {
-      return this.#refuse(caller, "catching-up", this.#condition().reason ?? "this card does not know the present head");
-    }
-    this.#load.servedForOthers++;
-    const refused = this.#wishes.add(now, caller, wish);
-    if (refused !== undefined) this.#answer({ caller, answer: refused });
   }
 
   /** Why what is wrong here cannot be taken from another card, `undefined` when it can. */
@@ -925,28 +893,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     return others.length > 0 ? undefined : "no other card has the configuration";
   }
 
-  #refuse(caller: Caller, code: ConfigRefusal["code"], message: string): void {
-    this.#answer({ caller, answer: { kind: "refused", refusal: { code, message }, servedBy: this.#card } });
-  }
-
-  #answerAll(answers: readonly Answered[]): void {
-    for (const answered of answers) this.#answer(answered);
-  }
-
-  #answer({ caller, answer }: Answered): void {
-    if (caller.kind === "client") this.#outputs.push({ kind: "configured", client: caller.client, answer });
-    if (caller.kind !== "card" || (answer.kind !== "changed" && answer.kind !== "refused")) return;
-    const bytes = encodeAnswer(answer);
-    this.#asked.answer(caller.card, caller.id, bytes);
-    this.#send(caller.card, { kind: "configAnswer", id: caller.id, answer: bytes });
-  }
-
   #log(level: "debug" | "info" | "warn" | "error", event: string, fields: LogFields): void {
     this.#outputs.push({ kind: "log", level, event, fields });
   }
 }
-
-type ConfigRequestWish = Extract<ConfigRequest, { kind: "change" }>["wish"];
 
 function named(cards: readonly CardId[]): string {
   return cards.map((card) => `card ${card}`).join(", ");

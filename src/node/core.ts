@@ -364,6 +364,8 @@ export class Core {
       case "log":
         effects.push(output);
         return;
+      case "unsettled":
+        return this.onFact(now, output, effects);
       case "alarm": {
         const { code, about, text } = output;
         if (text === undefined) this.#surroundings.alarms.clear(now, code, about, effects);

@@ -177,6 +177,8 @@ export class ReplicaNetwork {
       case "configured":
         seat.answers.push({ client: output.client, answer: output.answer, at: this.now });
         return;
+      case "unsettled":
+        return this.changeView(this.#view?.ether ?? this.running);
       case "alarm":
         if (output.text === undefined) seat.alarms.delete(`${output.code} ${output.about}`.trim());
         else seat.alarms.set(`${output.code} ${output.about}`.trim(), output.text);
