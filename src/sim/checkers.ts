@@ -162,7 +162,7 @@ export class ProvenIdentity extends Checker {
 export class BoundedStep extends Checker {
   readonly name = "bounded-step";
   readonly sentence =
-    "A step returns a bounded number of effects: a few for each peer, and for each entry of the order that it delivers a few log lines and a few events for each application; and after it the next deadline lies ahead: nothing spins.";
+    "A step returns a bounded number of effects: a few for each peer, and for each entry of the order that it delivers a few log lines, a few events for each application, and a few orders to the card's store; and after it the next deadline lies ahead: nothing spins.";
   /** How far each run had delivered when it last had much to say. */
   readonly #delivered = new WeakMap<Run, number>();
 
@@ -183,7 +183,9 @@ export class BoundedStep extends Checker {
     const others = effects.length - counts.events - counts.logs - counts.pieces;
     // What came during an exchange of group data is told at its end.
     const eventsMax = 2 * (advanced + passEntriesMax) * (run.clients + 1);
-    if (others <= few && counts.logs <= few + 2 * advanced && counts.events <= eventsMax) return undefined;
+    // What a replica gives its store and says of it, for each change.
+    const ofStoreMax = run.program.status(now).configuration !== undefined ? 3 * advanced : 0;
+    if (others <= few + ofStoreMax && counts.logs <= few + 2 * advanced && counts.events <= eventsMax) return undefined;
     return `${others} effects, ${counts.logs} log lines and ${counts.events} events of one ${input.kind} that delivered ${advanced} entries`;
   }
 }

@@ -46,6 +46,9 @@ const pauseMs = [5, 1_500] as const;
 /** How long a store takes for an order, and how long one takes that is slow now and then. */
 const storeMs = [0.2, 4] as const;
 const slowStoreMs = [20, 900] as const;
+/** How often operators look after the cards once all is healed. */
+const roundsMax = 8;
+const roundMs = 1_000;
 const author = "operator";
 const rowsMax = 24;
 /** The wall clocks' first moment; nothing is decided by it. */
@@ -151,10 +154,21 @@ export class Operators {
     for (const { id } of this.#stores.get(card)?.branches ?? []) this.#ask(card, run, undefined, { kind: "discardBranch", id });
   }
 
-  /** All disks are right again; nobody writes by himself any more. */
+  /** All disks are right again, and nobody writes by himself any more; operators look after the cards for a while. */
   heal(): void {
     this.#gapMs = Infinity;
     for (const card of this.#stores.keys()) this.setDisk(card, "right");
+    this.#lookAfter(roundsMax);
+  }
+
+  /** What needs an operator's word gets it: a store that holds is repaired, what was set aside is discarded. */
+  #lookAfter(rounds: number): void {
+    for (const card of this.#stores.keys()) {
+      const configuration = card.run?.program.status(card.run.now).configuration;
+      if (configuration?.state === "hold") this.repair(card);
+      if (configuration !== undefined && configuration.branches.length > 0) this.discardBranches(card);
+    }
+    if (rounds > 0) this.#edge.world.later(this.#edge.world.at + roundMs, () => this.#lookAfter(rounds - 1));
   }
 
   onAnswer(card: SimCard, run: Run, client: number, answer: ConfigAnswer): void {
