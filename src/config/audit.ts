@@ -37,10 +37,8 @@ export function auditOperations(reader: ConfigReader, changes: readonly RowChang
     what: whatOf(changes),
   };
   const operations: Operation[] = [{ kind: "put", table: "audit", row }];
-  const outdated = sequence - auditRowsMax;
-  if (outdated > 0 && reader.row("audit", auditId(outdated)) !== undefined) {
-    operations.push({ kind: "remove", table: "audit", id: auditId(outdated) });
-  }
+  const outdated = auditId(sequence - auditRowsMax);
+  if (reader.row("audit", outdated) !== undefined) operations.push({ kind: "remove", table: "audit", id: outdated });
   return operations;
 }
 

@@ -245,8 +245,6 @@ export function stepsOf(
   return ids.flatMap((id) => {
     const row = before.get(id);
     const wanted = described.get(id);
-    // A table of one row that is not described any more keeps its row, which cannot be removed.
-    if (wanted === undefined && tables[table].only !== undefined) return [];
     const difference = rowDifference(table, row, wanted && wholeRow(table, id, wanted.values, row, level));
     return difference === undefined ? [] : [stepOf(difference)];
   });

@@ -82,17 +82,13 @@ export function jsonOfValue(rule: ColumnRule, value: Scalar): unknown {
 }
 
 function textOf(rule: TextRule, value: unknown): string | undefined {
-  if (typeof value !== "string" || !isText(value) || !isSmallText(value, rule.bytesMax) || !rule.pattern.test(value)) return undefined;
+  if (typeof value !== "string" || !isSmallText(value, rule.bytesMax) || !rule.pattern.test(value)) return undefined;
   return rule.canonical === undefined ? value : rule.canonical(value);
 }
 
-/** SQLite keeps UTF-8, which has no lone surrogates, and ends a text at a zero when it is asked in some ways. */
-function isText(value: string): boolean {
-  return value.isWellFormed() && !value.includes("\0");
-}
-
+/** SQLite keeps UTF-8, which has no lone surrogates. */
 function isSmallText(value: string, bytesMax = configValueBytesMax): boolean {
-  return value.length <= bytesMax && isText(value) && bytesOf(value) <= bytesMax;
+  return value.length <= bytesMax && value.isWellFormed() && bytesOf(value) <= bytesMax;
 }
 
 export function bytesOf(text: string): number {

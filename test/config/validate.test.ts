@@ -494,6 +494,22 @@ test("FS-3: a set is refused its last card that serves, by whichever way that on
   );
 });
 
+test("a table takes as many rows as it may have, and a new one for one that goes", () => {
+  const tables = new MemoryTables();
+  const { rowsMax } = rules.hosts;
+  assert.is(tables.change(Array.from({ length: rowsMax }, (_, index) => put("hosts", `host-${index}`))), undefined);
+  assert.match(tables.change([put("hosts", "more")]) ?? "", /hosts more: would be row 1025, and hosts has at most 1024/);
+  assert.is(tables.change([put("hosts", "more"), remove("hosts", "host-7")]), undefined);
+  assert.is(tables.count("hosts"), rowsMax);
+});
+
+test("the operations come in the order of the wish, the audit's last", () => {
+  const wish = [put("cards", "1/1"), put("chassis", "1"), put("cards", "1/2"), put("hosts", "h"), put("chassis", "2")];
+  const { operations } = validate(new MemoryTables(), wish, context) as { operations: readonly Operation[] };
+  const ids = operations.map((operation) => operation.kind === "put" ? operation.row.id : "");
+  assert.equal(ids, ["1/1", "1", "1/2", "h", "2", "0000000000000001"]);
+});
+
 test("values are kept in their one form", () => {
   const tables = example.copy();
   const after = (table: TableName, id: string, columns: Record<string, Scalar>) => {
@@ -544,6 +560,7 @@ test("HA-1: what is newer than the level of the system is refused with the cards
     ...rules,
     chassis: { ...rules.chassis, columns: { ...rules.chassis.columns, height: column } },
     hosts: { ...rules.hosts, since: 2 },
+    policies: { ...rules.policies, settings: { ...rules.policies.settings, altitude: column } },
   };
   const told = (operations: readonly Operation[], level: number) => {
     const judged = judge(new MemoryTables(), operations, { ...context, level, olderCards: [3 as CardId] }, newer);
@@ -553,6 +570,8 @@ test("HA-1: what is newer than the level of the system is refused with the cards
   assert.is(tooNew.code, "too-new");
   assert.is(tooNew.message, "chassis 1: height needs level 2, and the system is at level 1: card 1/3 has older software; update it first");
   assert.is((told([put("hosts", "a")], 1) as ConfigRefusal).code, "too-new");
+  assert.match((told([put("policies", "altitude", { value: "3" })], 1) as ConfigRefusal).message, /^policies altitude: needs level 2/);
+  assert.not("code" in told([put("policies", "altitude", { value: "3" })], 2));
   const [made] = (told([put("chassis", "1", { height: null })], 1) as { operations: readonly Operation[] }).operations;
   assert.not("height" in (made?.kind === "put" ? made.row : {}), "a column of a higher level is not written");
   const [full] = (told([put("chassis", "1")], 2) as { operations: readonly Operation[] }).operations;
