@@ -315,7 +315,8 @@ export class Settled extends Checker {
       const areAllThere = running.length === scene.cards.filter((other) => !other.isTwin).length;
       const alarm = status?.alarms.find(({ code }) => {
         // What is true of the system as it is built, or as the operator wants it, stays an alarm.
-        if (code === "single-link" || (code === "no-quorum" && scene.options.disabled?.includes(card.id) === true)) return false;
+        const isOfDisabled = code === "no-quorum" || code === "configuration-stale";
+        if (code === "single-link" || (isOfDisabled && scene.options.disabled?.includes(card.id) === true)) return false;
         return areAllThere || (code !== "card-down" && code !== "card-unknown");
       });
       if (alarm !== undefined) return { card, detail: `has an alarm still: ${alarm.code}, ${alarm.text}` };
