@@ -100,8 +100,12 @@ export const cliqueStepsMax = 10_000;
 /** Notifications of the membership that are kept for people. */
 export const viewHistoryMax = 16;
 
-/** A proposal on the ring is sent again after this, then after twice as long each time up to the second. */
+/**
+ * A proposal on the ring is sent again after this, or so many times what one takes to come around; then after twice as long
+ * each time up to the last.
+ */
 export const passResendMs = 10;
+export const passResendRoundTrips = 4;
 export const passResendMaxMs = 200;
 /** From the last commit to an empty pass that gathers its acknowledgment, when nothing else is to be proposed. */
 export const passAckMs = 5;

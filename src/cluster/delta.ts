@@ -28,6 +28,7 @@ import {
   passEntriesMax,
   passResendMaxMs,
   passResendMs,
+  passResendRoundTrips,
   pendingBytesMax,
   pendingEntriesMax,
   submitResendMs,
@@ -96,7 +97,16 @@ type Counters = {
 };
 
 /** A proposal that is on its way around the ring. */
-type UnderWay = { readonly first: number; readonly entries: readonly Entry[]; resendAt: number; resendMs: number };
+type UnderWay = {
+  readonly first: number;
+  readonly entries: readonly Entry[];
+  readonly sentAt: number;
+  resendAt: number;
+  resendMs: number;
+};
+
+/** What the newest round trip counts in the smoothed one. */
+const roundTripShare = 1 / 8;
 
 /** A place behind the order that we go on from once the view begins. */
 type Skip = { readonly last: number; readonly epochs: readonly Epoch[]; readonly marks: readonly Mark[] };
@@ -149,6 +159,8 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
   /** The last data id of each origin in the queue or the order. */
   readonly #taken = new Map<CardId, number>();
   #underWay: UnderWay | undefined;
+  /** How long a pass takes around the ring, smoothed: on a busy machine longer than a lost one should be waited for on an idle one. */
+  #roundTripMs = 0;
   /** Everybody has delivered up to here. */
   #acknowledged = 0;
   #ackAt = Infinity;
@@ -572,7 +584,8 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
     this.#counters.passes++;
     this.#lastPass++;
     this.#ackAt = Infinity;
-    this.#underWay = { first, entries, resendAt: now + passResendMs, resendMs: passResendMs };
+    const resendMs = Math.min(Math.max(passResendMs, passResendRoundTrips * this.#roundTripMs), passResendMaxMs);
+    this.#underWay = { first, entries, sentAt: now, resendAt: now + resendMs, resendMs };
     this.#onOwnProposed(now, entries, outputs);
     if (this.#next() === this.#card) return this.#onRoundTrip(now, this.#log.delivered, outputs);
     this.#sendPass(outputs);
@@ -595,8 +608,10 @@ export class Delta implements Service<DeltaInput, DeltaOutput> {
 
   /** The proposal is back: every card holds it. */
   #onRoundTrip(now: number, delivered: number, outputs: DeltaOutput[]): void {
-    const { first, entries } = this.#underWay as UnderWay;
+    const { first, entries, sentAt } = this.#underWay as UnderWay;
     const view = this.#view as NodeView;
+    // Of one that was sent again too, from the first time on: a ring that always takes longer must be learnt.
+    this.#roundTripMs += (Math.min(now - sentAt, passResendMaxMs) - this.#roundTripMs) * roundTripShare;
     this.#underWay = undefined;
     this.#acknowledged = delivered;
     const committed = Math.max(this.#committed, first + entries.length - 1);

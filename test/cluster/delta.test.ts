@@ -200,6 +200,29 @@ test("HA-10: a proposal that is lost at any step of the ring is sent again until
   }
 });
 
+test("a ring that takes longer than a lost proposal is waited for is learnt: then nothing is sent again, until something is lost", () => {
+  const net = fiveCards();
+  const [one] = cards as [CardId];
+  const { delta } = net.runOf(one);
+  net.latency = () => passResendMs / 2;
+  const sendFor = (ms: number) => {
+    for (const end = net.now + ms; net.now < end;) {
+      net.submit(one, "a");
+      net.runUntil(net.now + passResendMs);
+    }
+    return delta.status().counters.passesResent;
+  };
+  const learning = sendFor(50 * passResendMs);
+  assert.ok(learning > 0);
+  assert.is(sendFor(100 * passResendMs), learning);
+  let isLost = true;
+  net.lose = ({ message }) => message.kind === "pass" && isLost;
+  assert.is(sendFor(20 * passResendMs) > learning, true);
+  isLost = false;
+  net.runUntil(net.now + 1_000);
+  assert.is(delta.status().pending, 0);
+});
+
 test("an initiator sends again what got lost on its way to the coordinator", () => {
   const net = fiveCards();
   let isLost = true;
