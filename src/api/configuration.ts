@@ -8,7 +8,7 @@ import { hex } from "../base/hex.ts";
 import type { Head, Operation, Row, Wish } from "../config/change.ts";
 import type { ConfigAnswer } from "../config/request.ts";
 import type { RowStep } from "../config/row-difference.ts";
-import type { TableName, TableRule } from "../config/rules.ts";
+import { type TableName, tableNames, type TableRule } from "../config/rules.ts";
 import { tables } from "../config/tables.ts";
 import {
   backupContentBytesMax,
@@ -300,7 +300,14 @@ async function answerHistory(context: Context, source: ConfigurationSource): Pro
 
 /** Without what the changes write by themselves: it says the same once more. */
 function plainChange({ rows, ...change }: HistoryEntry) {
-  return rows === undefined ? change : { ...change, rows: rows.filter(({ table }) => tables[table].internal !== true).map(plainStep) };
+  return rows === undefined
+    ? change
+    : { ...change, rows: rows.filter(({ table }) => tables[table].internal !== true).sort(byTable).map(plainStep) };
+}
+
+/** In the order in which people read tables; a changeset has an order of its own. */
+function byTable(a: RowStep, b: RowStep): number {
+  return tableNames.indexOf(a.table) - tableNames.indexOf(b.table) || (a.id < b.id ? -1 : 1);
 }
 
 function plainBranchRow({ common, branch, chain, ...row }: BranchRow) {
