@@ -284,6 +284,8 @@ export const configSettleMs = 250;
 export const configStaleMs = 10_000;
 /** Parts of one large change. */
 export const configPartsMax = 512;
+/** Of these so many are under way to the order at a time. */
+export const configPartsWindow = 16;
 /** What was delivered between an announcement and its answer, in bytes. */
 export const configRecordBytesMax = 16 * 1024 * 1024;
 
@@ -331,8 +333,8 @@ assert(
   "a piece of a configuration, and a wish, fit in a frame's fragments",
 );
 assert(
-  configPartsMax * (applicationMessageBytesMax - 64) > configChangeBytesMax + configBatchMax * 4_096,
-  "the largest change fits in its parts, with all of their text",
+  configPartsMax * (applicationMessageBytesMax - 64 - 4 * (2 * configKeyBytesMax + auditCommentBytesMax)) > configChangeBytesMax,
+  "the largest change fits in its parts",
 );
 assert(
   2 * applicationWindowMax <= applicationUnderWayMax && applicationWindowBytesMax >= applicationMessageBytesMax,
@@ -358,3 +360,4 @@ assert(advertPeriodMs < advertSteadyMs, "adverts come more often while somebody 
 assert(lldpTtlS * 1_000 > 3 * lldpPeriodMs, "a neighbour survives three lost LLDP frames");
 assert(auditTextBytesMax <= configValueBytesMax, "a row of the audit is a row as any other");
 assert(failuresKept > 2 * 100, "as many failures are remembered as any setting counts");
+assert(chainBytesMax >= 10_000 * (5 * 1024 + 256) && chainChangesMax >= 10_000, "ten thousand changes of 5 KiB each stay in the chain");

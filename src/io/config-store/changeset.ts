@@ -21,7 +21,7 @@ const tableMark = 0x54;
 const insertMark = 18;
 const updateMark = 23;
 const deleteMark = 9;
-const text = new TextDecoder();
+const text = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Bytes that are no changeset. */
 export class MalformedChangeset extends Error {}

@@ -23,6 +23,7 @@ import { type ChainBounds, ChainTable } from "./chain-table.ts";
 import { invertedChangeset, MalformedChangeset, tablesOf } from "./changeset.ts";
 import { DatabaseFile, makeDirectory } from "./database-file.ts";
 import type { DatabaseRules } from "./database-rules.ts";
+import { fastDigest } from "./digest.ts";
 import { faultOf, StoreError } from "./fault.ts";
 import { SnapshotFiles } from "./snapshots.ts";
 import { chainTable, DatabaseTables, quoted } from "./tables.ts";
@@ -48,7 +49,7 @@ export type BareResult = Bare<StoreResult>;
 /** Changes whose hashes are proven in one slice of a check. */
 const checkedChanges = 64;
 /** Pages that are proven in one slice of a check. */
-const checkedPages = 256;
+const checkedPages = 64;
 
 /** What an order that takes long does in slices, with its result at the end. */
 export type LongOrder = Generator<void, BareResult>;
@@ -460,7 +461,7 @@ export class ConfigDatabase {
       if (wrongEnd !== undefined) return wrongEnd;
       let before: Change | undefined;
       for (const change of chain.after(0)) {
-        const broken = before === undefined ? undefined : brokenLink(before, change);
+        const broken = before === undefined ? undefined : brokenLink(before, change, fastDigest);
         if (broken !== undefined) return broken;
         before = change;
       }
@@ -567,7 +568,7 @@ export class ConfigDatabase {
       // Pruned meanwhile: the chain has gone on.
       if (change === undefined && sequence < this.#first) continue;
       if (change === undefined) return yield `change ${sequence} is missing`;
-      const broken = brokenLink(before ?? { sequence: sequence - 1, epoch: 0, hash: change.previous }, change);
+      const broken = brokenLink(before ?? { sequence: sequence - 1, epoch: 0, hash: change.previous }, change, fastDigest);
       if (broken !== undefined) return yield broken;
       before = headOf(change);
       if (sequence % checkedChanges === 0) yield;

@@ -14,7 +14,8 @@ import { writeAllAt } from "./fault.ts";
 
 type Zlib = typeof import("node:zlib");
 
-const pieceBytes = 1024 * 1024;
+/** What is packed in one step; others wait for it. */
+const pieceBytes = 256 * 1024;
 const pieceHeaderBytes = 8;
 /** ZSTD_c_compressionLevel: the fastest one. */
 const compression = { params: { 100: 1 } };
