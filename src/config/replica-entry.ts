@@ -39,23 +39,27 @@ export type ReplicaEntry =
   }
   /** Changes upon the head with the hash `base`. */
   | { readonly kind: "propose"; readonly id: number; readonly base: Uint8Array; readonly proposals: readonly Proposed[] }
-  /** A piece of the bytes of a proposal that is larger than a message; the first one says upon what, and takes the one place that there is for such. */
+  /**
+   * A piece of the changeset of one change that is larger than a message. The first one says upon what, and all that the change has
+   * besides; it takes the one place that there is for such.
+   */
   | {
     readonly kind: "part";
     readonly id: number;
     readonly index: number;
     readonly count: number;
-    readonly base: Uint8Array;
     readonly data: Uint8Array;
+    readonly first: { readonly base: Uint8Array; readonly proposal: Proposed } | undefined;
   }
   /** "Everything up to this head is durable here." */
   | { readonly kind: "caughtUp"; readonly head: Head };
 
 const kinds = { announce: 1, elect: 2, propose: 3, part: 4, caughtUp: 5 } as const;
 const proposalKinds = ["rows", "migrate"] as const;
-/** What a part has besides its data. */
-const partOverheadBytes = 64;
-export const partBytesMax = applicationMessageBytesMax - partOverheadBytes;
+/** What a part, or a proposal, has besides its changesets, with its texts at their longest. */
+const overheadBytes = 64 + 4 * (2 * configKeyBytesMax + auditCommentBytesMax);
+/** What of changesets one message takes. */
+export const partBytesMax = applicationMessageBytesMax - overheadBytes;
 
 export function encodeReplicaEntry(entry: ReplicaEntry): Uint8Array {
   switch (entry.kind) {
@@ -66,7 +70,14 @@ export function encodeReplicaEntry(entry: ReplicaEntry): Uint8Array {
     case "propose":
       return encodeCbor([kinds.propose, entry.id, entry.base, entry.proposals.map(proposalItems)]);
     case "part":
-      return encodeCbor([kinds.part, entry.id, entry.index, entry.count, entry.base, entry.data]);
+      return encodeCbor([
+        kinds.part,
+        entry.id,
+        entry.index,
+        entry.count,
+        entry.data,
+        ...(entry.first === undefined ? [] : [entry.first.base, proposalItems(entry.first.proposal)]),
+      ]);
     case "caughtUp":
       return encodeCbor([kinds.caughtUp, ...headItems(entry.head)]);
   }
@@ -92,8 +103,12 @@ export function decodeReplicaEntry(bytes: Uint8Array): ReplicaEntry | undefined 
       return isCount(a) && isHash(b) && proposals !== undefined ? { kind: "propose", id: a, base: b, proposals } : undefined;
     }
     case kinds.part: {
-      if (!isCount(a) || !isCount(c, configPartsMax) || !isCount(b, c - 1) || !isHash(d) || !(e instanceof Uint8Array)) return undefined;
-      return e.length > 0 && e.length <= partBytesMax ? { kind: "part", id: a, index: b, count: c, base: d, data: e } : undefined;
+      if (!isCount(a) || !isCount(c, configPartsMax) || !isCount(b, c - 1) || !(d instanceof Uint8Array)) return undefined;
+      if (d.length === 0 || d.length > partBytesMax) return undefined;
+      const proposal = b === 0 ? proposalFrom(f) : undefined;
+      if (b === 0 && (!isHash(e) || proposal === undefined)) return undefined;
+      const first = proposal === undefined ? undefined : { base: e as Uint8Array, proposal };
+      return { kind: "part", id: a, index: b, count: c, data: d, first };
     }
     case kinds.caughtUp: {
       const head = headFrom(a, b, c);
@@ -104,13 +119,20 @@ export function decodeReplicaEntry(bytes: Uint8Array): ReplicaEntry | undefined 
   }
 }
 
-/** The bytes that parts carry. */
-export function encodeProposals(proposals: readonly Proposed[]): Uint8Array {
-  return encodeCbor(proposals.map(proposalItems));
-}
-
-export function decodeProposals(bytes: Uint8Array): Proposed[] | undefined {
-  return proposalsFrom(decodeCbor(bytes));
+/** The messages that propose these changes upon `base`: one, or one for each part of a change that is larger. */
+export function proposalEntries(id: number, base: Uint8Array, proposals: readonly Proposed[]): ReplicaEntry[] {
+  const [first] = proposals;
+  if (first === undefined) return [];
+  if (proposals.reduce((sum, { changeset }) => sum + changeset.length, 0) <= partBytesMax) {
+    return [{ kind: "propose", id, base, proposals }];
+  }
+  const { changeset } = first;
+  const count = Math.ceil(changeset.length / partBytesMax);
+  return Array.from({ length: count }, (_, index) => {
+    const data = changeset.slice(index * partBytesMax, (index + 1) * partBytesMax);
+    const proposal = { ...first, changeset: new Uint8Array(0) };
+    return { kind: "part", id, index, count, data, first: index === 0 ? { base, proposal } : undefined };
+  });
 }
 
 function headItems({ sequence, epoch, hash }: Head): Cbor[] {
@@ -129,14 +151,20 @@ function proposalsFrom(items: unknown): Proposed[] | undefined {
   if (!Array.isArray(items) || items.length === 0 || items.length > configBatchMax) return undefined;
   const proposals: Proposed[] = [];
   for (const item of items as unknown[]) {
-    if (!Array.isArray(item)) return undefined;
-    const [kindIndex, author, comment, key, time, changeset] = item as unknown[];
-    const kind = isCount(kindIndex, 1) ? proposalKinds[kindIndex] : undefined;
-    if (kind === undefined || !isTextWithin(author, configKeyBytesMax) || !isTextWithin(comment, auditCommentBytesMax)) return undefined;
-    if (!isTextWithin(key, configKeyBytesMax) || !isCount(time) || !(changeset instanceof Uint8Array)) return undefined;
-    proposals.push({ kind, author, comment, key, time, changeset });
+    const proposal = proposalFrom(item);
+    if (proposal === undefined) return undefined;
+    proposals.push(proposal);
   }
   return proposals;
+}
+
+function proposalFrom(item: unknown): Proposed | undefined {
+  if (!Array.isArray(item)) return undefined;
+  const [kindIndex, author, comment, key, time, changeset] = item as unknown[];
+  const kind = isCount(kindIndex, 1) ? proposalKinds[kindIndex] : undefined;
+  if (kind === undefined || !isTextWithin(author, configKeyBytesMax) || !isTextWithin(comment, auditCommentBytesMax)) return undefined;
+  if (!isTextWithin(key, configKeyBytesMax) || !isCount(time) || !(changeset instanceof Uint8Array)) return undefined;
+  return { kind, author, comment, key, time, changeset };
 }
 
 function areCards(value: unknown): value is CardId[] {

@@ -7,10 +7,9 @@
  */
 import { unreachable } from "../base/assert.ts";
 import type { CardId } from "../base/ids.ts";
-import { configChangeBytesMax } from "../limits.ts";
-import { equalBytes, isSameHead, levelOf, linked } from "./chain.ts";
+import { equalBytes, isSameHead, levelOf, linked, runningDigest } from "./chain.ts";
 import type { Change, Head } from "./change.ts";
-import { decodeProposals, partBytesMax, type Proposed, type ReplicaEntry } from "./replica-entry.ts";
+import type { Proposed, ReplicaEntry } from "./replica-entry.ts";
 
 /** The large change under way: whose, and the piece that comes next. */
 export type Parts = {
@@ -21,8 +20,12 @@ export type Parts = {
   readonly next: number;
 };
 
-/** `undefined` for the pieces where the first of them passed by before this card knew the state. */
-type Gathered = Parts & { readonly pieces: Uint8Array[] | undefined; readonly bytes: number };
+/** What has come of it; `undefined` where its beginning passed by before this card knew the state. */
+type Gathered = {
+  readonly proposal: Proposed;
+  readonly pieces: Uint8Array[];
+  readonly digest: ReturnType<typeof runningDigest>;
+};
 
 /** The state as it travels to a card that does not know it. */
 export type Snapshot = {
@@ -55,7 +58,8 @@ export class ReplicaState {
   #level: number;
   readonly #lineage: number;
   #line: CardId[];
-  #parts: Gathered | undefined;
+  #parts: Parts | undefined;
+  #gathered: Gathered | undefined;
 
   constructor(snapshot: Snapshot) {
     this.#replicas = new Set(snapshot.replicas);
@@ -64,11 +68,10 @@ export class ReplicaState {
     this.#level = snapshot.level;
     this.#lineage = snapshot.lineage;
     this.#line = [...snapshot.line];
-    this.#parts = snapshot.parts === undefined ? undefined : { ...snapshot.parts, pieces: undefined, bytes: 0 };
+    this.#parts = snapshot.parts;
   }
 
   snapshot(): Snapshot {
-    const { card, id, base, count, next } = this.#parts ?? {};
     return {
       replicas: this.replicas,
       accepted: this.#accepted,
@@ -76,7 +79,7 @@ export class ReplicaState {
       lineage: this.#lineage,
       levels: [...this.#levels].map(([of, levelMax]) => ({ card: of, levelMax })),
       line: [...this.#line],
-      parts: card === undefined ? undefined : { card, id, base, count, next } as Parts,
+      parts: this.#parts,
     };
   }
 
@@ -120,7 +123,7 @@ export class ReplicaState {
     for (const card of cards) {
       isReplicaLost = this.#replicas.delete(card) || isReplicaLost;
       this.#line = this.#line.filter((other) => other !== card);
-      if (this.#parts?.card === card) this.#parts = undefined;
+      if (this.#parts?.card === card) this.#parts = this.#gathered = undefined;
     }
     return isReplicaLost;
   }
@@ -152,27 +155,28 @@ export class ReplicaState {
     return this.#accept(epoch, card, id, proposals);
   }
 
-  #onPart(epoch: number, card: CardId, { id, index, count, base, data }: Extract<ReplicaEntry, { kind: "part" }>): Outcome {
-    if (index === 0) {
-      const isFree = this.#parts === undefined && this.#replicas.has(card) && equalBytes(base, this.#accepted.hash);
+  #onPart(epoch: number, card: CardId, { id, index, count, data, first }: Extract<ReplicaEntry, { kind: "part" }>): Outcome {
+    if (first !== undefined) {
+      const isFree = this.#parts === undefined && this.#replicas.has(card) && equalBytes(first.base, this.#accepted.hash);
       if (!isFree) return this.#refuse(card, id);
-      this.#parts = { card, id, base, count, next: 1, pieces: [data], bytes: data.length };
+      this.#parts = { card, id, base: first.base, count, next: 1 };
+      this.#gathered = { proposal: first.proposal, pieces: [], digest: runningDigest() };
     } else {
       const parts = this.#parts;
       // The rest of one whose beginning was refused says nothing new.
       if (parts?.card !== card || parts.id !== id || parts.next !== index || parts.count !== count) return { kind: "none" };
-      const pieces = parts.pieces === undefined ? undefined : [...parts.pieces, data];
-      this.#parts = { ...parts, next: index + 1, pieces, bytes: parts.bytes + data.length };
+      this.#parts = { ...parts, next: index + 1 };
     }
+    const gathered = this.#gathered;
+    gathered?.pieces.push(data);
+    gathered?.digest.update(data);
     if (index < count - 1) return { kind: "none" };
-    const { pieces, bytes } = this.#parts as Gathered;
-    this.#parts = undefined;
-    if (pieces === undefined) return { kind: "missed" };
-    const proposals = bytes > configChangeBytesMax + partBytesMax ? undefined : decodeProposals(joined(pieces, bytes));
-    return proposals === undefined ? this.#refuse(card, id) : this.#accept(epoch, card, id, proposals);
+    this.#parts = this.#gathered = undefined;
+    if (gathered === undefined) return { kind: "missed" };
+    return this.#accept(epoch, card, id, [{ ...gathered.proposal, changeset: joined(gathered.pieces) }], gathered.digest.digest());
   }
 
-  #accept(epoch: number, card: CardId, id: number, proposals: readonly Proposed[]): Outcome {
+  #accept(epoch: number, card: CardId, id: number, proposals: readonly Proposed[], digest?: Uint8Array): Outcome {
     const changes: Change[] = [];
     let level = this.#level;
     let head = this.#accepted;
@@ -182,7 +186,7 @@ export class ReplicaState {
         if (to <= level) return this.#refuse(card, id);
         level = to;
       }
-      const change = linked(head, epoch, { ...proposed, card });
+      const change = linked(head, epoch, { ...proposed, card }, digest);
       changes.push(change);
       head = change;
     }
@@ -198,8 +202,8 @@ export class ReplicaState {
   }
 }
 
-function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
-  const whole = new Uint8Array(bytes);
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const piece of pieces) {
     whole.set(piece, at);

@@ -10,7 +10,7 @@
  * author and key of one that is under way is the same wish with another caller. Pure: the replica says when, and carries out.
  */
 import type { CardId } from "../base/ids.ts";
-import { configBatchMax, configPendingMax, configRetriesMax, configTimeoutMs } from "../limits.ts";
+import { configBatchMax, configChangeBytesMax, configPendingMax, configRetriesMax, configTimeoutMs } from "../limits.ts";
 import { headOf, levelChangeset } from "./chain.ts";
 import type { Change, ConfigRefusal, Head, Wish } from "./change.ts";
 import type { Proposed } from "./replica-entry.ts";
@@ -167,10 +167,16 @@ export class Wishes {
             pending.index = proposals.length - 1;
             continue;
           }
-          const size = changeset.length + 4 * (author.length + comment.length + key.length) + 32;
+          const size = changeset.length + 4 * (author.length + comment.length + key.length) + 64;
           if (proposals.length > 0 && bytes + size > bytesMax) {
             isFull = true;
             pending.state = "waiting";
+            continue;
+          }
+          if (changeset.length > configChangeBytesMax) {
+            const message = `the change has ${changeset.length} bytes; at most ${configChangeBytesMax} are taken: make it in parts`;
+            answers.push(...this.#answer(pending, this.#refused("bounds", message)));
+            isFull = true;
             continue;
           }
           bytes += size;

@@ -21,14 +21,22 @@ import { hex } from "../base/hex.ts";
 import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest, GroupView } from "../cluster/application.ts";
 import type { NodeView } from "../cluster/view.ts";
-import { configAskMs, configCommitBytesMax, configHoldRetryMs, configRecentMax, configTailBytesMax, configYieldMs } from "../limits.ts";
+import {
+  configAskMs,
+  configCommitBytesMax,
+  configHoldRetryMs,
+  configPartsWindow,
+  configRecentMax,
+  configTailBytesMax,
+  configYieldMs,
+} from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { ConfigMessage, ConfigState } from "../wire/message.ts";
 import { emptyHead, equalBytes, headOf, isSameHead } from "./chain.ts";
 import type { Change, Head } from "./change.ts";
 import { type ConfigAlarm, ConfigAlarms } from "./replica-alarms.ts";
 import { CatchUp } from "./replica-catch-up.ts";
-import { decodeReplicaEntry, encodeProposals, encodeReplicaEntry, partBytesMax, type ReplicaEntry } from "./replica-entry.ts";
+import { decodeReplicaEntry, encodeReplicaEntry, partBytesMax, proposalEntries, type ReplicaEntry } from "./replica-entry.ts";
 import { digestOf, Heads } from "./replica-heads.ts";
 import { Joining } from "./replica-joining.ts";
 import { Requests } from "./replica-requests.ts";
@@ -136,6 +144,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #yieldUntil = -Infinity;
   /** When it is over, for wishes that wait for it. */
   #planAt = Infinity;
+
+  /** The parts of our large change that have not been said, and the requests of those that are not ordered. */
+  #outgoing: ReplicaEntry[] = [];
+  readonly #partsUnderWay = new Set<number>();
 
   readonly #wishes: Wishes;
   readonly #requests: Requests;
@@ -418,6 +430,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         if (this.#store === "open") this.#join();
         return;
       case "sent":
+        if (this.#partsUnderWay.delete(event.request)) this.#sendParts();
+        return;
       case "watching":
       case "monitor":
         return;
@@ -452,6 +466,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#heads.clear();
     this.#durableOf.clear();
     this.#caughtUpSaid = undefined;
+    this.#outgoing = [];
+    this.#partsUnderWay.clear();
     this.#firstOfLineage = undefined;
     this.#askAt = Infinity;
     this.#catchUp.abandon();
@@ -710,13 +726,19 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #propose(base: Head, { answers, id, proposals }: ReturnType<Wishes["onPlanned"]>): void {
     this.#requests.answerAll(answers);
-    if (proposals.length === 0) return;
-    const bytes = encodeProposals(proposals);
-    if (bytes.length <= partBytesMax) return this.#say({ kind: "propose", id, base: base.hash, proposals });
-    const count = Math.ceil(bytes.length / partBytesMax);
-    for (let index = 0; index < count; index++) {
-      const data = bytes.slice(index * partBytesMax, (index + 1) * partBytesMax);
-      this.#say({ kind: "part", id, index, count, base: base.hash, data });
+    const entries = proposalEntries(id, base.hash, proposals);
+    if (entries.length > 1) this.#outgoing = entries;
+    else if (entries[0] !== undefined) this.#say(entries[0]);
+    this.#sendParts();
+  }
+
+  /** Of a large change so much at a time as does not fill what the order has room for. */
+  #sendParts(): void {
+    while (this.#partsUnderWay.size < configPartsWindow) {
+      const part = this.#outgoing.shift();
+      if (part === undefined) return;
+      this.#say(part);
+      this.#partsUnderWay.add(this.#lastRequest);
     }
   }
 

@@ -30,6 +30,10 @@ export class ReplicaNetwork {
   orderMs: readonly [number, number] = [1, 3];
   sendMs: readonly [number, number] = [0.1, 1];
   storeMs: readonly [number, number] = [0.5, 2];
+  /** Cards whose stores are at something else. */
+  hold = new Set<CardId>();
+  /** Messages that were put into the order. */
+  requests = 0;
   isLost: (from: CardId, to: CardId) => boolean = () => false;
   readonly #events = new EventQueue<() => void>();
   #sequence = 0;
@@ -102,7 +106,7 @@ export class ReplicaNetwork {
       const seat = this.seat(card);
       seat.replica = undefined;
       seat.alarms.clear();
-      seat.store.cutPower(this.prng.chance(0.5));
+      seat.store.cutPower(!this.hold.has(card) && this.prng.chance(0.5));
     }
     this.changeView();
   }
@@ -167,7 +171,7 @@ export class ReplicaNetwork {
           if (this.#view?.ether.includes(output.to)) this.feed(output.to, { kind: "message", from: card, message: output.message });
         });
       case "store": {
-        seat.store.latencyMs = this.between(this.storeMs);
+        seat.store.latencyMs = this.hold.has(card) ? 1_000_000 : this.between(this.storeMs);
         seat.store.order(this.now, output.order);
         return this.at(seat.store.doneAt - this.now, () => {
           if (!isSame()) return;
@@ -191,6 +195,7 @@ export class ReplicaNetwork {
 
   #request(seat: Seat, request: ApplicationRequest): void {
     const { card, incarnation } = seat;
+    if (request.kind === "send") this.requests++;
     this.ordered((sequence) => {
       if (seat.replica === undefined || seat.incarnation !== incarnation) return;
       if (this.#isStopped || this.#view?.ether.includes(card) !== true) return void this.#waiting.push({ seat, incarnation, request });

@@ -54,7 +54,11 @@ function chaos(seed: number): void {
   stats.told += told.size;
   for (const card of cards) {
     for (const { answer } of network.seat(card).answers) {
-      const word = answer.kind === "refused" ? answer.refusal.code : answer.kind === "changed" && answer.repeated ? "repeated" : answer.kind;
+      const word = answer.kind === "refused"
+        ? answer.refusal.code
+        : answer.kind === "changed" && answer.repeated
+        ? "repeated"
+        : answer.kind;
       stats.words[word] = (stats.words[word] ?? 0) + 1;
     }
     for (const { event } of network.seat(card).logs) stats.logs[event] = (stats.logs[event] ?? 0) + 1;
@@ -82,5 +86,7 @@ for (let seed = first; seed < first + seeds; seed++) {
   test(`FS-4: acknowledged changes survive, and equal heads are equal tables (seed ${seed})`, () => chaos(seed));
 }
 
-test.after(() => { console.log(JSON.stringify(stats)); });
+test.after(() => {
+  console.log(JSON.stringify(stats));
+});
 test.run();
