@@ -247,7 +247,8 @@ async function buildBinary(): Promise<void> {
     assets: { "addon.node": addon, "config-store.js": storeBundle },
   };
   writeFileSync(configuration, JSON.stringify(settings));
-  execFileSync(process.execPath, ["--build-sea", configuration], { stdio: ["ignore", "ignore", "inherit"] });
+  // Under the program's own flags: V8 takes no code that was compiled under others, and says so on each start.
+  execFileSync(process.execPath, [...execArgv, "--build-sea", configuration], { stdio: ["ignore", "ignore", "inherit"] });
 
   const fresh = join(folder, "cardinal");
   copyInSmallWrites(application, fresh);
