@@ -91,6 +91,7 @@ export type Addon = {
     remains: boolean,
   ): void;
   childKill(port: NativePort, id: number): void;
+  childWatch(port: NativePort, group: string): void;
   childTake(port: NativePort, into: Uint8Array): number;
   childClose(port: NativePort): Promise<void>;
   mountUsers(mount: number, mountPoint: string, signal: number): Promise<string>;

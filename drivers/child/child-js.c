@@ -92,6 +92,19 @@ static napi_value kill_child(napi_env env, napi_callback_info info) {
   return js_undefined(env);
 }
 
+/* childWatch(port, group) */
+static napi_value watch_child(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  void *core;
+  char group[CHILD_GROUP_BYTES];
+  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) ||
+      !js_string(env, arguments[1], group, sizeof group)) {
+    return NULL;
+  }
+  child_watch(core, group);
+  return js_undefined(env);
+}
+
 /* childTake(port, into): bytes written to `into` */
 static napi_value take_children(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
@@ -157,6 +170,7 @@ static napi_value search_users(napi_env env, napi_callback_info info) {
 bool child_define(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       JS_FUNCTION("childOpen", open_children), JS_FUNCTION("childStart", start_child), JS_FUNCTION("childKill", kill_child),
+      JS_FUNCTION("childWatch", watch_child),
       JS_FUNCTION("childTake", take_children), JS_FUNCTION("childClose", js_port_close), JS_FUNCTION("mountUsers", search_users),
   };
   return js_define(env, exports, functions, sizeof functions / sizeof functions[0]);

@@ -55,10 +55,12 @@ struct child {
   size_t output_length;
 };
 
-/* What was asked for: a start, or with an order that has only an id, an end. */
+enum asked_kind { ASKED_START, ASKED_KILL, ASKED_WATCH };
+
+/* An order to end has only an id, one to watch only a group. */
 struct asked {
+  enum asked_kind kind;
   struct child_order order;
-  bool is_kill;
 };
 
 struct group {
@@ -79,6 +81,9 @@ struct children {
   size_t leftover_count;
   struct group watched[CHILD_GROUPS_MAX];
   size_t watched_count;
+  /* Processes that SIGKILL has not ended yet, to be waited for when it has. */
+  pid_t stuck[CHILDREN_MAX];
+  size_t stuck_count;
   int null;
   uint8_t *chunk;
   struct mailbox box;
@@ -180,6 +185,7 @@ static void remove_group(const struct children *children, const char *group) {
 }
 
 static void watch_group(struct children *children, const char *group) {
+  if (children->groups[0] == '\0') return;
   for (size_t index = 0; index < children->watched_count; index++) {
     if (strcmp(children->watched[index].name, group) == 0) return;
   }
@@ -262,6 +268,7 @@ static void finish(struct children *children, size_t index) {
     siginfo_t info = {0};
     int waited = waitid(P_PID, (id_t)child->pid, &info, WEXITED | (child->ended ? 0 : WNOHANG));
     bool exited = waited == 0 && info.si_code == CLD_EXITED;
+    if (waited == 0 && info.si_pid == 0 && children->stuck_count < CHILDREN_MAX) children->stuck[children->stuck_count++] = child->pid;
     value = info.si_status;
     if (kind == CHILD_EXITED && !exited) kind = CHILD_SIGNALLED;
   }
@@ -279,6 +286,14 @@ static void finish(struct children *children, size_t index) {
   }
   free_child(child);
   children->children[index] = children->children[--children->child_count];
+}
+
+static void reap_stuck(struct children *children) {
+  for (size_t index = children->stuck_count; index-- > 0;) {
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)children->stuck[index], &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0) continue;
+    children->stuck[index] = children->stuck[--children->stuck_count];
+  }
 }
 
 static void begin(const struct children *children, struct child *child, enum phase phase, int64_t now) {
@@ -506,10 +521,12 @@ static void *run(void *argument) {
       return NULL;
     }
     serve(children, fds, count);
+    reap_stuck(children);
     struct asked asked;
     while (next_asked(children, &asked)) {
-      if (asked.is_kill) end(children, asked.order.id);
-      else start(children, &asked.order);
+      if (asked.kind == ASKED_START) start(children, &asked.order);
+      if (asked.kind == ASKED_KILL) end(children, asked.order.id);
+      if (asked.kind == ASKED_WATCH) watch_group(children, asked.order.group);
     }
     mailbox_signal(&children->box);
   }
@@ -518,7 +535,7 @@ static void *run(void *argument) {
 static void free_children(struct children *children) {
   struct asked asked;
   while (next_asked(children, &asked)) {
-    if (!asked.is_kill) child_order_free(&asked.order);
+    if (asked.kind == ASKED_START) child_order_free(&asked.order);
   }
   for (size_t index = 0; index < children->child_count; index++) free_child(children->children[index]);
   for (size_t index = 0; index < children->leftover_count; index++) close(children->leftovers[index]);
@@ -563,13 +580,20 @@ static int ask(struct children *children, const struct asked *asked) {
 }
 
 int child_start(struct children *children, const struct child_order *order) {
-  struct asked asked = {.order = *order};
+  struct asked asked = {.kind = ASKED_START, .order = *order};
   return ask(children, &asked);
 }
 
 void child_kill(struct children *children, uint32_t id) {
-  struct asked asked = {.order = {.id = id}, .is_kill = true};
+  struct asked asked = {.kind = ASKED_KILL, .order = {.id = id}};
   /* With too many that wait, the deadline ends it. */
+  (void)ask(children, &asked);
+}
+
+void child_watch(struct children *children, const char *group) {
+  struct asked asked = {.kind = ASKED_WATCH};
+  snprintf(asked.order.group, sizeof asked.order.group, "%s", group);
+  /* With too many that wait, the next monitor asks again. */
   (void)ask(children, &asked);
 }
 

@@ -76,6 +76,10 @@ class NativeChildPort implements ChildPort {
     return { found: ending.kind === "exited" ? ending.code : 0, left: ending.left };
   }
 
+  watch(group: string): void {
+    if (this.#open) this.#addon.childWatch(this.#native, group);
+  }
+
   async users(mount: number, mountPoint: string, signal?: "SIGTERM" | "SIGKILL"): Promise<MountUser[]> {
     const number = signal === undefined ? 0 : constants.signals[signal];
     const text = await this.#addon.mountUsers(mount, mountPoint, number);

@@ -180,6 +180,8 @@ export interface ChildPort {
   run(order: ChildOrder): Promise<ChildEnding>;
   /** Ends all that is in a group; gives how many processes that were, and how many of them SIGKILL did not end. */
   sweep(group: string): Promise<{ readonly found: number; readonly left: number }>;
+  /** Tells when the last process of a group ends, where the group has any; groups in which something remained are watched anyhow. */
+  watch(group: string): void;
   /** Who uses a mount, by its id of /proc/self/mountinfo; each is sent the signal. Neither this process nor process 1. */
   users(mount: number, mountPoint: string, signal?: "SIGTERM" | "SIGKILL"): Promise<MountUser[]>;
   /** Kills what runs; what remained stays. */

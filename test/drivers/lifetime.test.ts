@@ -5,13 +5,14 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { nativeDrivers } from "../../drivers/native.ts";
+import { nativeDrivers, nativeResourceDrivers } from "../../drivers/native.ts";
 import { command, enterNamespaces, runCommand } from "../conformance/namespace.ts";
 import { makeVethPair } from "../conformance/veth.ts";
 
 enterNamespaces(import.meta.url);
 
 const drivers = nativeDrivers();
+const resourceDrivers = nativeResourceDrivers();
 const program = runCommand(fileURLToPath(new URL("lifetime-process.ts", import.meta.url)));
 
 /** The runtimes have descriptors and threads of their own that come and go; ours have names. */
@@ -29,7 +30,11 @@ async function openAndClose(): Promise<void> {
   const address = { interface: "left0", address: "192.0.2.7/24" };
   await net.take(address, 1);
   await net.release(address);
-  await Promise.all([ether.close(), uart.close(), net.close(), pty.close()]);
+  const child = await resourceDrivers.child.open({ groups: "", mark: "lifetime", onEmptied: () => {} });
+  await child.run({ program: "/bin/true", arguments: [], environment: {}, group: "", deadlineMs: 5_000, remains: false });
+  const device = await resourceDrivers.device.open("/dev/zero", { exclusive: false });
+  await device.probe();
+  await Promise.all([ether.close(), uart.close(), net.close(), pty.close(), child.close(), device.close()]);
 }
 
 async function failToOpen(): Promise<void> {
@@ -40,6 +45,7 @@ async function failToOpen(): Promise<void> {
     drivers.uart.open({ path: "/dev/absent0", baudRate: 9_600 }),
     drivers.uart.open({ path: "/dev/null", baudRate: 9_600 }),
     net.take({ interface: "absent0", address: "192.0.2.7/24" }, 1),
+    resourceDrivers.device.open("/dev/absent0", { exclusive: true }),
     Promise.resolve().then(() => drivers.watchdog.open("/dev/null", 10)),
   ];
   for (const { status } of await Promise.allSettled(failures)) assert.is(status, "rejected");

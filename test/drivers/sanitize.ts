@@ -19,6 +19,9 @@ const tests = [
   "test/conformance/watchdog.test.ts",
   "test/conformance/realtime.test.ts",
   "test/drivers/lifetime.test.ts",
+  "test/io/resources/command.test.ts",
+  "test/io/resources/device.test.ts",
+  "test/io/resources/filesystem.test.ts",
 ];
 const stressRounds = 10;
 const fuzzS = 10;
@@ -58,5 +61,5 @@ const sanitized = {
 for (const test of tests) run(`address, undefined behaviour: ${test}`, process.execPath, [test], sanitized);
 await makeVethPair("left0", "right0");
 run("threads: stress", "build/tsan/stress", ["left0", "right0", String(stressRounds)]);
-for (const fuzzer of ["parmrk", "mailbox"]) run(`fuzz: ${fuzzer}`, `build/fuzz/${fuzzer}`, [`-max_total_time=${fuzzS}`]);
+for (const fuzzer of ["parmrk", "mailbox", "claim"]) run(`fuzz: ${fuzzer}`, `build/fuzz/${fuzzer}`, [`-max_total_time=${fuzzS}`]);
 process.exitCode = failures === 0 ? 0 : 1;

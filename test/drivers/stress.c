@@ -14,7 +14,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../drivers/child/child.h"
+#include "../../drivers/device/device.h"
 #include "../../drivers/ether/ether.h"
+#include "../../drivers/net/segment.h"
 #include "../../drivers/pty/pty.h"
 #include "../../drivers/uart/uart.h"
 
@@ -184,12 +187,121 @@ static void stress_ether(const char *left_name, const char *right_name) {
   loop_free(&loop);
 }
 
+/* How many records a take has. */
+static unsigned records_in(const uint8_t *inbox, size_t taken) {
+  unsigned count = 0;
+  for (size_t at = MAILBOX_PREAMBLE_BYTES; at < taken; at += 4 + ((word(inbox, at / 4) + 3u) & ~3u)) count++;
+  return count;
+}
+
+static void stress_segment(const char *interface) {
+  struct loop loop;
+  struct segment *segment;
+  uint8_t inbox[INBOX_BYTES];
+  loop_init(&loop);
+  check(segment_open(&segment, loop_wake, &loop) == 0, "the segment opens");
+  struct segment_request request = {.announcements = 3};
+  snprintf(request.interface, sizeof request.interface, "%s", interface);
+  unsigned asked = 0, answered = 0;
+  for (int number = 1; number <= 20; number++) {
+    char host[32];
+    snprintf(host, sizeof host, number % 2 == 0 ? "192.0.2.%d" : "2001:db8::%d", number);
+    check(net_parse(&request.address, host, number % 2 == 0 ? 24 : 64) == 0, "the address is one");
+    const enum segment_kind kinds[] = {SEGMENT_TAKE, SEGMENT_LINK, SEGMENT_ANNOUNCE, SEGMENT_LIST, SEGMENT_RELEASE};
+    for (size_t index = 0; index < sizeof kinds / sizeof kinds[0]; index++) {
+      request.kind = kinds[index];
+      request.id = ++asked;
+      check(segment_request(segment, &request) == 0, "the segment takes a request");
+    }
+  }
+  while (answered < asked) {
+    size_t taken = segment_take(segment, inbox, sizeof inbox);
+    for (size_t at = MAILBOX_PREAMBLE_BYTES; at < taken; at += 4 + ((word(inbox, at / 4) + 3u) & ~3u)) {
+      check(word(inbox, at / 4 + 2) <= 1, "a request goes well");
+      /* A listing has a piece before its end. */
+      answered += word(inbox, at / 4 + 1) != 0 && word(inbox, at / 4 + 2) == 0;
+    }
+    if (answered < asked) loop_wait(&loop);
+  }
+  request.kind = SEGMENT_LIST;
+  segment_request(segment, &request);
+  segment_close(segment);
+  loop_free(&loop);
+}
+
+/* A shell's command line in allocations of its own. */
+static struct child_order order_of(uint32_t id, const char *script, uint32_t deadline_ms, bool remains) {
+  struct child_order order = {
+      .id = id, .program = strdup("/bin/sh"), .deadline_ms = deadline_ms, .grace_ms = 50, .output_bytes = 256, .remains = remains};
+  size_t bytes = strlen(script) + 1;
+  order.arguments = malloc(4 * sizeof(char *) + bytes);
+  order.environment = calloc(1, sizeof(char *));
+  check(order.program != NULL && order.arguments != NULL && order.environment != NULL, "there is memory");
+  char *text = (char *)(order.arguments + 4);
+  memcpy(text, script, bytes);
+  order.arguments[0] = order.program;
+  order.arguments[1] = (char *)(uintptr_t) "-c";
+  order.arguments[2] = text;
+  order.arguments[3] = NULL;
+  snprintf(order.group, sizeof order.group, "stress");
+  snprintf(order.mark, sizeof order.mark, "stress.%u", id);
+  return order;
+}
+
+static void stress_children(void) {
+  static const char *const scripts[] = {"exit 0", "echo hello; exit 3", "sleep 100", "trap '' TERM; sleep 100 & wait", "sleep 0.2 & exit 0",
+                                        "head -c 300000 /dev/zero"};
+  enum { SCRIPTS = sizeof scripts / sizeof scripts[0], ORDERS = 4 * SCRIPTS };
+  struct loop loop;
+  struct children *children;
+  uint8_t inbox[INBOX_BYTES];
+  loop_init(&loop);
+  check(child_open(&children, "", loop_wake, &loop) == 0, "children can be run");
+  for (uint32_t id = 1; id <= ORDERS; id++) {
+    struct child_order order = order_of(id, scripts[id % SCRIPTS], 150, id % SCRIPTS == 4);
+    check(child_start(children, &order) == 0, "a child is taken");
+    if (id % 5 == 0) child_kill(children, id);
+  }
+  unsigned ended = 0;
+  while (ended < ORDERS) {
+    ended += records_in(inbox, child_take(children, inbox, sizeof inbox));
+    if (ended < ORDERS) loop_wait(&loop);
+  }
+  /* The last ones are ended by closing. */
+  for (uint32_t id = 1; id <= 4; id++) {
+    struct child_order order = order_of(id, "sleep 100", 10000, false);
+    check(child_start(children, &order) == 0, "a child is taken");
+  }
+  child_close(children);
+  loop_free(&loop);
+}
+
+static void stress_device(void) {
+  struct loop loop;
+  struct device *device;
+  uint8_t inbox[INBOX_BYTES];
+  loop_init(&loop);
+  check(device_open(&device, "/dev/zero", false, loop_wake, &loop) == 0, "a device opens");
+  unsigned answered = 0, asked = 1;
+  for (; asked < 10; asked++) check(device_ask(device, DEVICE_PROBE) == 0, "a device is asked");
+  while (answered < asked) {
+    answered += records_in(inbox, device_take(device, inbox, sizeof inbox));
+    if (answered < asked) loop_wait(&loop);
+  }
+  device_ask(device, DEVICE_RELEASE);
+  device_close(device);
+  loop_free(&loop);
+}
+
 int main(int count, char **arguments) {
   check(count >= 3, "two interfaces are named");
   int rounds = count > 3 ? atoi(arguments[3]) : 5;
   for (int round = 0; round < rounds; round++) {
     stress_tty(round);
     stress_ether(arguments[1], arguments[2]);
+    stress_segment(arguments[1]);
+    stress_children();
+    stress_device();
   }
   printf("stress: %d rounds\n", rounds);
   return 0;

@@ -9,7 +9,7 @@ import { unreachable } from "../../base/assert.ts";
 import { type IpAddress, ipAddressText, parseIpAddress } from "../../base/ip-address.ts";
 import type { HookKind, ResourceEvent, ResourceSpec } from "../../failover/resource.ts";
 import { announceAfterMs, announceEveryMs, announcementsAtOnce } from "../../limits.ts";
-import type { InterfaceAddress, NetDriver, NetEvent, NetPort } from "../ports.ts";
+import type { InterfaceAddress, LinkState, NetDriver, NetEvent, NetPort } from "../ports.ts";
 import { answer, done, type HookAnswer, type HookContext, type Keeper } from "./hook.ts";
 
 export type AddressSpec = Extract<ResourceSpec, { readonly kind: "address" }>;
@@ -25,6 +25,8 @@ export class AddressKeeper implements Keeper<AddressSpec> {
   #net: NetPort | undefined;
   /** By `keyOf`. */
   readonly #kept = new Map<string, Kept>();
+  /** The last start or announcement of each: a stop takes it away, so that one that comes back late announces nothing. */
+  readonly #wanted = new Map<string, { readonly resource: string; readonly address: InterfaceAddress }>();
 
   private constructor(tell: (event: ResourceEvent) => void) {
     this.#tell = tell;
@@ -70,6 +72,7 @@ export class AddressKeeper implements Keeper<AddressSpec> {
   async close(): Promise<void> {
     for (const kept of this.#kept.values()) clearTimeout(kept.timer);
     this.#kept.clear();
+    this.#wanted.clear();
     await this.#port.close();
   }
 
@@ -78,17 +81,25 @@ export class AddressKeeper implements Keeper<AddressSpec> {
   }
 
   async #start(resource: string, address: InterfaceAddress): Promise<HookAnswer> {
-    const { link } = await this.#port.take(address, announcementsAtOnce);
+    const isWanted = this.#want(resource, address);
+    let link: LinkState;
+    try {
+      ({ link } = await this.#port.take(address, announcementsAtOnce));
+    } catch (error) {
+      if (isWanted()) this.#giveUp(address);
+      throw error;
+    }
     if (link !== "up") {
+      if (isWanted()) this.#giveUp(address);
       await this.#port.release(address);
       return answer("failed", `${address.interface} has no carrier, or was taken down: nobody would reach ${address.address}`);
     }
-    this.#keep(resource, address);
+    if (isWanted()) this.#keep(resource, address);
     return done;
   }
 
   async #stop(address: InterfaceAddress): Promise<HookAnswer> {
-    this.#forget(keyOf(address));
+    this.#giveUp(address);
     return await this.#port.release(address) ? done : answer("notRunning", `no interface has ${address.address}`);
   }
 
@@ -100,9 +111,16 @@ export class AddressKeeper implements Keeper<AddressSpec> {
 
   async #announce(resource: string, address: InterfaceAddress): Promise<HookAnswer> {
     if (!await this.#isPresent(address)) return answer("notRunning", `${address.interface} does not have ${address.address}`);
+    const isWanted = this.#want(resource, address);
     await this.#port.announce(address, announcementsAtOnce);
-    this.#keep(resource, address);
+    if (isWanted()) this.#keep(resource, address);
     return done;
+  }
+
+  #want(resource: string, address: InterfaceAddress): () => boolean {
+    const wanted = { resource, address };
+    this.#wanted.set(keyOf(address), wanted);
+    return () => this.#wanted.get(keyOf(address)) === wanted;
   }
 
   async #isPresent(address: InterfaceAddress): Promise<boolean> {
@@ -122,15 +140,20 @@ export class AddressKeeper implements Keeper<AddressSpec> {
     const atMs = announceAfterMs[step];
     const waitMs = atMs === undefined ? announceEveryMs : atMs - sinceMs;
     kept.timer = setTimeout(() => {
-      this.#say(kept, atMs === undefined ? 1 : announcementsAtOnce);
+      this.#say(kept.address, atMs === undefined ? 1 : announcementsAtOnce);
       this.#schedule(kept, step + 1);
     }, waitMs);
     kept.timer.unref();
   }
 
   /** An announcement that could not be made is no event: the interface's state is, and the next one comes. */
-  #say(kept: Kept, times: number): void {
-    this.#port.announce(kept.address, times).catch(() => {});
+  #say(address: InterfaceAddress, times: number): void {
+    this.#port.announce(address, times).catch(() => {});
+  }
+
+  #giveUp(address: InterfaceAddress): void {
+    this.#wanted.delete(keyOf(address));
+    this.#forget(keyOf(address));
   }
 
   #forget(key: string): void {
@@ -141,18 +164,19 @@ export class AddressKeeper implements Keeper<AddressSpec> {
   #onEvent(event: NetEvent): void {
     switch (event.kind) {
       case "rival": {
-        const kept = this.#kept.get(keyOf(event.address));
-        if (kept === undefined) return;
-        this.#say(kept, 1);
-        this.#tell({ resource: kept.resource, kind: "rival", reason: `${event.mac} says that it has ${hostIn(event.address)}` });
+        // The answer to the question who has it comes before the start is over.
+        const wanted = this.#wanted.get(keyOf(event.address));
+        if (wanted === undefined) return;
+        this.#say(wanted.address, 1);
+        this.#tell({ resource: wanted.resource, kind: "rival", reason: `${event.mac} says that it has ${hostIn(event.address)}` });
         return;
       }
       case "lost": {
-        const kept = this.#kept.get(keyOf(event.address));
-        if (kept === undefined) return;
-        this.#forget(keyOf(event.address));
+        const wanted = this.#wanted.get(keyOf(event.address));
+        if (wanted === undefined) return;
+        this.#giveUp(event.address);
         this.#tell({
-          resource: kept.resource,
+          resource: wanted.resource,
           kind: "ended",
           reason: `${hostIn(event.address)} was removed from ${event.address.interface}`,
         });
@@ -162,7 +186,7 @@ export class AddressKeeper implements Keeper<AddressSpec> {
         if (event.state !== "up") return;
         for (const kept of [...this.#kept.values()]) {
           if (kept.address.interface !== event.interface) continue;
-          this.#say(kept, announcementsAtOnce);
+          this.#say(kept.address, announcementsAtOnce);
           this.#keep(kept.resource, kept.address);
         }
         return;

@@ -79,6 +79,11 @@ export class Programs {
     return this.#port.sweep(groupOf(resource));
   }
 
+  /** Has the end of the last process be told that a resource's start left running, by this run of the card or by an earlier one. */
+  watch(resource: string): void {
+    this.#port.watch(groupOf(resource));
+  }
+
   get users(): ChildPort["users"] {
     return (...search) => this.#port.users(...search);
   }

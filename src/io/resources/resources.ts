@@ -4,7 +4,8 @@
  *
  *   const resources = await Resources.open({ drivers, name, onResult, onEvent });
  *   resources.order(order);      never blocks and never throws; `onResult` comes later, never inside of it
- *   await resources.close();     what is under way is ended and answered; what runs stays
+ *   await resources.close();     what is under way is ended and answered, a stop too: close when those are answered;
+ *                                what runs stays
  *
  * One hook of a resource is at work at a time; hooks of different resources run beside each other. An order overtakes what
  * it makes pointless: `stop` everything but another `stop`, `start` a `monitor`, `validate` or `announce`. What is overtaken
@@ -42,7 +43,12 @@ export type ResourcesOptions = {
 };
 
 type Waiting = { readonly order: HookOrder; readonly overtaken: AbortController };
-type Lane = { running: Waiting | undefined; readonly queue: Waiting[] };
+type Lane = {
+  running: Waiting | undefined;
+  readonly queue: Waiting[];
+  /** The last process of a start has ended before the start was answered. */
+  isEmptied: boolean;
+};
 
 /** What a hook is counted as, in the bounds on those at work. */
 type Class = "free" | "change" | "question";
@@ -65,6 +71,7 @@ export class Resources {
   readonly #atWork: Record<Class, number> = { free: 0, change: 0, question: 0 };
   /** By group: the resources that run in one. */
   readonly #inGroups = new Map<string, string>();
+  #programs!: Programs;
   #address!: AddressKeeper;
   #filesystem!: FilesystemKeeper;
   #application!: ApplicationKeeper;
@@ -89,6 +96,7 @@ export class Resources {
     const child = await drivers.child.open({ groups, mark, onEmptied: (group) => resources.#onEmptied(group) });
     try {
       const programs = new Programs(child);
+      resources.#programs = programs;
       resources.#address = await AddressKeeper.open(drivers.net, tell);
       resources.#device = new DeviceKeeper(drivers.device);
       resources.#filesystem = new FilesystemKeeper(programs, drivers.device);
@@ -106,7 +114,7 @@ export class Resources {
   }
 
   order(order: HookOrder): void {
-    const lane = this.#lanes.get(order.resource) ?? { running: undefined, queue: [] };
+    const lane = this.#lanes.get(order.resource) ?? { running: undefined, queue: [], isEmptied: false };
     this.#lanes.set(order.resource, lane);
     for (const waiting of lane.queue.filter((earlier) => overtakes(order.hook, earlier.order.hook))) {
       lane.queue.splice(lane.queue.indexOf(waiting), 1);
@@ -166,15 +174,26 @@ export class Resources {
     });
     const given = await Promise.race([this.#perform(order, context), tooLate]);
     clearTimeout(overdue);
-    if (given.outcome === "done" && order.hook === "start") this.#inGroups.set(groupOf(order.resource), order.resource);
+    if (given.outcome === "done" && (order.hook === "start" || order.hook === "monitor")) this.#watch(order.resource);
     this.#atWork[classOf(order)]--;
     lane.running = undefined;
     const isOvertaken = overtaken.signal.aborted && !this.#isClosed && given.outcome !== "done";
     const told = isOvertaken ? answer("overtaken", given.reason) : given.outcome === "overtaken" ? answer("failed", given.reason) : given;
     this.#answer(order, told, performance.now() - beganAt);
+    if (lane.isEmptied && told.outcome === "done" && order.hook === "start") this.#onEmptied(groupOf(order.resource));
+    lane.isEmptied = false;
+    // Whoever was answered may have ordered the next.
     if (lane.running === undefined && lane.queue.length === 0) this.#lanes.delete(order.resource);
     this.#begin();
     if ([...this.#lanes.values()].every(({ running }) => running === undefined)) this.#onIdle?.();
+  }
+
+  /** Has the end of what the resource runs be told, also of what an earlier run of this card started. */
+  #watch(resource: string): void {
+    const group = groupOf(resource);
+    if (this.#inGroups.has(group)) return;
+    this.#inGroups.set(group, resource);
+    this.#programs.watch(resource);
   }
 
   #perform(order: HookOrder, context: HookContext): Promise<HookAnswer> {
@@ -194,12 +213,19 @@ export class Resources {
   }
 
   #onEmptied(group: string): void {
-    const resource = this.#inGroups.get(group);
+    const resource = this.#inGroups.get(group) ?? this.#startingIn(group);
     if (resource === undefined || this.#isClosed) return;
     this.#inGroups.delete(group);
-    const running = this.#lanes.get(resource)?.running?.order.hook;
-    if (running === "stop" || running === "start") return;
+    const lane = this.#lanes.get(resource);
+    const hook = lane?.running?.order.hook;
+    if (lane !== undefined && hook === "start") lane.isEmptied = true;
+    if (hook === "stop" || hook === "start") return;
     this.#options.onEvent({ resource, kind: "ended", reason: "its last process has ended" });
+  }
+
+  #startingIn(group: string): string | undefined {
+    const lane = [...this.#lanes].find(([resource, { running }]) => running?.order.hook === "start" && groupOf(resource) === group);
+    return lane?.[0];
   }
 
   #answer({ order, hook, resource }: HookOrder, { outcome, reason }: HookAnswer, ms: number): void {

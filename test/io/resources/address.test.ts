@@ -4,7 +4,9 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { nativeDrivers, nativeResourceDrivers } from "../../../drivers/native.ts";
 import type { ResourceSpec } from "../../../src/failover/resource.ts";
+import type { NetPort } from "../../../src/io/ports.ts";
 import { command, runCommand } from "../../conformance/namespace.ts";
 import { makeVethPair } from "../../conformance/veth.ts";
 import { enterWorld, makeWorld, until } from "./world.ts";
@@ -16,7 +18,7 @@ const client = runCommand(fileURLToPath(new URL("address-client.ts", import.meta
 const v4 = address("192.0.2.7", 24);
 const v6 = address("2001:db8::7", 64);
 
-function address(host: string, prefix: number, name = "eth0"): ResourceSpec {
+function address(host: string, prefix: number, name = "eth0"): Extract<ResourceSpec, { kind: "address" }> {
   return { kind: "address", address: host, prefix, interface: name };
 }
 
@@ -64,7 +66,7 @@ async function makeSegment(): Promise<{ end(): void }> {
 
 /** Whether somebody answers the client for the address. */
 function isReachable(host: string): boolean {
-  const { answers } = JSON.parse(inside("client", ...client, host, "50")) as { answers: number };
+  const { answers } = JSON.parse(inside("client", ...client, host, "500")) as { answers: number };
   return answers > 0;
 }
 
@@ -148,11 +150,29 @@ test("HA-3: an address moves between cards and the client's table follows at onc
   }
 });
 
+test("HA-3: whoever has the address already is told as a rival, and the start does not wait for it", async () => {
+  const segment = await makeSegment();
+  const one = new CardProcess("one");
+  try {
+    await until("the card runs", () => one.told.length > 0);
+    for (const [spec, host] of [[address("192.0.2.9", 24), "192.0.2.9"], [address("2001:db8::9", 64), "2001:db8::9"]] as const) {
+      inside("client", "ip", "addr", "add", `${host}/${spec.prefix}`, "dev", "eth0");
+      assert.is((await one.ask("start", spec)).outcome, "done");
+      await until("the rival is told", () => one.told.some(({ kind }) => kind === "rival"));
+      assert.is(one.told.find(({ kind }) => kind === "rival")?.reason, `02:00:00:00:00:01 says that it has ${host}`);
+      assert.is((await one.ask("stop", spec)).outcome, "done");
+      one.told.splice(1);
+    }
+  } finally {
+    one.end();
+    segment.end();
+  }
+});
+
 test("HA-3: an address is announced three times at once, three times after one and five seconds, and when asked to", async () => {
   await makeVethPair("eth0", "other0");
   const world = await makeWorld();
   const seen: { readonly at: number; readonly host: string }[] = [];
-  const { nativeDrivers } = await import("../../../drivers/native.ts");
   const listener = await nativeDrivers().ether.open({ interface: "other0", etherTypes: [0x0806], groups: [] }, (event) => {
     if (event.kind !== "frames") return;
     for (const { payload } of event.frames) {
@@ -268,6 +288,30 @@ test("an address is started within a few milliseconds while other hooks hang", a
   } finally {
     await world.end();
     command("ip", "link", "del", "other0");
+  }
+});
+
+test("a start that comes back after its deadline and a stop announces nothing", async () => {
+  const asked: string[] = [];
+  let finish: (given: { link: "up"; ms: number }) => void = () => {};
+  const port: NetPort = {
+    list: () => Promise.resolve([]),
+    link: () => Promise.resolve("up"),
+    take: () => new Promise((resolve) => finish = resolve),
+    release: () => (asked.push("release"), Promise.resolve(true)),
+    announce: () => (asked.push("announce"), Promise.resolve()),
+    close: () => Promise.resolve(),
+  };
+  const world = await makeWorld({ drivers: { ...nativeResourceDrivers(), net: { open: () => Promise.resolve(port) } } });
+  try {
+    const started = await world.run("start", v4, { deadlineMs: 100 });
+    assert.equal([started.outcome, started.reason], ["timeout", "not over after 100 ms, and it cannot be ended"]);
+    assert.is((await world.run("stop", v4)).outcome, "done");
+    finish({ link: "up", ms: 1_000 });
+    await setTimeout(1_200);
+    assert.equal(asked, ["release"]);
+  } finally {
+    await world.end();
   }
 });
 

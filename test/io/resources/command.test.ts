@@ -77,6 +77,29 @@ test("HA-12: an application whose last process ends is told at once", async () =
   }
 });
 
+test("HA-12: the end of what an earlier run of the card started is told, once its monitor has found it", async () => {
+  const first = await makeWorld();
+  try {
+    if (!first.hasGroups) return;
+    const spec = daemon(first.directory);
+    await first.run("start", spec);
+    await first.resources.close();
+    const second = await makeWorld({ groups: first.groups });
+    try {
+      assert.is((await second.run("monitor", spec)).outcome, "done");
+      process.kill(Number(readFileSync(`${first.directory}/pid`, "utf8")), "SIGKILL");
+      await until("it is told", () => second.events.length > 0);
+      assert.is((await second.run("start", spec)).outcome, "done");
+      assert.is((await second.run("stop", spec)).outcome, "done");
+      assert.is(second.events.length, 1);
+    } finally {
+      await second.end();
+    }
+  } finally {
+    await first.end();
+  }
+});
+
 both("a hook that hangs is ended at its deadline, with all that it started", async (world) => {
   const spec = shell({ start: "sleep 1001 & setsid sleep 1002 & (setsid setsid sleep 1003 &); sleep 1000" });
   const { outcome, reason, ms } = await world.run("start", spec, { deadlineMs: 300 });

@@ -1,5 +1,5 @@
 /** A card's resources on this machine, in namespaces that end with the test, and with all processes in them. */
-import { mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -23,8 +23,9 @@ export type World = {
   readonly results: HookResult[];
   /** An empty directory. */
   readonly directory: string;
-  /** Whether resources have cgroups here. */
+  /** Whether resources have cgroups here, and in which directory. */
   readonly hasGroups: boolean;
+  readonly groups: string;
   run(hook: HookKind, spec: ResourceSpec, options?: { readonly resource?: string; readonly deadlineMs?: number }): Promise<HookResult>;
   end(): Promise<void>;
 };
@@ -57,6 +58,7 @@ export async function makeWorld(options: Partial<ResourcesOptions> = {}): Promis
     results,
     directory,
     hasGroups: groups !== "",
+    groups,
     run(hook, spec, { resource = "r.1/a", deadlineMs = 10_000 } = {}) {
       const order = ++orders;
       return new Promise((resolve) => {
@@ -75,6 +77,7 @@ export async function makeWorld(options: Partial<ResourcesOptions> = {}): Promis
 
 /** A cgroup goes once the last of its processes has ended. */
 async function removeGroups(directory: string): Promise<void> {
+  if (!existsSync(directory)) return;
   const subdirectories = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   for (const { name } of subdirectories) await removeGroups(join(directory, name));
   for (let round = 0; round < 100; round++) {
