@@ -15,6 +15,8 @@ export type CardConfigurationOptions = {
   /** What the node says; absent until it knows of the store. */
   readonly status: () => ConfigurationStatus | undefined;
   readonly ask: (request: ConfigRequest) => Promise<ConfigAnswer>;
+  /** Attempts with a wrong token since the start. */
+  readonly refusedTokens: () => number;
 };
 
 const opening: ConfigurationStatus = {
@@ -50,7 +52,8 @@ export class CardConfiguration implements ConfigurationSource {
   /** With what this card served at its edge. */
   status(): ConfigurationStatus {
     const status = this.#options.status() ?? opening;
-    return { ...status, load: { ...status.load, served: status.load.served + this.#servedCount } };
+    const load = { ...status.load, served: status.load.served + this.#servedCount };
+    return { ...status, load, counters: { ...status.counters, tokensRefused: this.#options.refusedTokens() } };
   }
 
   countServed(): void {

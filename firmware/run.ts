@@ -279,18 +279,11 @@ class RunningCard {
     const token = adminToken(stateDirectory);
     // Other tokens work all the same.
     if (isRefusal(token)) log("error", "no token of its own", { reason: token.message });
-    const source = new CardConfiguration({
-      card,
-      tokenFile: adminTokenFile(stateDirectory),
-      store: () => this.#store,
-      status: () => this.#card.status().configuration,
-      ask: (request) => this.#card.configure(request),
-    });
-    this.#management = source;
-    const authority = new Authority({
+    const file = adminTokenFile(stateDirectory);
+    const authority: Authority = new Authority({
       card: `card ${chassis}/${slot}`,
       adminDigest: isRefusal(token) ? undefined : token.digest,
-      adminFile: adminTokenFile(stateDirectory),
+      adminFile: file,
       row: async (table, id) => {
         const found = await source.row(table, id);
         if ("unread" in found) throw new Error(found.unread.message);
@@ -299,6 +292,15 @@ class RunningCard {
       wallClock: Date.now,
       log,
     });
+    const source = new CardConfiguration({
+      card,
+      tokenFile: file,
+      store: () => this.#store,
+      status: () => this.#card.status().configuration,
+      ask: (request) => this.#card.configure(request),
+      refusedTokens: () => authority.failedCount,
+    });
+    this.#management = source;
     return { source, authority };
   }
 

@@ -2,6 +2,7 @@
  * The configuration of a card as the commands ask for it: over HTTP, with a token where one is needed, refusals told in one line with
  * the way out.
  */
+import { refusals } from "../config/refusals.ts";
 import { type Answer, exchange, type Question } from "./ask.ts";
 import { cardAddress, unreachableText } from "./card-page.ts";
 import type { CommandContext, Option } from "./command.ts";
@@ -190,7 +191,8 @@ export class ConfigClient {
           : `${file}:${place.line}:${place.column}: ${message}`;
       this.#context.terminal.stderr(findings.map((finding) => `${printable(line(finding))}\n`).join(""));
     } else this.say(`${printable(detail)}${hint === undefined ? "" : `. ${printable(hint)}`}`);
-    throw new Ended(answer.status >= 500 && code === undefined ? exitCodes.failed : exitCodes.refused);
+    if (code === undefined) throw new Ended(answer.status >= 500 ? exitCodes.failed : exitCodes.refused);
+    throw new Ended(exitCodes[Object.hasOwn(refusals, code) ? refusals[code as keyof typeof refusals].ending : "refused"]);
   }
 }
 
