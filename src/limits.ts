@@ -174,8 +174,9 @@ export const configFindingsMax = 64;
 /** How deep failover sets and the needs of resources may go. */
 export const setDepthMax = 8;
 export const needsDepthMax = 32;
-/** Candidates that the search for the fewest moves looks at before it places one after the other. */
-export const placementWorkMax = 50_000;
+/** Candidates that the search for the fewest moves looks at before it places one after the other, and those that the chains of moves look at then. */
+export const placementWorkMax = 30_000;
+export const placementSearchMax = 1_000_000;
 /** Restarts and failovers of one unit, and failures of one card, that are remembered. */
 export const failuresKept = 256;
 /** Events of one failover that its record keeps. */
@@ -275,6 +276,8 @@ export const configTransfersMax = 8;
 export const configTransferMs = 30_000;
 /** A forwarded wish that is not answered is sent again after this. */
 export const configForwardMs = 500;
+/** A card whose database does not take a change that the others take waits for their word this long. */
+export const configObjectMs = 5_000;
 /** The store's pages are proven this often, and everything in it. A repair that has not come to its end after this is answered so. */
 export const configCheckMs = 30_000;
 export const configProveMs = 3_600_000;

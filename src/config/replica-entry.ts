@@ -51,10 +51,12 @@ export type ReplicaEntry =
     readonly data: Uint8Array;
     readonly first: { readonly base: Uint8Array; readonly proposal: Proposed } | undefined;
   }
+  /** "What follows on this head does not fit my database, which has this level." */
+  | { readonly kind: "object"; readonly head: Head; readonly level: number }
   /** "Everything up to this head is durable here." */
   | { readonly kind: "caughtUp"; readonly head: Head };
 
-const kinds = { announce: 1, elect: 2, propose: 3, part: 4, caughtUp: 5 } as const;
+const kinds = { announce: 1, elect: 2, propose: 3, part: 4, caughtUp: 5, object: 6 } as const;
 const proposalKinds = ["rows", "migrate"] as const;
 /** What a part, or a proposal, has besides its changesets, with its texts at their longest. */
 const overheadBytes = 64 + 4 * (2 * configKeyBytesMax + auditCommentBytesMax);
@@ -78,6 +80,8 @@ export function encodeReplicaEntry(entry: ReplicaEntry): Uint8Array {
         entry.data,
         ...(entry.first === undefined ? [] : [entry.first.base, proposalItems(entry.first.proposal)]),
       ]);
+    case "object":
+      return encodeCbor([kinds.object, ...headItems(entry.head), entry.level]);
     case "caughtUp":
       return encodeCbor([kinds.caughtUp, ...headItems(entry.head)]);
   }
@@ -109,6 +113,10 @@ export function decodeReplicaEntry(bytes: Uint8Array): ReplicaEntry | undefined 
       if (b === 0 && (!isHash(e) || proposal === undefined)) return undefined;
       const first = proposal === undefined ? undefined : { base: e as Uint8Array, proposal };
       return { kind: "part", id: a, index: b, count: c, data: d, first };
+    }
+    case kinds.object: {
+      const head = headFrom(a, b, c);
+      return head === undefined || !isCount(d) ? undefined : { kind: "object", head, level: d };
     }
     case kinds.caughtUp: {
       const head = headFrom(a, b, c);

@@ -35,6 +35,11 @@ export class Heads {
     this.#addedAt = now;
   }
 
+  /** What was behind this sequence was taken back. */
+  takeBack(sequence: number): void {
+    for (const other of this.#hashes.keys()) if (other > sequence) this.#hashes.delete(other);
+  }
+
   hashAt(sequence: number): Uint8Array | undefined {
     return this.#hashes.get(sequence);
   }

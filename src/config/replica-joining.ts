@@ -19,7 +19,7 @@ type Election = Extract<ReplicaEntry, { kind: "elect" }>;
 /** What came between our announcement and the answer to it. */
 export type Recorded =
   | { readonly kind: "entry"; readonly epoch: number; readonly card: CardId; readonly entry: ReplicaEntry }
-  | { readonly kind: "dropped"; readonly cards: readonly CardId[] };
+  | { readonly kind: "dropped"; readonly epoch: number; readonly cards: readonly CardId[] };
 
 export class Joining {
   readonly #card: CardId;
@@ -114,11 +114,11 @@ export class Joining {
   }
 
   /** Somebody new has not heard what we announced; what was announced by those that changed counts no longer. */
-  onMembersChanged(now: number, cards: readonly CardId[]): void {
+  onMembersChanged(now: number, epoch: number, cards: readonly CardId[]): void {
     for (const card of cards) this.#announced.delete(card);
     this.announceSoon(now);
     this.#beginGrace(now);
-    if (this.#announcedAt !== undefined) this.#record.push({ kind: "dropped", cards });
+    if (this.#announcedAt !== undefined) this.#record.push({ kind: "dropped", epoch, cards });
   }
 
   announceSoon(now: number): void {

@@ -2,7 +2,10 @@
  * What the order says about the configuration, the same for every card that knows it at a place: which cards are replicas, the accepted
  * head, the level, and whose turn it is. Pure: `apply` is a function of the state and an entry, and never of what a card has on its disk.
  *
- * Invariants: the accepted head only moves to a change that builds upon it; there is always a replica (a state without one is forgotten
+ * A change that more than half of the replicas cannot apply is taken back: its card planned it upon a database that is not what it should
+ * be. That such a change was acknowledged cannot be: they did not have it.
+ *
+ * Invariants: the accepted head only moves to a change that builds upon it, or back over changes that were acknowledged to nobody; there is always a replica (a state without one is forgotten
  * by all alike, and elected anew); a card is a replica from its `caughtUp` with the accepted head on.
  */
 import { unreachable } from "../base/assert.ts";
@@ -49,15 +52,19 @@ export type Outcome =
   /** A change was accepted of which this card has not seen the beginning: it knows the accepted head no longer. */
   | { readonly kind: "missed" }
   /** This card became a replica, or ceased to be one, or another did. */
-  | { readonly kind: "replicas" };
+  | { readonly kind: "replicas" }
+  /** What was accepted behind this head counts no more. */
+  | { readonly kind: "takenBack"; readonly head: Head };
 
 export class ReplicaState {
   readonly #replicas: Set<CardId>;
   readonly #levels: Map<CardId, number>;
   #accepted: Head;
   #level: number;
-  readonly #lineage: number;
+  #lineage: number;
   #line: CardId[];
+  /** The replicas for which what follows on a head does not fit. */
+  readonly #objections = new Map<CardId, { readonly head: Head; readonly level: number }>();
   #parts: Parts | undefined;
   #gathered: Gathered | undefined;
 
@@ -122,6 +129,7 @@ export class ReplicaState {
     let isReplicaLost = false;
     for (const card of cards) {
       isReplicaLost = this.#replicas.delete(card) || isReplicaLost;
+      this.#objections.delete(card);
       this.#line = this.#line.filter((other) => other !== card);
       if (this.#parts?.card === card) this.#parts = this.#gathered = undefined;
     }
@@ -144,20 +152,44 @@ export class ReplicaState {
         return this.#onProposed(epoch, card, entry.id, entry.base, entry.proposals);
       case "part":
         return this.#onPart(epoch, card, entry);
+      case "object":
+        if (this.#replicas.has(card)) this.#objections.set(card, { head: entry.head, level: entry.level });
+        return this.settle(epoch);
       default:
         return unreachable(entry);
     }
   }
 
+  /**
+   * Takes back what most replicas object to. Asked for whenever one objects, or ceases to be one. Nothing more is accepted in this view
+   * then: the place in the chain has been given once in it.
+   */
+  settle(epoch: number): Outcome {
+    for (const { head, level } of this.#objections.values()) {
+      const objectors = [...this.#objections].filter(([, other]) => isSameHead(other.head, head)).map(([card]) => card);
+      if (2 * objectors.length <= this.#replicas.size || head.sequence >= this.#accepted.sequence) continue;
+      this.#replicas.clear();
+      for (const card of objectors) this.#replicas.add(card);
+      this.#objections.clear();
+      this.#accepted = head;
+      this.#level = level;
+      this.#lineage = epoch + 1;
+      this.#parts = this.#gathered = undefined;
+      return { kind: "takenBack", head };
+    }
+    return { kind: "none" };
+  }
+
   #onProposed(epoch: number, card: CardId, id: number, base: Uint8Array, proposals: readonly Proposed[]): Outcome {
-    const isFree = this.#parts === undefined;
+    const isFree = this.#parts === undefined && epoch >= this.#lineage;
     if (!isFree || !this.#replicas.has(card) || !equalBytes(base, this.#accepted.hash)) return this.#refuse(card, id);
     return this.#accept(epoch, card, id, proposals);
   }
 
   #onPart(epoch: number, card: CardId, { id, index, count, data, first }: Extract<ReplicaEntry, { kind: "part" }>): Outcome {
     if (first !== undefined) {
-      const isFree = this.#parts === undefined && this.#replicas.has(card) && equalBytes(first.base, this.#accepted.hash);
+      const isFree = this.#parts === undefined && epoch >= this.#lineage && this.#replicas.has(card) &&
+        equalBytes(first.base, this.#accepted.hash);
       if (!isFree) return this.#refuse(card, id);
       this.#parts = { card, id, base: first.base, count, next: 1 };
       this.#gathered = { proposal: first.proposal, pieces: [], digest: runningDigest() };

@@ -87,6 +87,11 @@ export class Upkeep {
     if (result.kind === "checked" && result.findings.length > 0) this.#ports.hold(now, faultOf(result.findings));
   }
 
+  /** Somebody's database does not take what another one's planned: everybody proves his own. */
+  prove(): void {
+    this.#ports.order({ kind: "check" }, (at, result) => this.#onProven(at, result));
+  }
+
   onCheck(client: number, repair: boolean): void {
     if (this.#repair !== undefined) return this.#refuse(client, "a repair is under way");
     const check: Check = { client, repair };

@@ -220,6 +220,15 @@ export class Wishes {
     return answers;
   }
 
+  /** What was accepted behind this sequence was taken back: it is planned again. */
+  onTakenBack(sequence: number): void {
+    for (const pending of this.#pending) {
+      if (pending.state !== "accepted" || pending.head === undefined || pending.head.sequence <= sequence) continue;
+      pending.state = "waiting";
+      pending.head = undefined;
+    }
+  }
+
   /**
    * This card does not know any more what became of what it proposed: by their keys the chain tells, once it knows that again. Who gave no
    * key is told that it cannot be told.

@@ -25,6 +25,7 @@ import {
   configAskMs,
   configCommitBytesMax,
   configHoldRetryMs,
+  configObjectMs,
   configPartsWindow,
   configRecentMax,
   configTailBytesMax,
@@ -102,7 +103,12 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #retryAt = Infinity;
   #lastOrder = 0;
   /** What is to be done with the results of orders that are under way, and what these change, if anything. */
-  readonly #orders = new Map<number, { readonly take: Take; readonly changes: "commit" | "database" | undefined }>();
+  readonly #orders = new Map<number, {
+    readonly take: Take;
+    readonly changes: "commit" | "database" | undefined;
+    /** The changes that it refuses when it says that they do not fit. */
+    readonly refused: readonly Change[] | undefined;
+  }>();
   #durable: Head = emptyHead;
   #level = 0;
   #levelMax = 0;
@@ -135,6 +141,9 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #tailBytes = 0;
   /** The last change that the store was given. */
   #ordered: Head = emptyHead;
+  /** Since a change did not fit, they are committed one by one; what the store said of the one that did not, and until when the others are waited for. */
+  #isOneByOne = false;
+  #objection: { readonly fault: StoreFault; readonly until: number } | undefined;
   /** The first change that these replicas accepted, as far as this card has seen it. */
   #firstOfLineage: number | undefined;
   readonly #heads = new Heads(configRecentMax);
@@ -182,6 +191,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       this.#retryAt,
       this.#askAt,
       this.#planAt,
+      this.#objection?.until ?? Infinity,
       this.#joining.deadline(),
       this.#catchUp.deadline(),
       this.#supply.deadline(),
@@ -296,7 +306,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #order(body: StoreOrderBody, take: Take, changes?: "commit" | "database"): void {
     const order = ++this.#lastOrder;
-    this.#orders.set(order, { take, changes });
+    this.#orders.set(order, { take, changes, refused: body.kind === "commit" ? body.changes : undefined });
     this.#outputs.push({ kind: "store", order: { order, ...body } as StoreOrder });
   }
 
@@ -310,8 +320,9 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     const order = this.#orders.get(result.order);
     if (order === undefined) return;
     this.#orders.delete(result.order);
-    if (result.kind === "failed") this.#enterHold(now, result.fault);
-    else order.take(now, result);
+    if (result.kind !== "failed") return order.take(now, result);
+    if (order.refused === undefined || result.fault.code !== "divergent") return this.#enterHold(now, result.fault);
+    this.#onUnfit(now, order.refused, result.fault);
   }
 
   #openStore(): void {
@@ -367,6 +378,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#store = "hold";
     this.#fault = fault;
     this.#orders.clear();
+    this.#objection = undefined;
+    this.#isOneByOne = false;
     this.#retryAt = passingFaults.has(fault.code) ? now + configHoldRetryMs : Infinity;
     this.#upkeep.onHold(now, fault);
     if (!isNew) return;
@@ -374,6 +387,57 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#leave(now);
     this.#joining.end();
     this.#sayHolding();
+  }
+
+  // ---- changes that do not fit
+
+  /**
+   * The store does not take these changes: either it is not what it should be, or that of the card that planned them is not. Which of them it
+   * is, is found by giving them one by one; then this card objects, proves itself, and waits for what the others say.
+   */
+  #onUnfit(now: number, changes: readonly Change[], fault: StoreFault): void {
+    // What the store was given besides, it does not carry out either.
+    const dropped = [...this.#orders];
+    this.#orders.clear();
+    for (const [order, { take }] of dropped) take(now, { order, kind: "failed", fault });
+    this.#catchUp.abandon();
+    this.#catchUp = this.#newCatchUp();
+    this.#order({ kind: "open" }, (_now, result) => {
+      if (result.kind !== "opened") return;
+      this.#takeDatabase(result);
+      // They may have been taken back in the meantime.
+      const accepted = changes.filter(({ sequence, hash }) => equalBytes(this.#heads.hashAt(sequence) ?? emptyHead.hash, hash));
+      if (this.#state === undefined || (accepted.length === 0 && this.#isReplica)) return;
+      this.#tail.unshift(...accepted);
+      this.#tailBytes += accepted.reduce((sum, { changeset }) => sum + changeset.length, 0);
+      this.#isOneByOne = true;
+      if (changes.length > 1) return;
+      this.#objection = { fault, until: now + configObjectMs };
+      this.#log("error", "change does not fit", {
+        sequence: changes[0]?.sequence ?? 0,
+        from: changes[0]?.card ?? 0,
+        reason: fault.message,
+      });
+      this.#say({ kind: "object", head: this.#durable, level: this.#level });
+      this.#upkeep.prove();
+    }, "database");
+  }
+
+  /** Most replicas could not take what was behind this head: all go back to it, those that have more set it aside. */
+  #onTakenBack(head: Head): void {
+    this.#log("warn", "configuration taken back", { sequence: head.sequence, replicas: this.#state?.replicas ?? [] });
+    this.#objection = undefined;
+    this.#isOneByOne = false;
+    this.#tail = [];
+    this.#tailBytes = 0;
+    this.#firstOfLineage = undefined;
+    this.#heads.takeBack(head.sequence);
+    for (const [card, { sequence }] of this.#durableOf) if (sequence > head.sequence) this.#durableOf.delete(card);
+    this.#catchUp.abandon();
+    this.#catchUp = this.#newCatchUp();
+    this.#wishes.onTakenBack(head.sequence);
+    const reason = "changes were taken back: those that follow need another view";
+    if (this.#state?.replicas[0] === this.#card) this.#outputs.push({ kind: "unsettled", reason });
   }
 
   // ---- the order
@@ -410,7 +474,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         return this.#forgetState(now);
       case "view":
         this.#group = event.view;
-        return this.#onMembersChanged(now, event.changes.map(({ member }) => member.card));
+        return this.#onMembersChanged(now, epoch, event.changes.map(({ member }) => member.card));
       case "message":
         return this.#onEntry(now, epoch, event.sequence, event.from.card, event.from.number > 0, event.data);
       case "lost":
@@ -448,13 +512,14 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     else if (this.#isMember) this.#forgetState(now);
   }
 
-  #onMembersChanged(now: number, cards: readonly CardId[]): void {
+  #onMembersChanged(now: number, epoch: number, cards: readonly CardId[]): void {
     for (const card of cards) this.#durableOf.delete(card);
     if (cards.includes(this.#card)) this.#caughtUpSaid = undefined;
     this.#state?.drop(cards);
+    if (this.#state !== undefined) this.#onOutcome(now, this.#card, this.#state.settle(epoch));
     // Nobody knows what is accepted any more: all begin from what they have.
     if (this.#state?.replicas.length === 0) this.#forgetState(now);
-    if (this.#isMember && !this.#isReplica) this.#joining.onMembersChanged(now, cards);
+    if (this.#isMember && !this.#isReplica) this.#joining.onMembersChanged(now, epoch, cards);
   }
 
   /** This card does not know the state of the replicas (any more): it announces itself. */
@@ -466,6 +531,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#heads.clear();
     this.#durableOf.clear();
     this.#caughtUpSaid = undefined;
+    this.#objection = undefined;
     this.#outgoing = [];
     this.#partsUnderWay.clear();
     this.#firstOfLineage = undefined;
@@ -507,6 +573,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       const isAnswering = !entry.held && card !== this.#card && state.replicas[0] === this.#card;
       if (isAnswering) this.#send(card, { kind: "configState", announced: sequence, ...state.snapshot() });
     }
+    if (entry.kind === "object" && card !== this.#card && this.#store === "open") this.#upkeep.prove();
     if (entry.kind === "caughtUp") {
       if (card === this.#card) this.#caughtUpSaid = undefined;
       if (state.isReplica(card)) this.#durableOf.set(card, entry.head);
@@ -536,6 +603,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         return;
       case "missed":
         return this.#forgetState(now);
+      case "takenBack":
+        return this.#onTakenBack(outcome.head);
       default:
         return unreachable(outcome);
     }
@@ -574,7 +643,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#knowState(now, message);
     for (const recorded of record) {
       if (this.#state === undefined) return;
-      if (recorded.kind === "dropped") this.#onMembersChanged(now, recorded.cards);
+      if (recorded.kind === "dropped") this.#onMembersChanged(now, recorded.epoch, recorded.cards);
       else this.#applyEntry(now, recorded.epoch, 0, recorded.card, recorded.entry);
     }
   }
@@ -610,6 +679,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       else this.#join();
     }
     if (now >= this.#planAt) this.#planAt = Infinity;
+    // The others take it.
+    if (this.#objection !== undefined && now >= this.#objection.until) this.#enterHold(now, this.#objection.fault);
     this.#joining.onTick(now);
     // While the store is at something, what it will end with is not known.
     const canAnnounce = this.#stopped === undefined && this.#store === "open" && !this.#isChanging();
@@ -665,10 +736,13 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   /** Gives the store what follows on what it has, one transaction at a time: what comes meanwhile goes into the next one together. */
   #commit(): void {
-    if (this.#tail.length === 0 || this.#isChanging() || !this.#isLinked()) return;
+    if (this.#tail.length === 0 || this.#objection !== undefined || this.#isChanging() || !this.#isLinked()) return;
     const changes: Change[] = [];
     let bytes = 0;
-    while (this.#tail[0] !== undefined && (changes.length === 0 || bytes + this.#tail[0].changeset.length <= configCommitBytesMax)) {
+    while (
+      this.#tail[0] !== undefined &&
+      (changes.length === 0 || (!this.#isOneByOne && bytes + this.#tail[0].changeset.length <= configCommitBytesMax))
+    ) {
       const change = this.#shift();
       bytes += change.changeset.length;
       changes.push(change);
@@ -688,6 +762,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       if (result.kind !== "committed") return;
       this.#durable = result.head;
       this.#level = result.level;
+      if (this.#tail.length === 0) this.#isOneByOne = false;
       // Only the origins of changes that were accepted lately wait for our word.
       const origins = new Set(changes.filter(({ sequence }) => this.#heads.hashAt(sequence) !== undefined).map(({ card }) => card));
       for (const card of origins) if (card !== this.#card) this.#send(card, { kind: "configDurable", head: this.#durable });
@@ -710,14 +785,14 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#planAt = Infinity;
     if (!this.#wishes.isWaiting || this.#wishes.isUnderWay || !isSameHead(this.#ordered, state.accepted)) return;
     if ((state.level === 0 && !this.#wishes.hasOwn) || !this.#isEnough(state.replicas)) return;
-    if (state.busy !== undefined) return;
+    if (state.busy !== undefined || (this.#view?.number ?? 0) < state.lineage) return;
     if (this.#isOthersTurn() && now < this.#yieldUntil) {
       this.#planAt = this.#yieldUntil;
       return;
     }
     const base = state.accepted;
     this.#order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card }, (_at, result) => {
-      if (result.kind !== "planned") return;
+      if (result.kind !== "planned") return this.#wishes.replan();
       // Others came first while the store was at it.
       if (!this.#isCurrent || !isSameHead(base, (this.#state as ReplicaState).accepted)) return this.#wishes.replan();
       this.#propose(base, this.#wishes.onPlanned(base, result.outcomes, partBytesMax));
@@ -768,7 +843,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     const isVouched = state.accepted.epoch >= state.lineage && everywhere >= (this.#firstOfLineage ?? state.accepted.sequence);
     this.#requests.answerAll(this.#wishes.onDurable(everywhere, isVouched ? 0 : state.lineage));
     if (this.#wishes.awaited === undefined) this.#askAt = Infinity;
-    else if (this.#askAt === Infinity) this.#askAt = now + configAskMs;
+    else if (this.#askAt === Infinity) this.#askDurable(now);
   }
 
   /** The sequence up to which a card has our chain durably, as far as we know. */

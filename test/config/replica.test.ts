@@ -254,6 +254,25 @@ test("a change of a row that nobody made is found by a check, and repaired from 
   assertEqual(network);
 });
 
+test("a change planned upon a damaged database is taken back, and only the card that planned it is in hold", () => {
+  for (const count of [2, 3, 5]) {
+    const network = begun(count);
+    for (let index = 0; index < 5; index++) written(network, one, `${index}`);
+    network.seat(two).store.corruptRow(() => 0);
+    const ids = [0, 1, 2, 3, 4].map((index) => `h-${index}`);
+    const operations = ids.map((id) => ({ kind: "put" as const, table: "hosts", row: { id, note: "new" } }));
+    network.ask(two, 1, { kind: "change", wish: { author: "a", comment: "", key: "k", operations } });
+    network.ask(one, 2, network.wish("right"));
+    network.run(2_000);
+    assert.is(network.status(two)?.code, "corrupt", `${count} cards: ${network.status(two)?.state}`);
+    assert.is(network.answerOf(one, 2)?.kind, "changed");
+    for (const card of network.cards) if (card !== two) assert.is(network.status(card)?.state, "current", `card ${card} of ${count}`);
+    network.ask(two, 3, { kind: "check", repair: true });
+    network.run(3_000);
+    assertEqual(network);
+  }
+});
+
 test("the level rises when all cards can store it, and a card that cannot is too old", () => {
   const old = begun(3, 1, (card) => card === three ? 0 : undefined);
   assert.is(old.status(three)?.state === "hold" ? old.status(three)?.code : old.status(one)?.level, 0);
