@@ -42,7 +42,7 @@ const debianFor = {
   chassis: ["iproute2"],
   test: ["e2fsprogs", "etcd-server", "lldpd", "nginx-light", "procps", "resource-agents", "spin", "tshark"],
   check: ["clang", "libclang-rt-dev"],
-  bench: ["stress-ng", "corosync", "libcpg-dev"],
+  bench: ["stress-ng", "corosync", "libcpg-dev", "etcd-server", "etcd-client"],
 };
 
 /** The services that packages bring, where they would speak or serve by themselves. */

@@ -173,7 +173,8 @@ async function liveInThreads(options: Options, isStopped: () => boolean, onResul
   let given = 0;
   let told = 0;
   const live = async () => {
-    const worker = new Worker(new URL("./seed-worker.ts", import.meta.url));
+    // A world makes a great many objects that live for one step: a larger young generation copies fewer of them.
+    const worker = new Worker(new URL("./seed-worker.ts", import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 64 } });
     let answer = (_result: SeedResult | undefined): void => {};
     let fail = (_error: unknown): void => {};
     worker.on("message", (result: SeedResult) => answer(result));
