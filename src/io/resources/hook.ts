@@ -30,7 +30,7 @@ export function answer(outcome: HookOutcome, reason: string): HookAnswer {
 
 /** The last lines of what a program wrote, on one line. */
 export function lastLines(output: string): string {
-  const lines = output.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  const lines = output.split("\n").map((line) => line.replace(/\p{Cc}+/gu, " ").trim()).filter((line) => line !== "");
   return lines.slice(-3).join("; ").slice(-reasonCharsMax);
 }
 

@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ResourceSpec } from "../../../src/failover/resource.ts";
-import { hookGraceMs } from "../../../src/limits.ts";
+import { hookGraceMs, hookQuestionsMax, hooksWaitingMax } from "../../../src/limits.ts";
 import { enterWorld, makeWorld, processes, until, type World } from "./world.ts";
 
 enterWorld(import.meta.url);
@@ -262,6 +262,33 @@ test("each order is answered exactly once, in its resource's order, and hooks of
       const orders = world.results.filter((result) => result.resource === resource).map(({ order }) => order);
       assert.equal(orders, [...orders].sort((one, other) => one - other));
     }
+  } finally {
+    await world.end();
+  }
+});
+
+test("HA-12: monitors that hang hold no start up, and too many orders for one resource are refused", async () => {
+  const world = await makeWorld();
+  const spec = shell({ monitor: "exec sleep 1000" });
+  try {
+    const hanging = Array.from({ length: 100 }, (_, index) => world.run("monitor", spec, { resource: `hangs ${index}` }));
+    await setTimeout(200);
+    assert.is(processes().filter((line) => line === "sleep 1000").length, hookQuestionsMax);
+    const { outcome, ms } = await world.run("start", spec);
+    assert.is(outcome, "done");
+    assert.ok(ms < 1_000, `${ms} ms`);
+    const starts = Array.from(
+      { length: hooksWaitingMax + 2 },
+      () => world.run("start", shell({ start: "sleep 0.3" }), { resource: "one" }),
+    );
+    const refused = await Promise.race(starts);
+    assert.equal([refused.outcome, refused.reason], ["failed", `${hooksWaitingMax} orders wait for this resource`]);
+    void world.run("stop", spec, { resource: "one" });
+    const outcomes = (await Promise.all(starts)).map((result) => result.outcome);
+    assert.is(outcomes.filter((each) => each === "failed").length, 1);
+    assert.ok(outcomes.filter((each) => each === "overtaken").length >= hooksWaitingMax);
+    await world.resources.close();
+    assert.is((await Promise.all(hanging)).length, 100);
   } finally {
     await world.end();
   }

@@ -6,9 +6,12 @@ import * as assert from "uvu/assert";
 import { nativeDrivers } from "../../../drivers/native.ts";
 import type { ResourceSpec } from "../../../src/failover/resource.ts";
 import { command } from "../../conformance/namespace.ts";
-import { enterWorld, makeWorld, processes, until, type World } from "./world.ts";
+import { enterWorld, isRoot, makeWorld, processes, until, type World } from "./world.ts";
 
 enterWorld(import.meta.url);
+
+/** A test that needs what only root has. */
+const rootTest = isRoot ? test : test.skip;
 
 function device(path: string, exclusive = true): ResourceSpec {
   return { kind: "device", path, exclusive };
@@ -34,7 +37,7 @@ async function withLoop(body: (world: World, path: string) => Promise<void>): Pr
   }
 }
 
-test("HA-12: a block device is held exclusively, asked, and let go", async () => {
+rootTest("HA-12: a block device is held exclusively, asked, and let go", async () => {
   await withLoop(async (world, path) => {
     const spec = device(path);
     assert.equal(await outcomeOf(world, "validate", spec), ["done", ""]);
@@ -53,7 +56,7 @@ test("HA-12: a block device is held exclusively, asked, and let go", async () =>
   });
 });
 
-test("a link to a device is followed, and a device that went away is missed", async () => {
+rootTest("a link to a device is followed, and a device that went away is missed", async () => {
   await withLoop(async (world, path) => {
     const link = `${world.directory}/by-name`;
     symlinkSync(path, link);

@@ -7,9 +7,12 @@ import * as assert from "uvu/assert";
 import type { ResourceSpec } from "../../../src/failover/resource.ts";
 import { parseMounts } from "../../../src/io/resources/mounts.ts";
 import { command } from "../../conformance/namespace.ts";
-import { enterWorld, makeWorld, processes, until, type World } from "./world.ts";
+import { enterWorld, isRoot, makeWorld, processes, until, type World } from "./world.ts";
 
 enterWorld(import.meta.url);
+
+/** A test that needs what only root has. */
+const rootTest = isRoot ? test : test.skip;
 
 type FilesystemSpec = Extract<ResourceSpec, { kind: "filesystem" }>;
 type Disk = { readonly device: string; readonly spec: FilesystemSpec; readonly world: World };
@@ -49,7 +52,7 @@ async function user(script: string): Promise<void> {
   await until("it uses the mount", () => processes().some((line) => line.includes("sleep 10")));
 }
 
-test("HA-12: a file system is checked, mounted, monitored and unmounted with proof", async () => {
+rootTest("HA-12: a file system is checked, mounted, monitored and unmounted with proof", async () => {
   await withDisk(async ({ world, spec, device }) => {
     assert.equal(await outcomeOf(world, "validate", spec), ["done", ""]);
     assert.equal(await outcomeOf(world, "monitor", spec), ["notRunning", `nothing is mounted at ${spec.mountPoint}`]);
@@ -77,7 +80,7 @@ const uses: [string, (path: string) => string][] = [
   ["a program on it", (path) => `cp /bin/sleep '${path}/sleep'; exec '${path}/sleep' 1000`],
 ];
 for (const [name, script] of uses) {
-  test(`HA-12: who uses a file system is ended when it is stopped: ${name}`, async () => {
+  rootTest(`HA-12: who uses a file system is ended when it is stopped: ${name}`, async () => {
     await withDisk(async ({ world, spec }) => {
       await world.run("start", spec);
       await user(script(spec.mountPoint));
@@ -89,7 +92,7 @@ for (const [name, script] of uses) {
   });
 }
 
-test("HA-12: a file system that stays busy is not taken for unmounted, and who keeps it so is named", async () => {
+rootTest("HA-12: a file system that stays busy is not taken for unmounted, and who keeps it so is named", async () => {
   await withDisk(async ({ world, spec }) => {
     await world.run("start", spec);
     // A loop device on a file of it: the kernel itself is the user.
@@ -111,7 +114,7 @@ test("HA-12: a file system that stays busy is not taken for unmounted, and who k
   });
 });
 
-test("HA-12: a file system that another mount namespace has is not taken for unmounted", async () => {
+rootTest("HA-12: a file system that another mount namespace has is not taken for unmounted", async () => {
   await withDisk(async ({ world, spec }) => {
     await world.run("start", spec);
     const other = spawn("unshare", ["--mount", "--propagation", "private", "sleep", "1000"], { stdio: "ignore" });
@@ -124,7 +127,7 @@ test("HA-12: a file system that another mount namespace has is not taken for unm
   });
 });
 
-test("what is mounted below goes with it", async () => {
+rootTest("what is mounted below goes with it", async () => {
   await withDisk(async ({ world, spec }) => {
     await world.run("start", spec);
     for (const path of ["below", "below/deeper"]) {
@@ -135,7 +138,7 @@ test("what is mounted below goes with it", async () => {
   });
 });
 
-test("a file system that became read-only has failed, and one of somebody else is not ours", async () => {
+rootTest("a file system that became read-only has failed, and one of somebody else is not ours", async () => {
   await withDisk(async ({ world, spec, device }) => {
     await world.run("start", spec);
     command("mount", "-o", "remount,ro", spec.mountPoint);
@@ -158,7 +161,7 @@ test("a file system that became read-only has failed, and one of somebody else i
   });
 });
 
-test("a damaged file system is repaired where that is safe, and refused where it is not", async () => {
+rootTest("a damaged file system is repaired where that is safe, and refused where it is not", async () => {
   await withDisk(async ({ world, spec, device }) => {
     command("debugfs", "-w", "-R", "set_super_value state 0", device);
     assert.equal(await outcomeOf(world, "start", spec), ["done", ""]);
@@ -183,7 +186,7 @@ test("a file system in memory, which has no device", async () => {
   }
 });
 
-test("a mistake in a file system is named", async () => {
+rootTest("a mistake in a file system is named", async () => {
   await withDisk(async ({ world, spec, device }) => {
     const { directory } = world;
     writeFileSync(`${directory}/file`, "");

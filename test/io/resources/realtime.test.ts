@@ -5,9 +5,12 @@ import * as assert from "uvu/assert";
 import { nativeDrivers } from "../../../drivers/native.ts";
 import type { ResourceSpec } from "../../../src/failover/resource.ts";
 import { command } from "../../conformance/namespace.ts";
-import { enterWorld, makeWorld, until } from "./world.ts";
+import { enterWorld, isRoot, makeWorld, until } from "./world.ts";
 
 enterWorld(import.meta.url);
+
+/** A test that needs what only root has. */
+const rootTest = isRoot ? test : test.skip;
 
 /** The scheduling of our thread that runs programs. */
 function ofDriver(): string {
@@ -18,7 +21,7 @@ function ofDriver(): string {
 }
 
 for (const order of ["before", "after"] as const) {
-  test(`HA-12: programs run under normal scheduling, whose thread was started ${order} real time was entered`, async () => {
+  rootTest(`HA-12: programs run under normal scheduling, whose thread was started ${order} real time was entered`, async () => {
     const enter = () => nativeDrivers().realtime.enter(10);
     if (order === "after") enter();
     const world = await makeWorld();

@@ -17,6 +17,9 @@ export function enterWorld(fileUrl: string): void {
   enterNamespaces(fileUrl, [...flags, "--", "/bin/sh", "-c", 'shift; "$@"; exit $?', "sh"]);
 }
 
+/** Loop devices and real-time scheduling are root's alone, and not of whoever is root in a user namespace. */
+export const isRoot: boolean = /^\s*0\s+0\s+4294967295\s*$/m.test(readFileSync("/proc/self/uid_map", "utf8"));
+
 export type World = {
   readonly resources: Resources;
   readonly events: ResourceEvent[];
