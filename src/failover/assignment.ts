@@ -15,9 +15,9 @@ import { compareText, type FailoverConfig, type ServiceConfig, type ServiceId, t
 import { durationText, type Reason, type ReasonCode, ruleOf, untilText } from "./eligibility.ts";
 import { betterPlace, failbackModeOf, preferredOf, vetoesOf } from "./failback.ts";
 import type { Facts, UnitId } from "./facts.ts";
-import { type Candidate, type Item, type Place, place } from "./placement.ts";
+import { type Candidate, type Item, type Place, place, placeWithoutMoves } from "./placement.ts";
 import { rootsOf, sharedSteps } from "./seats.ts";
-import { leavingOf, type SeatView, type Unit, unitOf, Units } from "./units.ts";
+import { leavingOf, reluctanceFailed, type SeatView, type Unit, unitOf, Units } from "./units.ts";
 
 export type Role = "primary" | "secondary" | "alternate" | "unassigned" | "failed";
 
@@ -201,9 +201,8 @@ class Assigning {
     for (const mayMove of [false, true]) {
       const seats = open.map(({ unit, intent }) => this.#candidatesOf(unit, intent, mayMove));
       const items = open.map(({ unit, intent }, index) => this.#itemOf(unit, intent, seats[index] ?? [], mayMove));
-      const places = place([...items, ...fixed], capacities);
-      const isDone = open.every(({ intent }, index) => typeof places[index] === "number" || (intent.kind === "find" && intent.isWish));
-      if (!isDone && !mayMove) continue;
+      const places = mayMove ? place([...items, ...fixed], capacities) : placeWithoutMoves([...items, ...fixed], capacities);
+      if (places === undefined) continue;
       for (const [index, { unit, intent }] of open.entries()) {
         outcomes.push(this.#outcomeOf(unit, intent, seats[index] ?? [], places[index] as Place));
       }
@@ -250,8 +249,8 @@ class Assigning {
       return { kind: "find", seats: usable(), fallback: undefined, isWish: false, rule: "start", reason: "it had no card" };
     }
     const wanted = about?.wanted;
-    const isWanted = ({ card, reluctance }: SeatView) => card === wanted?.to && reluctance < Infinity;
-    const wish = wanted === undefined || wanted.to === current.card ? undefined : seats.find(isWanted);
+    const to = wantedCard(unit);
+    const wish = to === current.card ? undefined : seats.find(({ card, reluctance }) => card === to && reluctance < Infinity);
     const leaving = leavingOf(current.reasons);
     const others = () => usable().filter(({ card, key }) => card !== current.card || key !== current.key);
     if (leaving?.isForced === true) {
@@ -269,7 +268,7 @@ class Assigning {
       };
     }
     if (leaving?.code === "failed-here") {
-      const seats = this.#placesAfterFailure(unit, current, others());
+      const seats = to === current.card ? [] : this.#placesAfterFailure(unit, current, others());
       if (seats.length > 0) {
         return { kind: "find", seats, fallback: current, isWish: false, rule: leaving.code, reason: leaving.reason.text };
       }
@@ -338,10 +337,11 @@ class Assigning {
     const usable = [...new Set(open)];
     if (!unit.isRoot) return usable;
     const from = unit.current?.seat;
-    const isFirst = (view: SeatView) => intent.kind === "find" && unit.facts?.wanted?.to === view.card;
+    const isFirst = (view: SeatView) => intent.kind === "find" && wantedCard(unit) === view.card;
     const shared = (view: SeatView) => from === undefined || view.seat === undefined ? 0 : sharedSteps(from, view.seat);
     return usable.sort((a, b) =>
-      Number(isFirst(b)) - Number(isFirst(a)) || shared(b) - shared(a) || a.reluctance - b.reluctance ||
+      Number(isFirst(b)) - Number(isFirst(a)) || Number(isLastResort(a)) - Number(isLastResort(b)) || shared(b) - shared(a) ||
+      a.reluctance - b.reluctance ||
       (a.seat?.index ?? -1) - (b.seat?.index ?? -1)
     );
   }
@@ -356,7 +356,7 @@ class Assigning {
       const at = preferred.indexOf(view.card);
       const isSpare = view.seat?.path[0]?.spare === true && !hasFailed;
       const tier = at !== -1 ? at : view.card === home ? tierHome : isSpare ? tierSpare : tierMember;
-      return unit.facts?.wanted?.to === view.card ? -1 : tier + tierReluctant * view.reluctance;
+      return wantedCard(unit) === view.card ? -1 : tier + tierReluctant * view.reluctance;
     };
     const services = (view: SeatView) => unit.isRoot ? this.#units.servicesAt(view.seat, unit.set.id) : unit.services;
     const candidates = seats.map((view, index): Candidate => ({
@@ -600,6 +600,18 @@ function whyOf(
   return { rule: "regrouped", reason: `by the configuration it belongs to ${set} and moves with what is on card ${at.card}` };
 }
 
+/** A place where the unit has failed counts as none while there is another one, in its own child too. */
+function isLastResort({ reluctance }: SeatView): boolean {
+  return reluctance >= reluctanceFailed;
+}
+
+/** Where an operator wants a unit; not any more where it has failed since. */
+function wantedCard({ facts }: Unit): CardId | undefined {
+  if (facts?.wanted === undefined) return undefined;
+  const { to, at } = facts.wanted;
+  return (facts.failedOn.get(to)?.since ?? -Infinity) >= at ? undefined : to;
+}
+
 /** The sets that may serve: the roots, and those on the paths of where they are. */
 function activeSets(roots: readonly SetConfig[], outcomes: readonly Outcome[]): Set<SetId> {
   const active = new Set(roots.map(({ id }) => id));
@@ -620,7 +632,10 @@ function rolesOf(views: readonly SeatView[], primary: Spot | undefined): SeatRol
   const shared = (view: SeatView) => seat === undefined || view.seat === undefined ? 0 : sharedSteps(seat, view.seat);
   const others = views.filter(({ card, key }) => card !== primary?.card || key !== primary.seat);
   const usable = others.filter(({ reluctance }) => reluctance < Infinity);
-  usable.sort((a, b) => shared(b) - shared(a) || a.reluctance - b.reluctance || (a.seat?.index ?? 0) - (b.seat?.index ?? 0));
+  usable.sort((a, b) =>
+    Number(isLastResort(a)) - Number(isLastResort(b)) || shared(b) - shared(a) || a.reluctance - b.reluctance ||
+    (a.seat?.index ?? 0) - (b.seat?.index ?? 0)
+  );
   const roles: SeatRole[] = [];
   if (primary !== undefined) {
     const reasons = views.find(({ card, key }) => card === primary.card && key === primary.seat)?.reasons ?? [];

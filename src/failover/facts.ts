@@ -68,8 +68,8 @@ export type CardFacts = {
 
 /** What one group of services that move together has behind it: a set's, or one of an N-way set. Its name is its unit's. */
 export type UnitFacts = {
-  /** Cards where it failed more often than restarts are allowed, and until when that counts, each with a reason. */
-  readonly failedOn: ReadonlyMap<CardId, { readonly reason: string; readonly until: number }>;
+  /** Cards where it failed more often than restarts are allowed: since when, and until when that counts, each with a reason. */
+  readonly failedOn: ReadonlyMap<CardId, { readonly reason: string; readonly since: number; readonly until: number }>;
   /** It is not started anywhere. */
   readonly quarantine: Quarantine | undefined;
   /** An operator wants it there now. Dropped once it runs there or cannot. */

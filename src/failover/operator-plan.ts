@@ -34,6 +34,8 @@ export type FactChange =
     readonly mark: OperatorMark;
   }
   | { readonly kind: "stayDropped"; readonly unit: UnitId }
+  /** An operator sends it to a card where it failed: that is forgotten. */
+  | { readonly kind: "failureForgotten"; readonly unit: UnitId; readonly card: CardId }
   | { readonly kind: "drained"; readonly card: CardId; readonly mark: OperatorMark | undefined }
   | { readonly kind: "maintenance"; readonly card: CardId; readonly mark: OperatorMark | undefined }
   | { readonly kind: "cardLifted"; readonly card: CardId }
@@ -96,6 +98,12 @@ export function applyChanges(facts: Facts, changes: readonly FactChange[]): Fact
       case "stayDropped":
         unit(change.unit, { stay: undefined });
         break;
+      case "failureForgotten": {
+        const failedOn = new Map(units.get(change.unit)?.failedOn);
+        failedOn.delete(change.card);
+        unit(change.unit, { failedOn });
+        break;
+      }
       case "drained":
         card(change.card, { drained: change.mark });
         break;
@@ -293,6 +301,7 @@ class Planning {
     }
     const changes: FactChange[] = [{ kind: "wanted", unit: unit.id, to, verb, mark: this.#mark }];
     if (verb === "failback") changes.push({ kind: "stayDropped", unit: unit.id });
+    if (unit.facts?.failedOn.has(to) === true) changes.push({ kind: "failureForgotten", unit: unit.id, card: to });
     const after = assign(this.#config, applyChanges(this.#facts, changes), this.#assignment);
     const arrived = unit.isRoot
       ? after.sets.get(unit.id)?.primary?.card

@@ -11,7 +11,7 @@
  * It takes numbers and gives numbers; what they mean is the assignment's business.
  */
 import { assert } from "../base/assert.ts";
-import { placementWorkMax } from "../limits.ts";
+import { placementSearchMax, placementWorkMax } from "../limits.ts";
 
 export type Candidate = {
   /** The index of the card. */
@@ -47,12 +47,27 @@ export type Place = number | "fallback" | "none";
 type State = { readonly item: Item; readonly order: number; place: Place; isLocked: boolean };
 
 /** `capacities`: of each card. The answer has a place for each item, in their order. */
-export function place(items: readonly Item[], capacities: readonly number[], workMax: number = placementWorkMax): Place[] {
-  return new Placement(items, capacities, workMax).run();
+export function place(items: readonly Item[], capacities: readonly number[]): Place[] {
+  return new Placement(items, capacities, placementWorkMax).run();
+}
+
+/** The same without a move of what runs; undefined unless all that has no place finds one so. */
+export function placeWithoutMoves(items: readonly Item[], capacities: readonly number[]): Place[] | undefined {
+  return new Placement(items, capacities, placementWorkMax >> 4).tryWithoutMoves();
 }
 
 /** A move in a chain: an item goes to a candidate of its, and the one before it comes in its stead. */
-type Link = { readonly state: State; readonly at: number; readonly cost: number; readonly before: Link | undefined };
+type Link = {
+  readonly state: State;
+  readonly at: number;
+  readonly cost: number;
+  readonly before: Link | undefined;
+  /** There is room for it: the chain ends here. */
+  readonly isFit: boolean;
+};
+
+/** A chain that ends where these stop; the priority is that of the most important of them. */
+type Stop = { readonly link: Link; readonly victims: readonly State[]; readonly priority: number };
 
 /** The cheapest link first, among equals the first that came. */
 class LinkQueue {
@@ -76,21 +91,49 @@ class Placement {
   readonly #loads: number[];
   /** The items on each card. */
   readonly #on: Set<State>[];
+  readonly #workMax: number;
   #work = 0;
-  #workMax: number;
-  readonly #workEachMax: number;
+  #searched = 0;
+  /** Likenesses of items that found no place since the last one was placed. */
+  readonly #hopeless = new Set<string>();
 
   constructor(items: readonly Item[], capacities: readonly number[], workMax: number) {
     this.#capacities = capacities;
     this.#loads = capacities.map(() => 0);
     this.#on = capacities.map(() => new Set());
     this.#workMax = workMax;
-    this.#workEachMax = workMax >> 5;
     const byImportance = items.map((item, order) => ({ item, order })).sort((a, b) => compareImportance(a.item, b.item));
     this.#states = byImportance.map(({ item, order }) => ({ item, order, place: "none", isLocked: false }));
   }
 
   run(): Place[] {
+    const { homeless, optional } = this.#settleDown();
+    if (homeless.length > 0 && !this.#placeTogether(homeless)) this.#placeEach(homeless);
+    this.#placeOptional(optional, homeless);
+    return this.#places();
+  }
+
+  /** Wishes, and what finds room where they have left, until nothing changes: so that a second look would find nothing to do. */
+  #placeOptional(optional: readonly State[], homeless: readonly State[]): void {
+    for (let hasMoved = true; hasMoved;) {
+      hasMoved = false;
+      for (const state of optional) if (state.place === "fallback") hasMoved = this.#leaveFallback(state) || hasMoved;
+      if (!hasMoved) return;
+      this.#placeInTurn(homeless.filter(({ place }) => place === "none"));
+      for (const state of homeless) if (state.place === "fallback") this.#leaveFallback(state);
+    }
+  }
+
+  tryWithoutMoves(): Place[] | undefined {
+    const { homeless, optional } = this.#settleDown();
+    if (!this.#settle([...homeless].reverse(), 0)) return undefined;
+    this.#unlock();
+    this.#placeOptional(optional, homeless);
+    return this.#places();
+  }
+
+  /** Puts what has a place there. `homeless`: what needs one; `optional`: what wishes for another one. */
+  #settleDown(): { readonly homeless: readonly State[]; readonly optional: readonly State[] } {
     const homeless: State[] = [];
     const optional: State[] = [];
     for (const state of this.#states) {
@@ -100,8 +143,10 @@ class Placement {
       else if (candidates.length > 0) homeless.push(state);
       if (state.place === "fallback" && candidates.length > 0) optional.push(state);
     }
-    if (homeless.length > 0 && !this.#placeTogether(homeless)) this.#placeEach(homeless);
-    for (const state of optional) this.#leaveFallback(state);
+    return { homeless, optional };
+  }
+
+  #places(): Place[] {
     const places: Place[] = [];
     for (const { order, place } of this.#states) places[order] = place;
     return places;
@@ -161,6 +206,7 @@ class Placement {
     if (!item.pushes || rivals.some((rival) => !isMovable(rival))) return [];
     const freed = rivals.reduce((sum, rival) => sum + weightOf(rival), 0);
     const others = [...this.#on[card] as Set<State>].filter((other) => isMovable(other) && !rivals.includes(other) && weightOf(other) > 0);
+    this.#work += others.length;
     others.sort((a, b) => costOf([a]) - costOf([b]) || weightOf(a) - weightOf(b) || compareText(a.item.id, b.item.id));
     const found: State[][] = [];
     const choose = (from: number, chosen: readonly State[], still: number, left: number): void => {
@@ -181,6 +227,7 @@ class Placement {
 
   /** What could stay where it is, stays until all that cannot has its place; what found none is tried again when the others have left. */
   #placeEach(homeless: readonly State[]): void {
+    this.#work = this.#workMax >> 1;
     const leaving = homeless.filter(({ item }) => item.fallback !== undefined);
     for (const state of leaving) this.#put(state, "fallback");
     const left = this.#placeInTurn(homeless.filter(({ item }) => item.fallback === undefined));
@@ -191,7 +238,7 @@ class Placement {
 
   #leaveFallback(state: State): boolean {
     this.#take(state);
-    if (this.#placeOne(state)) return true;
+    if (this.#placeOne(state) !== undefined) return true;
     this.#put(state, "fallback");
     return false;
   }
@@ -201,53 +248,118 @@ class Placement {
     const waiting = [...states];
     const left: State[] = [];
     for (let state = waiting.shift(); state !== undefined; state = waiting.shift()) {
-      if (this.#placeOne(state)) continue;
-      const stopped = this.#makeRoom(state);
+      const stopped = this.#placeOne(state);
       if (stopped === undefined) left.push(state);
-      else waiting.push(...stopped);
+      if (stopped === undefined || stopped.length === 0) continue;
+      waiting.push(...stopped);
       waiting.sort((a, b) => compareImportance(a.item, b.item));
     }
     return left;
   }
 
-  /** The cheapest chain of moves, each of one item to the place of the next, that ends with room; then any moves that help. */
-  #placeOne(state: State): boolean {
-    if (this.#placeByChain(state)) return true;
-    if (!state.item.pushes) return false;
-    this.#work = 0;
-    this.#workMax = this.#workEachMax;
+  /** Places one by a chain of moves, then by any moves that help, then by stopping what is less important; what was stopped, or undefined. */
+  #placeOne(state: State): readonly State[] | undefined {
+    const key = state.item.apart.length === 0 ? likenessOf(state.item) : undefined;
+    if (key !== undefined && this.#hopeless.has(key)) return undefined;
+    const { fit, stop } = this.#search(state);
+    let stopped: readonly State[] = [];
+    if (fit !== undefined) {
+      this.#follow(fit);
+    } else if (!this.#placeByAnyMoves(state)) {
+      if (stop === undefined) {
+        if (key !== undefined) this.#hopeless.add(key);
+        return undefined;
+      }
+      stopped = stop.victims;
+      for (const victim of stopped) this.#take(victim);
+      this.#follow(stop.link);
+    }
+    this.#hopeless.clear();
+    return stopped;
+  }
+
+  #placeByAnyMoves(state: State): boolean {
+    if (!state.item.pushes || this.#work >= this.#workMax) return false;
     if (!this.#settle([state], Infinity)) return false;
     this.#unlock();
     return true;
   }
 
-  #placeByChain(state: State): boolean {
+  /** The cheapest chain of moves that ends with room, each of one item to the place of the next; where there is none, the least that could be stopped for it. */
+  #search(state: State): { readonly fit: Link | undefined; readonly stop: Stop | undefined } {
     const queue = new LinkQueue();
     const seen = new Set<number>();
+    const extended = new Set<State>([state]);
+    let stop: Stop | undefined;
     const extend = (mover: State, cost: number, before: Link | undefined) => {
-      for (const at of this.#inOrder(mover)) queue.add({ state: mover, at, cost, before });
+      const { candidates, apart } = mover.item;
+      this.#searched += candidates.length;
+      let best = -1;
+      for (const [at, candidate] of candidates.entries()) {
+        // A chain that comes back to a card would count on room that it has used.
+        if (isInChain(before, (link) => cardOf(link) === candidate.card)) continue;
+        if (this.#missing(candidate) > 0 || this.#rivals(mover.item, candidate.card).length > 0) {
+          if (apart.length > 0 || !seen.has(candidate.card)) queue.add({ state: mover, at, cost, before, isFit: false });
+        } else if (best === -1 || this.#isBefore(candidate, candidates[best] as Candidate)) best = at;
+      }
+      if (best !== -1) queue.add({ state: mover, at: best, cost, before, isFit: true });
     };
     extend(state, 0, undefined);
     for (let link = queue.next(); link !== undefined; link = queue.next()) {
+      if (link.isFit) return { fit: link, stop: undefined };
       const { card, weight } = link.state.item.candidates[link.at] as Candidate;
-      // A chain that comes back to a card would count on room that it has used.
-      if (isInChain(link.before, (one) => (one.state.item.candidates[one.at] as Candidate).card === card)) continue;
-      const missing = (this.#loads[card] as number) + weight - (this.#capacities[card] as number);
+      if (!state.item.pushes || (seen.has(card) && link.state.item.apart.length === 0) || this.#searched > placementSearchMax) continue;
+      seen.add(card);
+      const missing = this.#missing({ card, weight });
       const rivals = this.#rivals(link.state.item, card);
-      if (missing <= 0 && rivals.length === 0) {
-        this.#follow(link);
-        return true;
-      }
-      if (!state.item.pushes || seen.has(card)) continue;
-      // An item with rivals may eject another one from here than the next item that comes.
-      if (link.state.item.apart.length === 0) seen.add(card);
+      stop = lesserOf(stop, this.#stopAt(link, state, missing, rivals));
       for (const other of this.#on[card] as Set<State>) {
-        if (!isMovable(other) || weightOf(other) < missing || rivals.some((rival) => rival !== other)) continue;
-        const inChain = isInChain(link, (one) => one.state === other);
-        if (!inChain) extend(other, link.cost + costOf([other]), link);
+        if (!isMovable(other) || weightOf(other) < missing || rivals.some((rival) => rival !== other) || extended.has(other)) continue;
+        extended.add(other);
+        extend(other, link.cost + costOf([other]), link);
       }
     }
-    return false;
+    return { fit: undefined, stop };
+  }
+
+  /** What of a card's less important items would have to stop for a chain to end there. */
+  #stopAt(link: Link, { item }: State, missing: number, rivals: readonly State[]): Stop | undefined {
+    const isLesser = (other: State) =>
+      other.item.priority < item.priority && typeof other.place === "number" && other.item.movable !== false;
+    if (!rivals.every(isLesser)) return undefined;
+    const others = [...this.#on[cardOf(link)] as Set<State>].filter((other) =>
+      isLesser(other) && !isInChain(link, (one) => one.state === other)
+    );
+    others.sort((a, b) =>
+      Number(rivals.includes(b)) - Number(rivals.includes(a)) || a.item.priority - b.item.priority || weightOf(b) - weightOf(a)
+    );
+    let victims: State[] = [];
+    let freed = 0;
+    for (const other of others) {
+      if (freed >= missing && !rivals.includes(other)) break;
+      victims.push(other);
+      freed += weightOf(other);
+    }
+    if (freed < missing) return undefined;
+    for (const victim of [...victims].sort((a, b) => b.item.priority - a.item.priority)) {
+      if (rivals.includes(victim) || freed - weightOf(victim) < missing) continue;
+      freed -= weightOf(victim);
+      victims = victims.filter((other) => other !== victim);
+    }
+    return { link, victims, priority: Math.max(...victims.map((victim) => victim.item.priority)) };
+  }
+
+  #missing({ card, weight }: Pick<Candidate, "card" | "weight">): number {
+    return (this.#loads[card] as number) + weight - (this.#capacities[card] as number);
+  }
+
+  #isBefore(a: Candidate, b: Candidate): boolean {
+    return a.tier < b.tier || (a.tier === b.tier && this.#loadWith(a) < this.#loadWith(b));
+  }
+
+  #loadWith({ card, weight }: Candidate): number {
+    const capacity = this.#capacities[card] as number;
+    return capacity === 0 ? Infinity : ((this.#loads[card] as number) + weight) / capacity;
   }
 
   #follow(last: Link): void {
@@ -257,48 +369,17 @@ class Placement {
     }
   }
 
-  /** Stops what is less important until there is a place for this one; what was stopped, or undefined when that does not help. */
-  #makeRoom(state: State): State[] | undefined {
-    if (!state.item.pushes) return undefined;
-    const lesser = this.#states.filter((other) =>
-      other.item.priority < state.item.priority && typeof other.place === "number" && other.item.movable !== false
-    );
-    const stopped: { readonly state: State; readonly place: Place }[] = [];
-    for (const other of lesser.reverse()) {
-      stopped.push({ state: other, place: other.place });
-      this.#take(other);
-      if (!this.#placeByChain(state)) continue;
-      // Whoever has room after all goes back to where it was.
-      const gone: State[] = [];
-      for (const { state: victim, place } of stopped.reverse()) {
-        const candidate = victim.item.candidates[place as number] as Candidate;
-        const hasRoom = (this.#loads[candidate.card] as number) + candidate.weight <= (this.#capacities[candidate.card] as number);
-        if (hasRoom && this.#rivals(victim.item, candidate.card).length === 0) this.#put(victim, place);
-        else gone.push(victim);
-      }
-      return gone;
-    }
-    for (const { state: victim, place } of stopped.reverse()) this.#put(victim, place);
-    return undefined;
-  }
-
   /** The candidates of an item, the best first: one after the other, for mostly the first one will do. */
   *#inOrder({ item }: State): Generator<number> {
     const { candidates } = item;
-    const loads = candidates.map(({ card, weight }) => {
-      const capacity = this.#capacities[card] as number;
-      return capacity === 0 ? Infinity : ((this.#loads[card] as number) + weight) / capacity;
-    });
     const given = candidates.map(() => false);
     for (let count = 0; count < candidates.length; count++) {
       let best = -1;
       for (let at = 0; at < candidates.length; at++) {
         if (given[at] === true) continue;
-        if (
-          best === -1 || isBefore(candidates[at] as Candidate, loads[at] as number, candidates[best] as Candidate, loads[best] as number)
-        ) best = at;
+        if (best === -1 || this.#isBefore(candidates[at] as Candidate, candidates[best] as Candidate)) best = at;
       }
-      this.#work += candidates.length >> 3;
+      this.#work += (candidates.length >> 2) + 1;
       given[best] = true;
       yield best;
     }
@@ -355,8 +436,20 @@ function isInChain(link: Link | undefined, test: (link: Link) => boolean): boole
   return false;
 }
 
-function isBefore(a: Candidate, aLoad: number, b: Candidate, bLoad: number): boolean {
-  return a.tier < b.tier || (a.tier === b.tier && aLoad < bLoad);
+function cardOf({ state, at }: Link): number {
+  return (state.item.candidates[at] as Candidate).card;
+}
+
+/** Of two ways to stop something, the one whose most important victim matters less; then the one with fewer, then the shorter chain. */
+function lesserOf(a: Stop | undefined, b: Stop | undefined): Stop | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  const difference = a.priority - b.priority || a.victims.length - b.victims.length || a.link.cost - b.link.cost;
+  return difference <= 0 ? a : b;
+}
+
+/** Items of one likeness find a place, or none, alike. */
+function likenessOf({ priority, candidates, pushes }: Item): string {
+  return `${priority} ${pushes} ${candidates.map(({ card, weight }) => `${card}:${weight}`).join()}`;
 }
 
 /** The more important, then the larger, then by name. */

@@ -20,6 +20,9 @@ export type SeatView = {
   readonly reluctance: number;
 };
 
+/** The reluctance of a place where the unit has failed; a degraded card's is less. */
+export const reluctanceFailed = 2;
+
 export type Unit = {
   readonly id: UnitId;
   readonly set: SetConfig;
@@ -177,7 +180,7 @@ export class Units {
     let reluctance = 0;
     for (const { code } of reasons) {
       if (ruleOf(code).starts === "never") return Infinity;
-      if (code === "failed-here") reluctance += 2;
+      if (code === "failed-here") reluctance += reluctanceFailed;
       else if (this.#config.policy.degradedLast) reluctance += 1;
     }
     return reluctance;

@@ -262,6 +262,7 @@ export class PlanWorld {
       case "failed": {
         const failedOn = new Map(this.#units.get(first)?.failedOn);
         failedOn.set(cardFrom(second), {
+          since: this.now,
           reason: `it failed too often on card ${cardFrom(second)}`,
           until: this.now + durationFrom(options.for ?? "1h"),
         });
@@ -400,7 +401,7 @@ export class PlanWorld {
     if (decision.kind === "quarantine") this.unit(unit, { quarantine: decision.quarantine });
     if (decision.kind === "failover") {
       const failedOn = new Map(this.#units.get(unit)?.failedOn);
-      failedOn.set(card, { reason: decision.text, until: decision.until });
+      failedOn.set(card, { reason: decision.text, since: this.now, until: decision.until });
       this.unit(unit, { failedOn });
     }
     return [`${decision.kind} (${decision.rule}): ${decision.text}`];

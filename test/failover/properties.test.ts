@@ -132,8 +132,10 @@ function eachStep(check: (world: PlanWorld, before: Assignment) => void): void {
   );
 }
 
+/** Whether a card may have nothing. What an unknown one has stays with it, whatever else is said of it. */
 const isForcedOut = (card: CardId, { cards, now }: Facts) => {
   const state = cards.get(card);
+  if (state?.state === "unknown") return false;
   return state === undefined || state.state === "down" || state.maintenance !== undefined || state.drained !== undefined ||
     (state.quarantine !== undefined && state.quarantine.until > now);
 };
