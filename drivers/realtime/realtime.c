@@ -81,6 +81,35 @@ static bool is_locked_kind(const char *name) {
   return name[0] == '/' || strcmp(name, "[stack]") == 0 || strcmp(name, "[heap]") == 0;
 }
 
+/*
+ * Gives back the pages of code and constants, which the start has read and the kernel around what was read: they are in the file
+ * cache, and those that are needed come back one by one, for a microsecond each. A mapping with pages of its own, such as
+ * relocated constants, is left alone.
+ */
+static void release_code(void) {
+  FILE *maps = fopen("/proc/self/smaps", "re");
+  if (maps == NULL) return;
+  char *line = NULL;
+  size_t size = 0;
+  unsigned long start = 0, end = 0;
+  bool is_code = false;
+  while (getline(&line, &size, maps) > 0) {
+    unsigned long from = 0, to = 0, own = 0;
+    char access[5] = "";
+    int name_at = 0;
+    if (sscanf(line, "%lx-%lx %4s %*x %*s %*u %n", &from, &to, access, &name_at) >= 3 && name_at > 0) {
+      start = from;
+      end = to;
+      is_code = access[0] == 'r' && access[1] == '-' && access[3] == 'p' && line[name_at] == '/';
+    } else if (is_code && sscanf(line, "Anonymous: %lu kB", &own) == 1) {
+      is_code = false;
+      if (own == 0) madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+  }
+  free(line);
+  fclose(maps);
+}
+
 /* 0 or -errno. */
 static int lock_named_mappings(void) {
   FILE *maps = fopen("/proc/self/maps", "re");
@@ -108,6 +137,7 @@ static int lock_named_mappings(void) {
 }
 
 int realtime_lock_memory(char error[REALTIME_ERROR_BYTES]) {
+  release_code();
   int number = -lock_named_mappings();
   if (number == 0) return 0;
   if (number != EPERM && number != ENOMEM) {

@@ -6,7 +6,8 @@
  *                           would new threads, which is why worker_start() gives a driver's thread the scheduling
  *                           of the thread that starts it, one above
  *   realtime_lock_memory()  pages of code, libraries, stack and classic heap that are in memory stay there, and others
- *                           once they have been touched. Memory that the runtime maps without a name is not locked:
+ *                           once they have been touched; what the start alone has read of code and constants is given
+ *                           back first, some 20 MiB. Memory that the runtime maps without a name is not locked:
  *                           V8 gives such pages back with madvise(), which the kernel refuses for locked ones
  *
  * 0 or -errno; then `error` says which permission is missing.
