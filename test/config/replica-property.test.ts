@@ -8,7 +8,6 @@ import { ReplicaNetwork } from "./replica-network.ts";
 const seeds = Number(process.env["SEEDS"] ?? 25);
 const first = Number(process.env["SEED"] ?? 1);
 
-const stats = { told: 0, words: {} as Record<string, number>, logs: {} as Record<string, number> };
 type Told = { readonly key: string; readonly hash: string };
 
 /** Cards write, crash, come back, are cut off from each other's messages, while their stores are fast or slow. */
@@ -51,18 +50,6 @@ function chaos(seed: number): void {
       if (answer.kind === "changed") told.set(key, { key, hash: answer.head.hash.toHex() });
     }
   }
-  stats.told += told.size;
-  for (const card of cards) {
-    for (const { answer } of network.seat(card).answers) {
-      const word = answer.kind === "refused"
-        ? answer.refusal.code
-        : answer.kind === "changed" && answer.repeated
-        ? "repeated"
-        : answer.kind;
-      stats.words[word] = (stats.words[word] ?? 0) + 1;
-    }
-    for (const { event } of network.seat(card).logs) stats.logs[event] = (stats.logs[event] ?? 0) + 1;
-  }
   const one = network.seat(cards[0] as CardId).store;
   const chain = new Map(one.chain().map((change) => [change.key, change.hash.toHex()]));
   const hashes = new Set(one.chain().map(({ hash }) => hash.toHex()));
@@ -86,7 +73,4 @@ for (let seed = first; seed < first + seeds; seed++) {
   test(`FS-4: acknowledged changes survive, and equal heads are equal tables (seed ${seed})`, () => chaos(seed));
 }
 
-test.after(() => {
-  console.log(JSON.stringify(stats));
-});
 test.run();
