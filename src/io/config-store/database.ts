@@ -24,7 +24,7 @@ import { invertedChangeset, MalformedChangeset, tablesOf } from "./changeset.ts"
 import { DatabaseFile, makeDirectory } from "./database-file.ts";
 import type { DatabaseRules } from "./database-rules.ts";
 import { fastDigest } from "./digest.ts";
-import { faultOf, StoreError } from "./fault.ts";
+import { faultOf, isConstraint, isUnreadable, StoreError } from "./fault.ts";
 import { SnapshotFiles } from "./snapshots.ts";
 import { chainTable, DatabaseTables, quoted } from "./tables.ts";
 
@@ -224,8 +224,12 @@ export class ConfigDatabase {
     const { directory } = this.#options;
     for (const path of [directory, `${directory}/snapshots`, `${directory}/branches`]) makeDirectory(path);
     this.#snapshots.clean();
-    this.#file.open((database) => levelIn(database) === 0 ? 0 : sequenceIn(database));
-    this.#load();
+    try {
+      this.#file.open((database) => levelIn(database) === 0 ? 0 : sequenceIn(database));
+      this.#load();
+    } catch (error) {
+      throw isUnreadable(error) ? new StoreError("corrupt", (error as Error).message) : error;
+    }
     this.#fault = undefined;
     return this.#opened();
   }
@@ -614,12 +618,6 @@ function changesetTables(sequence: number, changeset: Uint8Array): Map<string, n
     if (!(error instanceof MalformedChangeset)) throw error;
     throw new StoreError("divergent", `change ${sequence} carries no changeset: ${error.message}`);
   }
-}
-
-/** SQLITE_CONSTRAINT: the values are in the way, not the disk. */
-function isConstraint(error: unknown): boolean {
-  const { errcode } = error as { errcode?: unknown };
-  return typeof errcode === "number" && (errcode & 0xff) === 19;
 }
 
 function conflictText(kind: number): string {
