@@ -276,6 +276,9 @@ export const configTransfersMax = 8;
 export const configTransferMs = 30_000;
 /** A forwarded wish that is not answered is sent again after this. */
 export const configForwardMs = 500;
+/** Forwarded wishes that are not answered, and their bytes: one that is larger goes alone. */
+export const configForwardWindow = 16;
+export const configForwardWindowBytes = 64 * 1024;
 /** A card whose database does not take a change that the others take waits for their word this long. */
 export const configObjectMs = 5_000;
 /** The store's pages are proven this often, and everything in it. A repair that has not come to its end after this is answered so. */

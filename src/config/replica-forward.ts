@@ -4,7 +4,14 @@
  * is spread. A card that answers that it cannot either hands the wish back, and the next one is asked. Pure.
  */
 import type { CardId } from "../base/ids.ts";
-import { configForwardBytesMax, configForwardMs, configPendingMax, configTimeoutMs } from "../limits.ts";
+import {
+  configForwardBytesMax,
+  configForwardMs,
+  configForwardWindow,
+  configForwardWindowBytes,
+  configPendingMax,
+  configTimeoutMs,
+} from "../limits.ts";
 import type { ConfigForward } from "../wire/message.ts";
 import type { Wish } from "./change.ts";
 import type { Answered, Caller } from "./replica-wishes.ts";
@@ -20,20 +27,29 @@ type Forwarded = {
   /** Cards that could not do it either, and what the last of them said. */
   readonly refusedBy: Set<CardId>;
   refusal: ConfigAnswer | undefined;
+  /** Whom it was sent to, `undefined` while it waits; and when. */
   to: CardId | undefined;
   at: number;
 };
 
-export type Sent = { readonly to: CardId; readonly message: ConfigForward };
+export type ForwardPorts = {
+  readonly send: (to: CardId, message: ConfigForward) => void;
+  readonly answer: (answers: readonly Answered[]) => void;
+  /** The cards that may be able to carry a wish out. */
+  readonly servers: () => readonly CardId[];
+};
 
 export class Forwards {
   readonly #card: CardId;
+  readonly #ports: ForwardPorts;
+  /** By number, in the order in which they came. */
   readonly #forwarded = new Map<number, Forwarded>();
   #lastId = 0;
   #turn: number;
 
-  constructor(card: CardId) {
+  constructor(card: CardId, ports: ForwardPorts) {
     this.#card = card;
+    this.#ports = ports;
     this.#turn = card;
   }
 
@@ -47,14 +63,8 @@ export class Forwards {
     return deadline;
   }
 
-  /** Sends a wish to one of `cards`, or later when there is none; gives the answer when it cannot be sent. */
-  forward(
-    now: number,
-    callers: readonly Caller[],
-    wish: Wish,
-    cards: readonly CardId[],
-    dueAt = now + configTimeoutMs,
-  ): Sent | ConfigAnswer | undefined {
+  /** Sends a wish to another card, now or when there is room or somebody to ask; gives the answer when it cannot be sent at all. */
+  forward(now: number, callers: readonly Caller[], wish: Wish, dueAt: number = now + configTimeoutMs): ConfigAnswer | undefined {
     const bytes = encodeWish(wish);
     if (bytes.length > configForwardBytesMax) {
       return this.#refused(
@@ -66,64 +76,78 @@ export class Forwards {
       return this.#refused("bounds", "too many requests are forwarded: wait for some to be answered");
     }
     const id = this.#lastId = (this.#lastId % 0xffffffff) + 1;
-    const forwarded: Forwarded = {
-      bytes,
-      callers,
-      dueAt,
-      hasKey: wish.key !== "",
-      refusedBy: new Set(),
-      refusal: undefined,
-      to: undefined,
-      at: now,
-    };
-    this.#forwarded.set(id, forwarded);
-    return this.#send(now, id, forwarded, cards);
-  }
-
-  #send(now: number, id: number, forwarded: Forwarded, cards: readonly CardId[]): Sent | undefined {
-    const others = cards.filter((card) => card !== this.#card);
-    const open = others.filter((card) => !forwarded.refusedBy.has(card));
-    if (open.length === 0) forwarded.refusedBy.clear();
-    forwarded.to = open.includes(forwarded.to as CardId) ? forwarded.to : open[this.#turn++ % open.length];
-    forwarded.at = now;
-    return forwarded.to === undefined ? undefined : { to: forwarded.to, message: { kind: "configForward", id, wish: forwarded.bytes } };
+    const hasKey = wish.key !== "";
+    this.#forwarded.set(id, { bytes, callers, dueAt, hasKey, refusedBy: new Set(), refusal: undefined, to: undefined, at: now });
+    this.#sendWaiting(now);
+    return undefined;
   }
 
   /** An answer from a card that was asked: it is passed on, or the next card is asked. */
-  onAnswer(now: number, from: CardId, id: number, bytes: Uint8Array, cards: readonly CardId[]): Sent | Answered[] | undefined {
+  onAnswer(now: number, from: CardId, id: number, bytes: Uint8Array): void {
     const forwarded = this.#forwarded.get(id);
     const answer = decodeAnswer(bytes);
-    if (forwarded?.to !== from || answer === undefined) return undefined;
+    if (forwarded?.to !== from || answer === undefined) return;
     const cannot = answer.kind === "refused" && (answer.refusal.code === "catching-up" || answer.refusal.code === "hold");
     if (cannot) {
       forwarded.refusedBy.add(from);
       forwarded.refusal = answer;
       forwarded.to = undefined;
       // When all have said so, they are asked again in a while.
-      return this.#send(now, id, forwarded, cards) ?? [];
+      if (this.#open(forwarded).length === 0) {
+        forwarded.refusedBy.clear();
+        forwarded.at = now;
+      } else this.#send(now, id, forwarded);
+      return;
     }
     this.#forwarded.delete(id);
-    return forwarded.callers.map((caller) => ({ caller, answer }));
+    this.#ports.answer(forwarded.callers.map((caller) => ({ caller, answer })));
+    this.#sendWaiting(now);
   }
 
-  onTick(now: number, cards: readonly CardId[]): { readonly sent: Sent[]; readonly answers: Answered[] } {
-    const sent: Sent[] = [];
-    const answers: Answered[] = [];
+  onTick(now: number): void {
+    const servers = this.#ports.servers();
     for (const [id, forwarded] of this.#forwarded) {
-      const isInDoubt = !forwarded.hasKey && forwarded.to !== undefined && !cards.includes(forwarded.to);
-      if (now >= forwarded.dueAt || isInDoubt) {
+      const { to, at, dueAt, hasKey, refusal, callers } = forwarded;
+      const isInDoubt = !hasKey && to !== undefined && !servers.includes(to);
+      if (now >= dueAt || isInDoubt) {
         this.#forwarded.delete(id);
-        const who = forwarded.to === undefined ? "no other card" : `card ${forwarded.to}`;
-        const answer = forwarded.to === undefined && forwarded.refusal !== undefined
-          ? forwarded.refusal
+        const who = to === undefined ? "no other card" : `card ${to}`;
+        const answer = to === undefined && refusal !== undefined
+          ? refusal
           : this.#refused("timeout", `${who} did not answer: the change may have been carried out; the same key tells`);
-        answers.push(...forwarded.callers.map((caller) => ({ caller, answer })));
-      } else if (now >= forwarded.at + configForwardMs) {
-        const again = this.#send(now, id, forwarded, cards);
-        if (again !== undefined) sent.push(again);
+        this.#ports.answer(callers.map((caller) => ({ caller, answer })));
+      } else if (now >= at + configForwardMs) {
+        forwarded.at = now;
+        if (to !== undefined) this.#send(now, id, forwarded);
       }
     }
-    return { sent, answers };
+    this.#sendWaiting(now);
+  }
+
+  #open({ refusedBy }: Forwarded): CardId[] {
+    return this.#ports.servers().filter((card) => card !== this.#card && !refusedBy.has(card));
+  }
+
+  /** So much at a time as a step may send. */
+  #sendWaiting(now: number): void {
+    const underWay = [...this.#forwarded.values()].filter(({ to }) => to !== undefined);
+    let count = underWay.length;
+    let bytes = underWay.reduce((sum, forwarded) => sum + forwarded.bytes.length, 0);
+    for (const [id, forwarded] of this.#forwarded) {
+      if (forwarded.to !== undefined) continue;
+      const isFull = count >= configForwardWindow || (count > 0 && bytes + forwarded.bytes.length > configForwardWindowBytes);
+      if (isFull) return;
+      count++;
+      bytes += forwarded.bytes.length;
+      this.#send(now, id, forwarded);
+    }
+  }
+
+  #send(now: number, id: number, forwarded: Forwarded): void {
+    const open = this.#open(forwarded);
+    forwarded.to = open.includes(forwarded.to as CardId) ? forwarded.to : open[this.#turn++ % open.length];
+    forwarded.at = now;
+    if (forwarded.to !== undefined) this.#ports.send(forwarded.to, { kind: "configForward", id, wish: forwarded.bytes });
   }
 
   #refused(code: "catching-up" | "bounds" | "timeout", message: string): ConfigAnswer {

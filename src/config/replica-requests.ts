@@ -6,7 +6,7 @@
 import type { CardId } from "../base/ids.ts";
 import type { ConfigMessage } from "../wire/message.ts";
 import type { ConfigRefusal, Wish } from "./change.ts";
-import { Asked, Forwards, type Sent } from "./replica-forward.ts";
+import { Asked, Forwards } from "./replica-forward.ts";
 import type { Answered, Caller, Wishes } from "./replica-wishes.ts";
 import type { ConfigAnswer, ConfigurationStatus } from "./request.ts";
 import { decodeWish, encodeAnswer } from "./wish-bytes.ts";
@@ -38,7 +38,11 @@ export class Requests {
     this.#card = card;
     this.#wishes = wishes;
     this.#ports = ports;
-    this.#forwards = new Forwards(card);
+    this.#forwards = new Forwards(card, {
+      send: ports.send,
+      answer: (answers) => this.answerAll(answers),
+      servers: ports.servers,
+    });
   }
 
   /** Not answered yet. */
@@ -55,10 +59,7 @@ export class Requests {
   }
 
   onTick(now: number): void {
-    if (now < this.#forwards.deadline()) return;
-    const { sent, answers } = this.#forwards.onTick(now, this.#ports.servers());
-    for (const one of sent) this.#send(one);
-    this.answerAll(answers);
+    if (now >= this.#forwards.deadline()) this.#forwards.onTick(now);
   }
 
   /** A wish of a caller of this card. */
@@ -76,10 +77,9 @@ export class Requests {
   }
 
   #forward(now: number, callers: readonly Caller[], wish: Wish, dueAt?: number): void {
-    const sent = this.#forwards.forward(now, callers, wish, this.#ports.servers(), dueAt);
-    if (sent !== undefined && "kind" in sent) return this.answerAll(callers.map((caller) => ({ caller, answer: sent })));
+    const refused = this.#forwards.forward(now, callers, wish, dueAt);
+    if (refused !== undefined) return this.answerAll(callers.map((caller) => ({ caller, answer: refused })));
     this.#load.forwarded += callers.length;
-    if (sent !== undefined) this.#send(sent);
   }
 
   /** What waits here and can no longer be carried out here goes to a card that can, or back to where it came from. */
@@ -93,10 +93,6 @@ export class Requests {
   }
 
   // ---- other cards
-
-  #send({ to, message }: Sent): void {
-    this.#ports.send(to, message);
-  }
 
   /** A wish that another card sent here; asked again, it has the same answer. */
   onForward(now: number, from: CardId, id: number, bytes: Uint8Array): void {
@@ -116,10 +112,7 @@ export class Requests {
   }
 
   onAnswer(now: number, from: CardId, id: number, bytes: Uint8Array): void {
-    const next = this.#forwards.onAnswer(now, from, id, bytes, this.#ports.servers());
-    if (next === undefined) return;
-    if ("to" in next) this.#send(next);
-    else this.answerAll(next);
+    this.#forwards.onAnswer(now, from, id, bytes);
   }
 
   /** A card that starts anew counts its questions from the beginning. */

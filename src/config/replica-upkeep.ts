@@ -19,6 +19,8 @@ export type UpkeepPorts = {
   readonly onReset: (now: number, opened: Extract<StoreResult, { kind: "opened" }>) => void;
   /** Why nothing can be taken from another card, `undefined` when it can. */
   readonly canRepair: () => string | undefined;
+  /** Nothing is wrong (any more): the store that was in hold is tried again. */
+  readonly reopen: () => void;
   /** This card is no replica from now on. */
   readonly leave: (now: number) => void;
 };
@@ -106,6 +108,7 @@ export class Upkeep {
       if (findings.length > 0 && repair) return this.#beginRepair(at, [client], findings);
       this.#ports.answer(client, { kind: "checked", findings, repaired: false });
       if (findings.length > 0) this.#ports.hold(at, faultOf(findings));
+      else if (fault !== undefined) this.#ports.reopen();
     });
   }
 

@@ -179,6 +179,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       answer: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
       onReset: (now, opened) => this.#onOpened(now, opened),
       canRepair: () => this.#whyNoRepair(),
+      reopen: () => this.#openStore(),
       leave: (now) => this.#leave(now),
     }, card);
     this.#catchUp = this.#newCatchUp();
