@@ -24,7 +24,7 @@ export type Question = ConfigAsk extends infer Ask ? Ask extends unknown ? Omit<
 
 /** The replica's side. */
 export type CatchUpPorts = {
-  readonly ask: (to: CardId, id: number, question: Question) => void;
+  readonly ask: (to: CardId, id: number, question: Question, isAgain: boolean) => void;
   readonly order: (body: StoreOrderBody, take: (now: number, result: StoreResult) => void) => void;
   /** An order that takes the database back, or replaces it. */
   readonly orderDatabase: (body: StoreOrderBody, take: (now: number, result: StoreResult) => void) => void;
@@ -114,7 +114,7 @@ export class CatchUp {
       if (now < asked.at + configPieceMs) continue;
       if (++asked.times > configQuestionsMax) return this.#nextPeer(now, "did not answer");
       asked.at = now;
-      this.#ports.ask(this.#peer as CardId, id, asked.question);
+      this.#ports.ask(this.#peer as CardId, id, asked.question, true);
     }
   }
 
@@ -142,7 +142,7 @@ export class CatchUp {
   #ask(now: number, question: Question): void {
     const id = ++this.#lastId;
     this.#asked.set(id, { question, at: now, times: 1 });
-    this.#ports.ask(this.#peer as CardId, id, question);
+    this.#ports.ask(this.#peer as CardId, id, question, false);
   }
 
   #order(body: StoreOrderBody, take: (now: number, result: StoreResult) => void): void {

@@ -33,7 +33,7 @@ type Forwarded = {
 };
 
 export type ForwardPorts = {
-  readonly send: (to: CardId, message: ConfigForward) => void;
+  readonly send: (to: CardId, message: ConfigForward, isAgain: boolean) => void;
   readonly answer: (answers: readonly Answered[]) => void;
   /** The cards that may be able to carry a wish out. */
   readonly servers: () => readonly CardId[];
@@ -145,9 +145,12 @@ export class Forwards {
 
   #send(now: number, id: number, forwarded: Forwarded): void {
     const open = this.#open(forwarded);
+    const before = forwarded.to;
     forwarded.to = open.includes(forwarded.to as CardId) ? forwarded.to : open[this.#turn++ % open.length];
     forwarded.at = now;
-    if (forwarded.to !== undefined) this.#ports.send(forwarded.to, { kind: "configForward", id, wish: forwarded.bytes });
+    if (forwarded.to !== undefined) {
+      this.#ports.send(forwarded.to, { kind: "configForward", id, wish: forwarded.bytes }, forwarded.to === before);
+    }
   }
 
   #refused(code: "catching-up" | "bounds" | "timeout", message: string): ConfigAnswer {

@@ -12,7 +12,7 @@ import type { ConfigAnswer, ConfigurationStatus } from "./request.ts";
 import { decodeWish, encodeAnswer } from "./wish-bytes.ts";
 
 export type RequestPorts = {
-  readonly send: (to: CardId, message: ConfigMessage) => void;
+  readonly send: (to: CardId, message: ConfigMessage, isAgain: boolean) => void;
   readonly configured: (client: number, answer: ConfigAnswer) => void;
   /** Why nothing is ordered, `undefined` while something is. */
   readonly stopped: () => string | undefined;
@@ -98,7 +98,7 @@ export class Requests {
   onForward(now: number, from: CardId, id: number, bytes: Uint8Array): void {
     const known = this.#asked.take(now, from, id);
     if (known === undefined) return;
-    if (known !== "new") return this.#ports.send(from, { kind: "configAnswer", id, answer: known });
+    if (known !== "new") return this.#ports.send(from, { kind: "configAnswer", id, answer: known }, true);
     const caller: Caller = { kind: "card", card: from, id };
     if (!this.#ports.isCurrent()) {
       this.refuse(caller, "catching-up", this.#ports.stopped() ?? notCurrent);
@@ -135,6 +135,6 @@ export class Requests {
     if (caller.kind !== "card" || (answer.kind !== "changed" && answer.kind !== "refused")) return;
     const bytes = encodeAnswer(answer);
     this.#asked.answer(caller.card, caller.id, bytes);
-    this.#ports.send(caller.card, { kind: "configAnswer", id: caller.id, answer: bytes });
+    this.#ports.send(caller.card, { kind: "configAnswer", id: caller.id, answer: bytes }, false);
   }
 }

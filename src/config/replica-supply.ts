@@ -16,12 +16,18 @@ import type { StoreOrderBody, StoreResult } from "./store.ts";
 export type Gift = ConfigGive extends infer Give ? Give extends unknown ? Omit<Give, "kind" | "id"> : never : never;
 
 export type SupplyPorts = {
-  readonly give: (to: CardId, id: number, gift: Gift) => void;
+  readonly give: (to: CardId, id: number, gift: Gift, isAgain?: boolean) => void;
   readonly order: (body: StoreOrderBody, take: (now: number, result: StoreResult) => void) => void;
 };
 
-/** Changes in memory, or a snapshot by its name. */
-type Transfer = { readonly to: CardId; readonly data: Uint8Array | undefined; readonly snapshot: Snapshot | undefined; usedAt: number };
+/** Changes in memory, or a snapshot by its name. `next`: behind the pieces that were given. */
+type Transfer = {
+  readonly to: CardId;
+  readonly data: Uint8Array | undefined;
+  readonly snapshot: Snapshot | undefined;
+  usedAt: number;
+  next: number;
+};
 type Snapshot = { readonly name: string; readonly head: Head; readonly bytes: number; readonly sha256: Uint8Array; usedAt: number };
 
 export class Supply {
@@ -103,14 +109,14 @@ export class Supply {
     const last = changes.at(-1);
     if (last === undefined) return this.#ports.give(to, id, { what: "nothing", reason: "behind" });
     const data = encodeChanges(changes);
-    const transfer = this.#begin({ to, data, snapshot: undefined, usedAt: now });
+    const transfer = this.#begin({ to, data, snapshot: undefined, usedAt: now, next: 0 });
     const head = headOf(last);
     this.#ports.give(to, id, { what: "offer", transfer, content: "changes", head, bytes: data.length, sha256: head.hash, left });
   }
 
   #offerSnapshot(now: number, to: CardId, id: number, snapshot: Snapshot): void {
     this.#preparing.delete(to);
-    const transfer = this.#begin({ to, data: undefined, snapshot, usedAt: now });
+    const transfer = this.#begin({ to, data: undefined, snapshot, usedAt: now, next: 0 });
     const { head, bytes, sha256 } = snapshot;
     this.#ports.give(to, id, { what: "offer", transfer, content: "snapshot", head, bytes, sha256, left: 0 });
   }
@@ -147,15 +153,18 @@ export class Supply {
     const gone = () => this.#ports.give(from, id, { what: "nothing", reason: "gone" });
     if (transfer?.to !== from) return gone();
     transfer.usedAt = now;
+    // A piece that is asked for again may not have come.
+    const isAgain = offset < transfer.next;
+    transfer.next = Math.max(transfer.next, offset + configPieceBytesMax);
     if (transfer.data !== undefined) {
       const data = transfer.data.subarray(offset, offset + configPieceBytesMax);
-      return data.length === 0 ? gone() : this.#ports.give(from, id, { what: "piece", transfer: number, offset, data });
+      return data.length === 0 ? gone() : this.#ports.give(from, id, { what: "piece", transfer: number, offset, data }, isAgain);
     }
     const snapshot = transfer.snapshot as Snapshot;
     snapshot.usedAt = now;
     this.#ports.order({ kind: "readSnapshot", name: snapshot.name, offset, bytesMax: configPieceBytesMax }, (_at, result) => {
       if (result.kind !== "piece" || result.data.length === 0) return gone();
-      this.#ports.give(from, id, { what: "piece", transfer: number, offset, data: result.data });
+      this.#ports.give(from, id, { what: "piece", transfer: number, offset, data: result.data }, isAgain);
     });
   }
 }

@@ -69,7 +69,8 @@ export type ReplicaInput =
 
 export type ReplicaOutput =
   | { readonly kind: "request"; readonly request: ApplicationRequest }
-  | { readonly kind: "send"; readonly to: CardId; readonly message: ConfigMessage }
+  /** `isAgain`: it may not have got what it was sent before. */
+  | { readonly kind: "send"; readonly to: CardId; readonly message: ConfigMessage; readonly isAgain: boolean }
   | { readonly kind: "store"; readonly order: StoreOrder }
   | { readonly kind: "configured"; readonly client: number; readonly answer: ConfigAnswer }
   /** Another view is needed. */
@@ -165,7 +166,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#card = card;
     this.#wishes = new Wishes(card);
     this.#requests = new Requests(card, this.#wishes, {
-      send: (to, message) => this.#send(to, message),
+      send: (to, message, isAgain) => this.#send(to, message, isAgain),
       configured: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
       stopped: () => this.#stopped,
       isCurrent: () => this.#isCurrent,
@@ -879,7 +880,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #newCatchUp(): CatchUp {
     return new CatchUp(this.#card, {
-      ask: (to, id, question) => this.#send(to, { kind: "configAsk", id, ...question }),
+      ask: (to, id, question, isAgain) => this.#send(to, { kind: "configAsk", id, ...question }, isAgain),
       order: (body, take) => this.#order(body, take),
       orderDatabase: (body, take) => {
         this.#order(body, (now, result) => {
@@ -897,7 +898,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #newSupply(): Supply {
     return new Supply({
-      give: (to, id, gift) => this.#send(to, { kind: "configGive", id, ...gift }),
+      give: (to, id, gift, isAgain = false) => this.#send(to, { kind: "configGive", id, ...gift }, isAgain),
       order: (body, take) => this.#order(body, take),
     });
   }
@@ -908,8 +909,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   // ---- messages
 
-  #send(to: CardId, message: ConfigMessage): void {
-    this.#outputs.push({ kind: "send", to, message });
+  #send(to: CardId, message: ConfigMessage, isAgain = false): void {
+    this.#outputs.push({ kind: "send", to, message, isAgain });
   }
 
   #onMessage(now: number, from: CardId, message: ConfigMessage): void {

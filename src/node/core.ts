@@ -358,7 +358,7 @@ export class Core {
       case "request":
         return this.#stepGroups(now, { kind: "application", client: replicaClient, request: output.request }, effects);
       case "send":
-        return this.#surroundings.send("ether", output.to, output.message, effects);
+        return this.#surroundings.sendDirect(now, output.to, output.message, output.isAgain, effects);
       case "store":
       case "configured":
       case "log":
