@@ -268,9 +268,13 @@ export const configPieceMs = 250;
 export const configQuestionsMax = 8;
 /** A card that had nothing to give is asked again after this. */
 export const configBusyMs = 50;
-/** Changes that are given at a time, in bytes; above so many in all a snapshot is made to see whether it is less. */
+/**
+ * Changes that are given at a time, in bytes; what it costs to apply one, in bytes that could be sent in that time; above so much in all a
+ * snapshot is made to see whether it is less.
+ */
 export const configTransferBytesMax = 1024 * 1024;
-export const configSnapshotAboveBytes = 2 * 1024 * 1024;
+export const configChangeCostBytes = 10 * 1024;
+export const configSnapshotAboveBytes = 8 * 1024 * 1024;
 /** What a card offers to others at the same time; an offer that nobody asks for any more is forgotten after this. */
 export const configTransfersMax = 8;
 export const configTransferMs = 30_000;

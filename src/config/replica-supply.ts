@@ -6,7 +6,14 @@
  * through what it is constructed with.
  */
 import type { CardId } from "../base/ids.ts";
-import { configPieceBytesMax, configSnapshotAboveBytes, configTransferBytesMax, configTransferMs, configTransfersMax } from "../limits.ts";
+import {
+  configChangeCostBytes,
+  configPieceBytesMax,
+  configSnapshotAboveBytes,
+  configTransferBytesMax,
+  configTransferMs,
+  configTransfersMax,
+} from "../limits.ts";
 import type { ConfigAsk, ConfigGive } from "../wire/message.ts";
 import { headOf } from "./chain.ts";
 import { encodeChanges } from "./change-bytes.ts";
@@ -18,6 +25,8 @@ export type Gift = ConfigGive extends infer Give ? Give extends unknown ? Omit<G
 export type SupplyPorts = {
   readonly give: (to: CardId, id: number, gift: Gift, isAgain?: boolean) => void;
   readonly order: (body: StoreOrderBody, take: (now: number, result: StoreResult) => void) => void;
+  /** The sequence of the durable head. */
+  readonly sequence: () => number;
 };
 
 /** Changes in memory, or a snapshot by its name. `next`: behind the pieces that were given. */
@@ -92,10 +101,12 @@ export class Supply {
       const changes = result.kind === "changes" ? result.changes : [];
       const left = result.kind === "changes" ? result.bytesLeft : 0;
       const areKept = result.kind === "changes" && (changes[0] === undefined || changes[0].sequence === after + 1);
-      const bytes = changes.reduce((sum, { changeset }) => sum + changeset.length, left);
-      if (areKept && !wantsSnapshot && bytes <= configSnapshotAboveBytes) return this.#offerChanges(now, from, id, changes, left);
+      // To apply a change takes its time besides: a snapshot has all of them in it and none to be applied.
+      const cost = changes.reduce((sum, { changeset }) => sum + changeset.length, left) +
+        (this.#ports.sequence() - after) * configChangeCostBytes;
+      if (areKept && !wantsSnapshot && cost <= configSnapshotAboveBytes) return this.#offerChanges(now, from, id, changes, left);
       this.#withSnapshot((at, snapshot) => {
-        const isLess = snapshot !== undefined && snapshot.head.sequence > after && (!areKept || wantsSnapshot || snapshot.bytes < bytes);
+        const isLess = snapshot !== undefined && snapshot.head.sequence > after && (!areKept || wantsSnapshot || snapshot.bytes < cost);
         if (isLess) return this.#offerSnapshot(at, from, id, snapshot);
         if (areKept) return this.#offerChanges(at, from, id, changes, left);
         this.#preparing.delete(from);

@@ -21,16 +21,7 @@ import { hex } from "../base/hex.ts";
 import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest, GroupView } from "../cluster/application.ts";
 import type { NodeView } from "../cluster/view.ts";
-import {
-  configAskMs,
-  configCommitBytesMax,
-  configHoldRetryMs,
-  configObjectMs,
-  configPartsWindow,
-  configRecentMax,
-  configTailBytesMax,
-  configYieldMs,
-} from "../limits.ts";
+import { configAskMs, configHoldRetryMs, configObjectMs, configPartsWindow, configRecentMax, configYieldMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { ConfigMessage, ConfigState } from "../wire/message.ts";
 import { emptyHead, equalBytes, headOf, isSameHead } from "./chain.ts";
@@ -43,6 +34,7 @@ import { Joining } from "./replica-joining.ts";
 import { Requests } from "./replica-requests.ts";
 import { type Outcome, ReplicaState, type Snapshot } from "./replica-state.ts";
 import { Supply } from "./replica-supply.ts";
+import { Tail } from "./replica-tail.ts";
 import { Upkeep } from "./replica-upkeep.ts";
 import { type Caller, Wishes } from "./replica-wishes.ts";
 import type { ConfigAnswer, ConfigRequest, ConfigurationStatus } from "./request.ts";
@@ -137,9 +129,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   // The chain.
   /** The newest view in which something was accepted, as far as this card knows. */
   #seen = 0;
-  /** Accepted and not in the store's hands; each follows on the one before. */
-  #tail: Change[] = [];
-  #tailBytes = 0;
+  readonly #tail = new Tail();
   /** The last change that the store was given. */
   #ordered: Head = emptyHead;
   /** Since a change did not fit, they are committed one by one; what the store said of the one that did not, and until when the others are waited for. */
@@ -410,8 +400,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       // They may have been taken back in the meantime.
       const accepted = changes.filter(({ sequence, hash }) => equalBytes(this.#heads.hashAt(sequence) ?? emptyHead.hash, hash));
       if (this.#state === undefined || (accepted.length === 0 && this.#isReplica)) return;
-      this.#tail.unshift(...accepted);
-      this.#tailBytes += accepted.reduce((sum, { changeset }) => sum + changeset.length, 0);
+      this.#tail.unshift(accepted);
       this.#isOneByOne = true;
       if (changes.length > 1) return;
       this.#objection = { fault, until: now + configObjectMs };
@@ -430,8 +419,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#log("warn", "configuration taken back", { sequence: head.sequence, replicas: this.#state?.replicas ?? [] });
     this.#objection = undefined;
     this.#isOneByOne = false;
-    this.#tail = [];
-    this.#tailBytes = 0;
+    this.#tail.clear();
     this.#firstOfLineage = undefined;
     this.#heads.takeBack(head.sequence);
     for (const [card, { sequence }] of this.#durableOf) if (sequence > head.sequence) this.#durableOf.delete(card);
@@ -528,8 +516,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #forgetState(now: number): void {
     if (this.#isCurrent) this.#currentAt = now;
     this.#state = undefined;
-    this.#tail = [];
-    this.#tailBytes = 0;
+    this.#tail.clear();
     this.#heads.clear();
     this.#durableOf.clear();
     this.#caughtUpSaid = undefined;
@@ -618,11 +605,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#upkeep.onCurrent();
   }
 
-  /** Takes up an accepted change. What is too much to be kept is asked for again later. */
   #follow(now: number, change: Change): void {
     this.#tail.push(change);
-    this.#tailBytes += change.changeset.length;
-    while (this.#tailBytes > configTailBytesMax && this.#tail.length > 1) this.#shift();
     this.#heads.add(now, change);
     this.#seen = Math.max(this.#seen, change.epoch);
   }
@@ -709,7 +693,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#commit();
     if (!state.isReplica(this.#card)) {
       if (isSameHead(this.#durable, state.accepted)) this.#sayCaughtUp(state.accepted);
-      else if (!isSameHead(this.#ordered, state.accepted) && !this.#isLinked()) this.#catchUpFrom(now, state.replicas);
+      else if (!isSameHead(this.#ordered, state.accepted) && !this.#tail.followsOn(this.#ordered)) this.#catchUpFrom(now, state.replicas);
       return this.#requests.handOn(now);
     }
     if (!this.#isCurrent) return;
@@ -729,33 +713,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#outputs.push({ kind: "unsettled", reason });
   }
 
-  /** Whether the next change that waits follows on what the store has, once those that it has already are forgotten. */
-  #isLinked(): boolean {
-    const index = this.#tail.findIndex(({ previous }) => equalBytes(previous, this.#ordered.hash));
-    for (let skipped = 0; skipped < index; skipped++) this.#shift();
-    return index >= 0;
-  }
-
   /** Gives the store what follows on what it has, one transaction at a time: what comes meanwhile goes into the next one together. */
   #commit(): void {
-    if (this.#tail.length === 0 || this.#objection !== undefined || this.#isChanging() || !this.#isLinked()) return;
-    const changes: Change[] = [];
-    let bytes = 0;
-    while (
-      this.#tail[0] !== undefined &&
-      (changes.length === 0 || (!this.#isOneByOne && bytes + this.#tail[0].changeset.length <= configCommitBytesMax))
-    ) {
-      const change = this.#shift();
-      bytes += change.changeset.length;
-      changes.push(change);
-    }
-    this.#orderCommit(changes);
-  }
-
-  #shift(): Change {
-    const change = this.#tail.shift() as Change;
-    this.#tailBytes -= change.changeset.length;
-    return change;
+    if (this.#tail.isEmpty || this.#objection !== undefined || this.#isChanging() || !this.#tail.followsOn(this.#ordered)) return;
+    this.#orderCommit(this.#tail.take(this.#isOneByOne));
   }
 
   #orderCommit(changes: readonly Change[]): void {
@@ -764,7 +725,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       if (result.kind !== "committed") return;
       this.#durable = result.head;
       this.#level = result.level;
-      if (this.#tail.length === 0) this.#isOneByOne = false;
+      if (this.#tail.isEmpty) this.#isOneByOne = false;
       // Only the origins of changes that were accepted lately wait for our word.
       const origins = new Set(changes.filter(({ sequence }) => this.#heads.hashAt(sequence) !== undefined).map(({ card }) => card));
       for (const card of origins) if (card !== this.#card) this.#send(card, { kind: "configDurable", head: this.#durable });
@@ -900,6 +861,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     return new Supply({
       give: (to, id, gift, isAgain = false) => this.#send(to, { kind: "configGive", id, ...gift }, isAgain),
       order: (body, take) => this.#order(body, take),
+      sequence: () => this.#durable.sequence,
     });
   }
 

@@ -111,6 +111,11 @@ export class ReplicaNetwork {
     this.changeView();
   }
 
+  /** Another card in its slot, whose store has nothing. */
+  replace(card: CardId): void {
+    this.seat(card).store = new SimConfigStore({ wallClock: () => Math.floor(this.now), ...levelOption(this.levelMax(card)) });
+  }
+
   /** The order with the cards that run, as entries of it. */
   changeView(ether: readonly CardId[] = this.running): void {
     if (ether.length * 2 <= this.cards.length && !this.#isTieBroken(ether)) {

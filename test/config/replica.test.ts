@@ -168,7 +168,7 @@ test("without a quorum a card is stale and refuses at once; with it, all goes on
   assert.is(written(network, one, "a")?.kind, "changed");
 });
 
-test("a card that was away catches up by changes; an empty one by a snapshot when that is less", () => {
+test("a card that was away catches up by changes; an empty one by a snapshot where there are many, over a network that loses", () => {
   const network = begun(3);
   network.crash(three);
   for (let index = 0; index < 20; index++) written(network, one, `${index}`);
@@ -176,20 +176,29 @@ test("a card that was away catches up by changes; an empty one by a snapshot whe
   network.run(500);
   assertEqual(network);
   assert.is(network.status(three)?.counters["installed"], 0);
+  // Its card is replaced: the database is empty.
   network.crash(three);
-  for (let index = 0; index < 12; index++) {
-    const operations = Array.from({ length: 1_000 }, (_, row) => ({
-      kind: "put" as const,
-      table: "hosts",
-      row: { id: `h-${row}`, initiator: `iqn.2026-01.example:${row}`, note: `${index}`.padEnd(250, "y") },
-    }));
-    network.ask(one, 5_000 + index, { kind: "change", wish: { author: "a", comment: "", key: "", operations } });
-    network.run(3_000);
-    assert.is(network.answerOf(one, 5_000 + index)?.kind, "changed", JSON.stringify(network.answerOf(one, 5_000 + index)));
+  network.replace(three);
+  for (let client = 0; client < 1_000; client++) {
+    const row = { id: `h-${client % 50}`, initiator: `iqn.2026-01.example:${client % 50}`, note: `${client}` };
+    network.ask(one, 5_000 + client, network.wish("", { operations: [{ kind: "put", table: "hosts", row }] }));
+    if (client % 100 === 99) network.run(500);
   }
+  assert.ok(network.seat(one).store.head.sequence > 1_000);
   network.isLost = () => network.prng.chance(0.05);
   network.start(three);
-  network.run(10_000);
+  network.run(15_000);
+  assertEqual(network);
+  assert.is(network.status(three)?.counters["installed"], 1);
+});
+
+test("a system of one card has a configuration of its own", () => {
+  const network = begun(1);
+  assert.is(written(network, one, "a")?.kind, "changed");
+  network.crash(one);
+  network.start(one);
+  network.run(500);
+  assert.is(written(network, one, "b")?.kind, "changed");
   assertEqual(network);
 });
 

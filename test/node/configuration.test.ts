@@ -32,6 +32,31 @@ test("FS-4: three cards with stores keep one configuration, and a change on any 
   assert.equal(heads[2], heads[0]);
 });
 
+test("each heartbeat says the head of the configuration, and a card that says another one is an alarm on the others", () => {
+  const { table, seats } = seated(3);
+  for (const seat of seats) table.giveStore(seat);
+  table.run(500);
+  table.configure(seats[0] as Seat, 1, wish("row"));
+  table.run(1_000);
+  for (const { effects } of seats) {
+    for (const link of ["ether", "serial"] as const) {
+      const beat = effects.findLast((effect) => effect.kind === "send" && effect.link === link && effect.message.kind === "heartbeat");
+      assert.is(beat?.kind === "send" && beat.message.kind === "heartbeat" && (beat.message.head ?? 0) >> 12, 2, link);
+    }
+  }
+  const [one, two] = seats as [Seat, Seat];
+  const codes = () => table.status(one).alarms.map(({ code }) => code);
+  assert.not(codes().includes("configuration-divergent"));
+  const last = two.effects.findLast((effect) => effect.kind === "send" && effect.link === "ether" && effect.message.kind === "heartbeat");
+  if (last?.kind !== "send" || last.message.kind !== "heartbeat") throw new Error("no heartbeat");
+  const { system, card: from, incarnation } = two.identity;
+  const message = { ...last.message, head: (last.message.head ?? 0) ^ 1 };
+  table.feed(one, { kind: "heard", link: "ether", frame: { system, from, to: 0, incarnation, sequence: last.sequence + 5, message } });
+  assert.ok(codes().includes("configuration-divergent"));
+  table.run(2_000);
+  assert.not(codes().includes("configuration-divergent"));
+});
+
 test("a card without a store has no configuration, and its group has no member of it", () => {
   const { table, seats } = seated(2);
   table.run(500);
