@@ -184,7 +184,8 @@ static void remove_group(const struct children *children, const char *group) {
   rmdir(path);
 }
 
-static void watch_group(struct children *children, const char *group) {
+/* A group that is empty already is watched only where its end is to be told then. */
+static void watch_group(struct children *children, const char *group, bool tells_end) {
   if (children->groups[0] == '\0') return;
   for (size_t index = 0; index < children->watched_count; index++) {
     if (strcmp(children->watched[index].name, group) == 0) return;
@@ -193,7 +194,7 @@ static void watch_group(struct children *children, const char *group) {
   path_of(children, group, "cgroup.events", path);
   int events = open(path, O_RDONLY | O_CLOEXEC);
   if (events < 0) return;
-  if (is_populated(events) != 1 || children->watched_count == CHILD_GROUPS_MAX) {
+  if ((!tells_end && is_populated(events) != 1) || children->watched_count == CHILD_GROUPS_MAX) {
     close(events);
     return;
   }
@@ -278,7 +279,7 @@ static void finish(struct children *children, size_t index) {
     keep_reading(children, child->pipe);
     child->pipe = -1;
   }
-  if (stays && child->grouped) watch_group(children, child->order.group);
+  if (stays && child->grouped) watch_group(children, child->order.group, false);
   report(children, child, kind, value);
   if (child->grouped) {
     check_group(children, child->order.group);
@@ -526,7 +527,10 @@ static void *run(void *argument) {
     while (next_asked(children, &asked)) {
       if (asked.kind == ASKED_START) start(children, &asked.order);
       if (asked.kind == ASKED_KILL) end(children, asked.order.id);
-      if (asked.kind == ASKED_WATCH) watch_group(children, asked.order.group);
+      if (asked.kind == ASKED_WATCH) {
+        watch_group(children, asked.order.group, true);
+        check_group(children, asked.order.group);
+      }
     }
     mailbox_signal(&children->box);
   }

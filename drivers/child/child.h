@@ -73,7 +73,7 @@ int child_open(struct children **children, const char *groups, void (*wake)(void
 /* Takes the order's allocations over when it returns 0; -EAGAIN when too many run. */
 int child_start(struct children *children, const struct child_order *order);
 void child_kill(struct children *children, uint32_t id);
-/* Has CHILD_EMPTIED told of a group that has processes already. */
+/* Has CHILD_EMPTIED told of a group that has processes already, or had some a moment ago: an empty one is told at once. */
 void child_watch(struct children *children, const char *group);
 size_t child_take(struct children *children, uint8_t *into, size_t room);
 void child_close(struct children *children);

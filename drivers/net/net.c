@@ -25,6 +25,8 @@
 #define REQUEST_BYTES 256
 /* The kernel answers at once; a lost answer must not hold the program up for ever. */
 #define ANSWER_TIMEOUT_S 1
+/* IFF_LOWER_UP of linux/if.h, which cannot stand beside net/if.h. */
+#define FLAG_LOWER_UP 0x10000
 
 __attribute__((format(printf, 3, 4))) static int describe(char error[NET_ERROR_BYTES], int result, const char *format, ...) {
   va_list arguments;
@@ -308,16 +310,42 @@ int net_probe(struct net_announcer *announcer, const char *interface, const stru
   return result < 0 ? describe_errno(error, interface, "the address cannot be asked for", result) : 0;
 }
 
-int net_link(const char *interface, char error[NET_ERROR_BYTES]) {
-  struct ifreq request = {0};
-  if (index_of(interface) == 0) return describe_errno(error, interface, "", -ENODEV);
-  strcpy(request.ifr_name, interface);
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return describe_errno(error, interface, "no socket", -errno);
-  int result = ioctl(fd, SIOCGIFFLAGS, &request) < 0 ? -errno : 0;
+/* The interface's flags, or -errno. Of the kernel's answer only the beginning is wanted. */
+static int64_t flags_of(unsigned index) {
+  struct {
+    struct nlmsghdr header;
+    struct ifinfomsg link;
+  } request = {
+      .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST},
+      .link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index},
+  };
+  int fd = open_route();
+  if (fd < 0) return fd;
+  int64_t result = send(fd, &request, sizeof request, 0) < 0 ? -errno : 0;
+  _Alignas(struct nlmsghdr) uint8_t answer[1024];
+  ssize_t got = -1;
+  if (result == 0) {
+    do got = recv(fd, answer, sizeof answer, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) result = -errno;
+  }
   close(fd);
-  if (result < 0) return describe_errno(error, interface, "its state cannot be asked for", result);
-  return (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0 ? NET_LINK_UP : NET_LINK_DOWN;
+  if (result < 0) return result;
+  const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+  if ((size_t)got >= NLMSG_LENGTH(sizeof(struct nlmsgerr)) && header->nlmsg_type == NLMSG_ERROR) {
+    return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+  }
+  if ((size_t)got < NLMSG_LENGTH(sizeof(struct ifinfomsg)) || header->nlmsg_type != RTM_NEWLINK) return -EBADMSG;
+  return ((const struct ifinfomsg *)NLMSG_DATA(header))->ifi_flags;
+}
+
+int net_link(const char *interface, char error[NET_ERROR_BYTES]) {
+  unsigned index = index_of(interface);
+  int64_t flags = index == 0 ? -ENODEV : flags_of(index);
+  if (flags < 0) return describe_errno(error, interface, "its state cannot be asked for", (int)flags);
+  /* A lost carrier shows at once in the one, a found one counts once the kernel sends again, which the other says. */
+  const int64_t needed = IFF_UP | IFF_RUNNING | FLAG_LOWER_UP;
+  return (flags & needed) == needed ? NET_LINK_UP : NET_LINK_DOWN;
 }
 
 bool net_owns_mac(const uint8_t mac[NET_MAC_BYTES]) {

@@ -124,6 +124,9 @@ export class FilesystemKeeper implements Keeper<FilesystemSpec> {
       wasMounted = true;
       const failed = await this.#unmount(spec, context);
       if (failed === undefined) continue;
+      // A last try may have no time left; what the one before it met is what keeps it mounted.
+      const isLate = failed.outcome === "timeout" && problem !== "";
+      if (isLate) return await this.#stuck(answer("failed", problem), mount, spec);
       if (failed.outcome === "overtaken" || failed.outcome === "timeout") return await this.#stuck(failed, mount, spec);
       problem = failed.reason;
       if (context.leftMs() <= hookRetryMs) return await this.#stuck(failed, mount, spec);
