@@ -8,7 +8,7 @@ import type { ApplicationEvent, ApplicationRequest, Member, MemberChange } from 
 import type { NodeView } from "../../src/cluster/view.ts";
 import { configurationGroup, Replica, type ReplicaInput, type ReplicaOutput } from "../../src/config/replica.ts";
 import type { ConfigAnswer, ConfigRequest } from "../../src/config/request.ts";
-import type { Wish } from "../../src/config/change.ts";
+import type { Head, Wish } from "../../src/config/change.ts";
 import { EventQueue } from "../../src/sim/event-queue.ts";
 import { SimConfigStore } from "../../src/sim/config-store.ts";
 
@@ -185,6 +185,7 @@ export class ReplicaNetwork {
       }
       case "configured":
         seat.answers.push({ client: output.client, answer: output.answer, at: this.now });
+        if (output.answer.kind === "changed") this.#prove(output.answer.head);
         return;
       case "unsettled":
         return this.changeView(this.#view?.ether ?? this.running);
@@ -196,6 +197,16 @@ export class ReplicaNetwork {
         seat.logs.push({ event: output.event, fields: output.fields });
         return;
     }
+  }
+
+  /** What is acknowledged is on the disks of more than half of the cards, or of half with the one that breaks ties, or of one of two. */
+  #prove({ sequence, hash }: Head): void {
+    const has = ({ store }: Seat) => store.chain().some((change) => change.sequence === sequence && change.hash.toHex() === hash.toHex());
+    const seats = [...this.seats.values()];
+    const holders = seats.filter(has).length;
+    const isHalf = 2 * holders === seats.length && (seats.length === 2 || has(seats[0] as Seat));
+    const isEnough = 2 * holders > seats.length || isHalf;
+    if (sequence > 0 && !isEnough) throw new Error(`change ${sequence} was acknowledged and is on ${holders} of ${seats.length} cards`);
   }
 
   #request(seat: Seat, request: ApplicationRequest): void {

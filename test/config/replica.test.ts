@@ -56,6 +56,34 @@ test("a single wish takes one order, one plan and one commit", () => {
   assert.ok(at - from <= 1 + 1.7 + 1 + 0.3 + 0.01, `${at - from} ms`);
 });
 
+test("nobody is told that it is changed before every replica has it durably; a replica that goes is not waited for", () => {
+  const network = begun(3);
+  network.hold = new Set([three]);
+  network.ask(one, 1, network.wish("a"));
+  network.run(2_000);
+  assert.is(network.answerOf(one, 1), undefined);
+  assert.is(network.seat(one).store.head.sequence, 2);
+  network.crash(three);
+  network.run(300);
+  assert.is(network.answerOf(one, 1)?.kind, "changed");
+});
+
+test("what too few cards have is acknowledged to nobody", () => {
+  const network = begun(3);
+  network.crash(three);
+  network.run(100);
+  network.seat(two).store.diskFault = "full";
+  network.ask(one, 1, network.wish("a"));
+  network.run(5_000);
+  assert.is(network.status(two)?.state, "hold");
+  assert.equal(network.status(one)?.replicas, [one]);
+  assert.is(network.seat(one).store.head.sequence, 2);
+  assert.is(network.answerOf(one, 1), undefined);
+  network.run(6_000);
+  const answer = network.answerOf(one, 1);
+  assert.is(answer?.kind === "refused" && answer.refusal.code, "timeout");
+});
+
 test("wishes that come together are one message and one commit", () => {
   const network = begun(3);
   const before = network.requests;
