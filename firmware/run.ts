@@ -289,6 +289,10 @@ class RunningCard {
         if ("unread" in found) throw new Error(found.unread.message);
         return found.row;
       },
+      isBehind: () => {
+        const state = this.#card.status().configuration?.state;
+        return state === "opening" || state === "joining" || state === "catching-up";
+      },
       wallClock: Date.now,
       log,
     });

@@ -32,6 +32,8 @@ export type AuthorityOptions = {
   readonly adminFile: string;
   /** A row of `tokens` or `users`; rejects when the store cannot be read. */
   readonly row: (table: "tokens" | "users", id: string) => Promise<Row | undefined>;
+  /** This card does not have all of the system's changes yet, so it may lack a token that is right. */
+  readonly isBehind?: () => boolean;
   readonly wallClock: () => number;
   readonly log?: (level: "warn", event: string, fields: LogFields) => void;
 };
@@ -79,6 +81,10 @@ export class Authority {
     } catch {
       const detail = `the tokens of the system cannot be read now; the card's own token, in ${adminFile}, works all the same`;
       return { denied: 503, code: "unreadable", detail };
+    }
+    if (typeof caller === "string" && token !== undefined && tokenPattern.test(token) && this.#options.isBehind?.() === true) {
+      const detail = "this card does not know this token, and not all of the system's changes yet: ask another card, or again in a moment";
+      return { denied: 503, code: "unreadable", detail, retryAfterS: 1 };
     }
     if (typeof caller === "string") return this.#failed(address, caller);
     return roles.indexOf(caller.role) >= roles.indexOf(least) ? caller : forbidden(caller, `this takes the role ${least}`);

@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { failedAttemptsMax, failedAttemptsMs } from "../../src/limits.ts";
+import { Authority, tokenText } from "../../src/api/authority.ts";
 import { adminToken, standInApp } from "./stand-in.ts";
 
 const row = "/v1/configuration/tables/cards/1%2F2";
@@ -46,6 +47,23 @@ for (const [what, more, reason] of refused) {
     assert.equal(told, [`token refused: ${reason} (1)`]);
   });
 }
+
+test("FS-10: a card that is behind does not call a token wrong that it may not know yet, and counts no attempt", async () => {
+  const attempt = { card: "card 1/2", adminDigest: undefined, adminFile: "", row: () => Promise.resolve(undefined), wallClock: () => 0 };
+  let isBehind = true;
+  const authority = new Authority({ ...attempt, isBehind: () => isBehind });
+  const field = `Bearer ${tokenText("ci", new Uint8Array(32))}`;
+  assert.equal(await authority.check(field, "192.0.2.1", "viewer"), {
+    denied: 503,
+    code: "unreadable",
+    detail: "this card does not know this token, and not all of the system's changes yet: ask another card, or again in a moment",
+    retryAfterS: 1,
+  });
+  assert.is((await authority.check("Bearer nonsense", "192.0.2.1", "viewer") as { denied: number }).denied, 401);
+  isBehind = false;
+  assert.is((await authority.check(field, "192.0.2.1", "viewer") as { denied: number }).denied, 401);
+  assert.is(authority.failedCount, 2);
+});
 
 test("a token of a user who may not log in any more is refused", async () => {
   const { ask, token, source } = standInApp();
