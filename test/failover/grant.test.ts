@@ -146,6 +146,12 @@ test("losers are told no before the winner is told yes", () => {
   assert.equal(orders.map((order) => `${order.kind} ${order.card}`), ["refuse 2", "refuse 3", "grant 1"]);
 });
 
+test("a loser's answer to another epoch is no answer", () => {
+  const { grant } = walk([...running, wanted(2, 1, 3), released(1), heard(1, 2), heard(3, 1), heard(3, 3)]);
+  assert.is(grant.state, "released");
+  assert.equal(grant.unheard, [3]);
+});
+
 test("a loser that dies needs no answer", () => {
   const { orders, grant } = walk([wanted(1, 2, 3), heard(2, 1), proven(3)]);
   assert.is(orders.at(-1)?.kind, "grant");

@@ -164,6 +164,7 @@ test("a move whose old card becomes unknown before it has let go is held there",
   const held = system.assignment.services.get("sql");
   assert.is(held?.state, "held");
   assert.is(held?.owner?.card, 1);
+  assert.is(system.grants.get("sql")?.target, 2, "who is to have it then is not forgotten");
   system.deliver(100);
   assert.equal([...system.running.get(card(2)) as Set<string>].includes("sql"), false);
   system.run("down 1");

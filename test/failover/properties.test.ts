@@ -7,7 +7,6 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { CardId } from "../../src/base/ids.ts";
 import { assign, type Assignment, nothingAssigned } from "../../src/failover/assignment.ts";
-import type { FailoverConfig } from "../../src/failover/config.ts";
 import type { Facts } from "../../src/failover/facts.ts";
 import { type Item, place } from "../../src/failover/placement.ts";
 import { PlanWorld } from "./plan-world.ts";
@@ -372,10 +371,29 @@ for (const [name, weights] of [["equal", fc.constant(1)], ["different", fc.integ
         assert.ok(places.every((at) => at !== "none"), `served all: ${JSON.stringify(places)}`);
         assert.is(movesOf(items, places), fewest);
       }),
-      { ...runs, numRuns: 4 * runs.numRuns },
+      { ...runs, numRuns: 12 * runs.numRuns },
     );
   });
 }
+
+test("placement moves the unit of fewer services, when either would make room", () => {
+  const on = (card: number) => ({ card, weight: 1, tier: 0 });
+  const item = (id: string, cost: number, cards: readonly number[], home?: number): Item => ({
+    id,
+    priority: 0,
+    cost,
+    candidates: cards.map(on),
+    ...(home === undefined ? {} : { home, movable: true }),
+    pushes: true,
+    apart: [],
+  });
+  // A third one finds no room at all, so they are placed one after the other.
+  const items = [item("a", 3, [0, 2], 0), item("b", 1, [1, 2], 0), item("c", 1, [0, 1]), item("d", 1, [0])];
+  const places = place(items, [1, 1, 1]);
+  assert.is(places.filter((at) => at === "none").length, 1);
+  assert.is(places[1], 1, "b moves");
+  assert.is(places[0], 0, "a stays");
+});
 
 test("placement never stops what runs for what is not more important, and serves the more important ones first", () => {
   fc.assert(
@@ -392,7 +410,7 @@ test("placement never stops what runs for what is not more important, and serves
         assert.is(fewestMoves(items, drawn.capacities, wanted), undefined, `${item.id} could have been served`);
       }
     }),
-    { ...runs, numRuns: 4 * runs.numRuns },
+    { ...runs, numRuns: 12 * runs.numRuns },
   );
 });
 
@@ -421,5 +439,22 @@ test("64 cards and 200 services: a few milliseconds, from nothing and after a fa
   assert.ok(coldMs < 200 && stillMs < 50 && failoverMs < 50, `${coldMs} ${stillMs} ${failoverMs} ms`);
 });
 
-export type { FailoverConfig };
+test("64 cards and 200 services of all weights and importance, apart in tens, and a third of the cards gone: a bounded amount of work", () => {
+  const world = new PlanWorld();
+  world.run("cards 1-64 capacity=40");
+  world.run("set all n-way 1-64");
+  for (let at = 0; at < 200; at++) world.run(`service v${at} all weight=${5 + (at * 7) % 14} priority=${at % 3} apart=w${at % 20}`);
+  const first = assign(world.config, world.facts, nothingAssigned);
+  world.run("down 1-20");
+  const from = performance.now();
+  const after = assign(world.config, world.facts, first);
+  const tookMs = performance.now() - from;
+  if (process.env.FIGURES === "1") console.log({ overloadMs: tookMs });
+  assert.ok(tookMs < 5_000, `${tookMs} ms`);
+  const priorities = [...after.services.values()].filter(({ state }) => state === "unserved").map(({ service }) =>
+    world.config.services.get(service)?.priority
+  );
+  assert.ok(priorities.every((priority) => priority === 0), "only the least important are left out");
+});
+
 test.run();

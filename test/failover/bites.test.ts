@@ -1,0 +1,174 @@
+// runtime: node
+// timeout: 300
+/**
+ * For each rule of failover that keeps data or clients safe, the line that holds it is broken in a copy of the sources, and a named test is seen to
+ * fail there. So a test that would pass anyway fails here.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+type Bite = {
+  readonly rule: string;
+  readonly file: string;
+  readonly line: string;
+  readonly broken: string;
+  /** The test file that must fail. */
+  readonly by: "plans" | "grant" | "handover" | "properties" | "characterization";
+};
+
+const bites: readonly Bite[] = [
+  {
+    rule: "what an unknown card has is started nowhere else",
+    file: "assignment.ts",
+    line: 'if (current !== undefined && stateOf(current.card) === "unknown") {',
+    broken: "if (current === undefined && seats.length < 0) {",
+    by: "plans",
+  },
+  {
+    rule: "after a cold start a silent card may run anything",
+    file: "assignment.ts",
+    line: "current !== undefined || this.#facts.ownersKnown ? undefined",
+    broken: "current !== undefined || !this.#facts.ownersKnown ? undefined",
+    by: "plans",
+  },
+  {
+    rule: "no role in quarantine",
+    file: "eligibility.ts",
+    line: "quarantine.until > facts.now",
+    broken: "quarantine.until < facts.now",
+    by: "properties",
+  },
+  {
+    rule: "no role in maintenance",
+    file: "eligibility.ts",
+    line: "if (maintenance !== undefined)",
+    broken: "if (maintenance === null)",
+    by: "properties",
+  },
+  {
+    rule: "no role when drained",
+    file: "eligibility.ts",
+    line: "if (drained !== undefined)",
+    broken: "if (drained === null)",
+    by: "properties",
+  },
+  {
+    rule: "nothing of a service in quarantine runs",
+    file: "assignment.ts",
+    line: "about.quarantine.until > now",
+    broken: "about.quarantine.until < now",
+    by: "plans",
+  },
+  {
+    rule: "epochs grow with each new Primary",
+    file: "assignment.ts",
+    line: "(primary === undefined || isSame ? 0 : 1)",
+    broken: "0",
+    by: "properties",
+  },
+  {
+    rule: "a copy that is behind never becomes primary",
+    file: "eligibility.ts",
+    line: '"not-in-sync": { leaves: "never", starts: "never"',
+    broken: '"not-in-sync": { leaves: "never", starts: "last"',
+    by: "plans",
+  },
+  {
+    rule: "no failback without its vetoes",
+    file: "assignment.ts",
+    line: "if (vetoesOf(unit, better, this.#config, this.#facts).length === 0) {",
+    broken: "if (vetoesOf(unit, better, this.#config, this.#facts).length >= 0) {",
+    by: "plans",
+  },
+  {
+    rule: "what runs is stopped only for what is more important",
+    file: "placement.ts",
+    line: "other.item.priority < item.priority",
+    broken: "other.item.priority <= item.priority",
+    by: "plans",
+  },
+  {
+    rule: "the fewest moves",
+    file: "placement.ts",
+    line: "for (let budget = 0; budget <= budgetMax; budget++)",
+    broken: "for (let budget = budgetMax; budget <= budgetMax; budget++)",
+    by: "properties",
+  },
+  {
+    rule: "only the holder lets go",
+    file: "grant.ts",
+    line: 'event.by === grant.holder ? onFree(grant, "released")',
+    broken: 'event.by > 0 ? onFree(grant, "released")',
+    by: "grant",
+  },
+  {
+    rule: "losers hear no before the winner hears yes",
+    file: "grant.ts",
+    line: "if (unheard.length === 0) return give(grant, target);",
+    broken: "if (unheard.length >= 0) return give(grant, target);",
+    by: "grant",
+  },
+  {
+    rule: "each grant has a new epoch",
+    file: "grant.ts",
+    line: "const epoch = grant.epoch + 1;",
+    broken: "const epoch = grant.epoch;",
+    by: "grant",
+  },
+  {
+    rule: "only the holder's end frees what it has",
+    file: "grant.ts",
+    line: "if (isHeld(grant) && card === holder) {",
+    broken: "if (isHeld(grant) && card > 0) {",
+    by: "handover",
+  },
+  {
+    rule: "nobody is shot by a card whose own port is dead",
+    file: "characterization.ts",
+    line: 'when: { serial: down, ether: down, loopback: ["failed"] },',
+    broken: 'when: { serial: down, ether: down, loopback: ["failed"], third: ["silent"] },',
+    by: "characterization",
+  },
+];
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Test files that were seen to pass with the sources as they are. */
+const proven = new Set<string>();
+
+/** Tests of the broken line that go on for ever have found it too. */
+function isPassed(folder: string, by: Bite["by"]): boolean {
+  const path = join(folder, "test", "failover", `${by}.test.ts`);
+  return spawnSync(process.execPath, [path], { cwd: folder, stdio: "ignore", timeout: 20_000, killSignal: "SIGKILL" }).status === 0;
+}
+
+for (const { rule, file, line, broken, by } of bites) {
+  test(`${by} bites: ${rule}`, () => {
+    mkdirSync(join(root, "build"), { recursive: true });
+    const folder = mkdtempSync(join(root, "build", "bite-"));
+    try {
+      for (const name of ["base", "config", "failover", "limits.ts"]) {
+        cpSync(join(root, "src", name), join(folder, "src", name), { recursive: true });
+      }
+      for (const name of ["failover", "config"]) cpSync(join(root, "test", name), join(folder, "test", name), { recursive: true });
+      symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+      writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+      const path = join(folder, "src", "failover", file);
+      const text = readFileSync(path, "utf8");
+      assert.is(text.split(line).length, 2, `${file} has the guarded line exactly once: ${line}`);
+      if (!proven.has(by)) assert.ok(isPassed(folder, by), `${by} passes before a line is broken`);
+      proven.add(by);
+      writeFileSync(path, text.replace(line, () => broken));
+      assert.not(isPassed(folder, by), "nothing was found");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+test.run();
