@@ -332,7 +332,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#takeDatabase(opened);
     this.#supply = this.#newSupply();
     this.#upkeep.onOpened(now);
-    this.#log("info", "configuration opened", { sequence: opened.head.sequence, level: opened.level });
+    this.#log("info", "configuration opened", { sequence: opened.head.sequence, tables: opened.level });
     this.#join();
     this.#forgetState(now);
   }
