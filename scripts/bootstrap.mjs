@@ -40,7 +40,7 @@ const debianFor = {
   node: ["libatomic1", "libstdc++6"],
   addon: ["gcc", "libc6-dev", "make"],
   chassis: ["iproute2"],
-  test: ["e2fsprogs", "etcd-server", "lldpd", "nginx-light", "procps", "resource-agents", "spin", "tshark"],
+  test: ["e2fsprogs", "etcd-server", "lldpd", "nginx-light", "procps", "resource-agents", "spin", "sqlite3", "tshark"],
   check: ["clang", "libclang-rt-dev"],
   bench: ["stress-ng", "corosync", "libcpg-dev", "etcd-server", "etcd-client"],
 };
