@@ -124,6 +124,11 @@ export class ReplicaState {
     return this.#levels.get(card);
   }
 
+  /** The cards that have announced that they store less than this level. */
+  olderThan(level: number): CardId[] {
+    return [...this.#levels].filter(([, levelMax]) => levelMax < level).map(([card]) => card).sort((one, other) => one - other);
+  }
+
   /** Cards that have left the group, exited, or returned to it. Says whether a replica was among them. */
   drop(cards: readonly CardId[]): boolean {
     let isReplicaLost = false;

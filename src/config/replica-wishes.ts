@@ -141,8 +141,11 @@ export class Wishes {
     let isFull = false;
     for (const [index, pending] of this.#batch.entries()) {
       const outcome = outcomes[index];
-      // It may have been answered in the meantime.
-      if (pending.state !== "planning" || !this.#pending.includes(pending)) continue;
+      if (pending.state !== "planning" || !this.#pending.includes(pending)) {
+        // It was answered in the meantime; those behind it were planned upon it.
+        isFull ||= outcome?.kind === "planned";
+        continue;
+      }
       if (outcome === undefined || isFull) {
         pending.state = "waiting";
         continue;

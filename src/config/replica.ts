@@ -754,7 +754,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       return;
     }
     const base = state.accepted;
-    this.#order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card }, (_at, result) => {
+    const olderCards = state.olderThan(this.#levelMax);
+    this.#order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card, olderCards }, (_at, result) => {
       if (result.kind !== "planned") return this.#wishes.replan();
       // Others came first while the store was at it.
       if (!this.#isCurrent || !isSameHead(base, (this.#state as ReplicaState).accepted)) return this.#wishes.replan();

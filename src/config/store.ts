@@ -4,6 +4,7 @@
  * `src/io/config-store.ts` is the real one (SQLite in a worker), `src/sim/config-store.ts` the simulated one; one
  * conformance suite holds for both.
  */
+import type { CardId } from "../base/ids.ts";
 import type { Change, ConfigRefusal, Head, Proposal, Wish } from "./change.ts";
 
 /** Why a store cannot be used. */
@@ -35,10 +36,10 @@ export type StoreOrder =
     /** Opens the database, making it when there is none, and proves it (quick integrity check, chain's end). Answered with `opened`. */
     | { readonly kind: "open" }
     /**
-     * Plans wishes upon the present tables, each upon those before it. `upTo`: the level of the chain; `time`: none, the store has a wall clock.
-     * A wish without effect is `planned` with an empty changeset. Answered with `planned`.
+     * Plans wishes upon the present tables, each upon those before it. `olderCards`: those whose software keeps the level down, to be named in a
+     * refusal. A wish without effect is `planned` with an empty changeset. Answered with `planned`.
      */
-    | { readonly kind: "plan"; readonly wishes: readonly Wish[]; readonly card: number }
+    | { readonly kind: "plan"; readonly wishes: readonly Wish[]; readonly card: number; readonly olderCards?: readonly CardId[] }
     /** Applies changes that follow on the present head, all of them in one durable transaction. Answered with `committed`. */
     | { readonly kind: "commit"; readonly changes: readonly Change[] }
     /** The hashes of the chain at these sequences, those that it has; for finding the last common change. Answered with `hashes`. */

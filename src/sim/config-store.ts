@@ -345,17 +345,24 @@ export class SimConfigStore {
     return { kind: "opened", head, level, levelMax: this.levelMax, first, branches: this.branches };
   }
 
-  #plan({ wishes, card }: Order<"plan">): BareResult {
+  #plan({ wishes, card, olderCards = [] }: Order<"plan">): BareResult {
     this.#read();
     const content = this.#content;
     const undo: RowEdit[] = [];
     const outcomes: Planned[] = [];
-    for (const wish of wishes) outcomes.push(this.#planOne(content, wish, card as CardId, outcomes, undo));
+    for (const wish of wishes) outcomes.push(this.#planOne(content, wish, card as CardId, olderCards, outcomes, undo));
     for (const { table, id, before } of undo.reverse()) content.set(table, id, before);
     return { kind: "planned", outcomes };
   }
 
-  #planOne(content: Content, wish: Wish, card: CardId, before: readonly Planned[], undo: RowEdit[]): Planned {
+  #planOne(
+    content: Content,
+    wish: Wish,
+    card: CardId,
+    olderCards: readonly CardId[],
+    before: readonly Planned[],
+    undo: RowEdit[],
+  ): Planned {
     const { author, comment, key } = wish;
     const known = key === "" ? undefined : content.changes.findLast((change) => change.author === author && change.key === key);
     if (known !== undefined) return { kind: "known", head: headOf(known) };
@@ -369,7 +376,7 @@ export class SimConfigStore {
     }
     const time = this.#options.wallClock();
     const sequence = content.head.sequence + effective.length + 1;
-    const judged = validate(content, wish.operations, { level: content.level, sequence, author, comment, card, time });
+    const judged = validate(content, wish.operations, { level: content.level, olderCards, sequence, author, comment, card, time });
     if (!("kind" in judged)) return { kind: "refused", refusal: judged };
     const edits = judged.operations.map((operation): RowEdit => {
       const { table } = operation;

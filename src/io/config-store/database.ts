@@ -263,15 +263,15 @@ export class ConfigDatabase {
     if (wrong !== undefined) throw new StoreError("corrupt", wrong);
   }
 
-  #plan({ wishes, card }: Order<"plan">): Planned[] {
+  #plan({ wishes, card, olderCards = [] }: Order<"plan">): Planned[] {
     return this.#file.transaction("ROLLBACK", () => {
       const outcomes: Planned[] = [];
-      for (const wish of wishes) outcomes.push(this.#planOne(wish, card as CardId, outcomes));
+      for (const wish of wishes) outcomes.push(this.#planOne(wish, card as CardId, olderCards, outcomes));
       return outcomes;
     });
   }
 
-  #planOne(wish: Wish, card: CardId, before: readonly Planned[]): Planned {
+  #planOne(wish: Wish, card: CardId, olderCards: readonly CardId[], before: readonly Planned[]): Planned {
     const known = this.#chain?.known(wish.author, wish.key);
     if (known !== undefined) return { kind: "known", head: known };
     const planned = before.flatMap((outcome) => outcome.kind === "planned" ? [outcome.proposal] : []);
@@ -286,7 +286,15 @@ export class ConfigDatabase {
     const { author, comment, key } = wish;
     const sequence = this.head.sequence + effective.length + 1;
     const tables = this.#tables as DatabaseTables;
-    const judged = this.#options.rules.validate(tables, wish.operations, { level: this.#level, sequence, author, comment, card, time });
+    const judged = this.#options.rules.validate(tables, wish.operations, {
+      level: this.#level,
+      olderCards,
+      sequence,
+      author,
+      comment,
+      card,
+      time,
+    });
     if (!("kind" in judged)) return { kind: "refused", refusal: judged };
     const changeset = this.#changesetOf(judged.operations);
     if (!(changeset instanceof Uint8Array)) return { kind: "refused", refusal: changeset };
