@@ -25,12 +25,9 @@ static unsigned read16(const uint8_t *at) {
 }
 
 static bool parse_arp(struct claim *claim, const uint8_t *frame, size_t length) {
-  static const uint8_t nobody[4];
   const uint8_t *arp = frame + ETH_HLEN;
   if (length < ETH_HLEN + ARP_BYTES) return false;
   if (read16(arp) != 1 || read16(arp + 2) != ETH_P_IP || arp[4] != NET_MAC_BYTES || arp[5] != 4) return false;
-  /* Who only asks before taking an address claims nothing yet. */
-  if (memcmp(arp + 14, nobody, sizeof nobody) == 0) return false;
   claim->address.family = AF_INET;
   memcpy(claim->address.bytes, arp + 14, 4);
   memcpy(claim->mac, arp + 8, NET_MAC_BYTES);

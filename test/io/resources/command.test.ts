@@ -1,11 +1,12 @@
 /** Applications run by plain commands: what starts, hangs, forks, will not end, writes too much or exits oddly. */
-import { existsSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { clearInterval, setInterval } from "node:timers";
 import { setTimeout } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ResourceSpec } from "../../../src/failover/resource.ts";
+import { groupOf } from "../../../src/io/resources/programs.ts";
 import { hookGraceMs, hookQuestionsMax, hooksWaitingMax } from "../../../src/limits.ts";
 import { enterWorld, makeWorld, processes, until, type World } from "./world.ts";
 
@@ -97,6 +98,21 @@ test("HA-12: the end of what an earlier run of the card started is told, once it
     }
   } finally {
     await first.end();
+  }
+});
+
+test("an application that ends between its monitor's answer and its watch is told", async () => {
+  const world = await makeWorld();
+  try {
+    if (!world.hasGroups) return;
+    mkdirSync(`${world.groups}/${groupOf("r.1/a")}`);
+    assert.is((await world.run("monitor", shell({ monitor: "exit 0" }))).outcome, "done");
+    await until("it is told", () => world.events.length > 0);
+    assert.is((await world.run("monitor", shell({ monitor: "exit 0" }), { resource: "without processes" })).outcome, "done");
+    await setTimeout(100);
+    assert.is(world.events.length, 1);
+  } finally {
+    await world.end();
   }
 });
 
