@@ -104,7 +104,9 @@ export class Upkeep {
       if (result.kind !== "checked") return this.#refuse(client, "the store did not answer");
       // What is whole in itself may still not be what the others have.
       const isParted = fault?.code === "divergent" || fault?.code === "corrupt";
-      const findings = result.findings.length === 0 && isParted ? [fault.message] : result.findings;
+      // What the disk refuses is no damage: nothing is to be taken from others for it, it is tried again.
+      const found = isParted ? result.findings : result.findings.filter((finding) => finding !== fault?.message);
+      const findings = found.length === 0 && isParted ? [fault.message] : found;
       if (findings.length > 0 && repair) return this.#beginRepair(at, [client], findings);
       this.#ports.answer(client, { kind: "checked", findings, repaired: false });
       if (findings.length > 0) this.#ports.hold(at, faultOf(findings));

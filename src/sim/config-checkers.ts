@@ -99,15 +99,16 @@ export class ConfigEqualTables extends ConfigChecker {
 export class ConfigKept extends ConfigChecker {
   readonly name = "config-kept";
   readonly sentence =
-    "A change that was acknowledged is durable on every replica, on at least half of the cards that vote, and stays in the chain of every card that is current.";
+    "A change that was acknowledged is durable on every replica, on at least half of the cards that vote, and stays in the chain of every card that is current; unless only one card was left to have it.";
   readonly #acknowledged: { readonly write: Write; readonly head: Head }[] = [];
 
   override answered(scene: Scene, write: Write, card: SimCard, run: Run, answer: ConfigAnswer): string | undefined {
     if (answer.kind !== "changed") return undefined;
     const { head } = answer;
     // A wish without effect is answered with the head that it found.
-    this.#acknowledged.push({ write, head });
     const replicas = run.program.status(run.now).configuration?.replicas ?? [];
+    // What only one card could have goes with that one's disk.
+    if (replicas.length > 1) this.#acknowledged.push({ write, head });
     const missing = replicas.find((id) => !scene.cards.some((other) => other.id === id && !other.isTwin && this.#has(other, head)));
     if (missing !== undefined) return `${nameOf(write)} was acknowledged by ${card.label}, and replica ${missing} has it not`;
     const count = scene.cards.filter((other) => !other.isTwin && this.#has(other, head)).length;

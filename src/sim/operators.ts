@@ -47,7 +47,7 @@ const pauseMs = [5, 1_500] as const;
 const storeMs = [0.2, 4] as const;
 const slowStoreMs = [20, 900] as const;
 /** How often operators look after the cards once all is healed. */
-const roundsMax = 8;
+const roundsMax = 12;
 const roundMs = 1_000;
 const author = "operator";
 const rowsMax = 24;
@@ -165,7 +165,7 @@ export class Operators {
   #lookAfter(rounds: number): void {
     for (const card of this.#stores.keys()) {
       const configuration = card.run?.program.status(card.run.now).configuration;
-      if (configuration?.state === "hold") this.repair(card);
+      if (configuration?.state === "hold" || this.#stores.get(card)?.isDamaged === true) this.repair(card);
       if (configuration !== undefined && configuration.branches.length > 0) this.discardBranches(card);
     }
     if (rounds > 0) this.#edge.world.later(this.#edge.world.at + roundMs, () => this.#lookAfter(rounds - 1));

@@ -114,10 +114,7 @@ test("FS-4, HA-15: 500 changes through three cards in turn while cards are pulle
 
     const histories = await Promise.all(three.map((card) => cardinal(chassis, card, "config", "history", "--json", "--limit", "1000")));
     assert.is(new Set(histories).size, 1, "one history");
-    const changes = (histories[0] as string).trim().split("\n").map((line) =>
-      JSON.parse(line) as { sequence: number; hash: string; previous: string; key: string }
-    );
-    changes.sort((one, other) => one.sequence - other.sequence);
+    const changes = await chainOf(chassis, 1);
     for (const [index, { sequence, previous }] of changes.entries()) {
       assert.is(sequence, index + 1);
       if (index > 0) assert.is(previous, changes[index - 1]?.hash, `change ${sequence} follows on the one before`);
