@@ -12,7 +12,7 @@
  */
 import type { CardId } from "../base/ids.ts";
 import { compareText, type FailoverConfig, type ServiceConfig, type ServiceId, type SetConfig, type SetId } from "./config.ts";
-import { durationText, type Reason, type ReasonCode, ruleOf, untilText } from "./eligibility.ts";
+import { durationText, type Reason, type ReasonCode, ruleOf, stateOf, untilText } from "./eligibility.ts";
 import { betterPlace, failbackModeOf, preferredOf, vetoesOf } from "./failback.ts";
 import type { Facts, UnitId } from "./facts.ts";
 import { type Candidate, type Item, type Place, place, placeWithoutMoves } from "./placement.ts";
@@ -214,8 +214,7 @@ class Assigning {
   #intentOf(unit: Unit): Intent {
     const { current, facts: about, seats, set } = unit;
     const now = this.#facts.now;
-    const stateOf = (card: CardId) => this.#facts.cards.get(card)?.state;
-    if (current !== undefined && stateOf(current.card) === "unknown") {
+    if (current !== undefined && this.#isUnknown(current.card)) {
       return {
         kind: "settled",
         state: "held",
@@ -234,7 +233,7 @@ class Assigning {
         reason: `in quarantine${untilText(until, now)}: ${reason}`,
       };
     }
-    const silent = current !== undefined || this.#facts.ownersKnown ? undefined : seats.find(({ card }) => stateOf(card) === "unknown");
+    const silent = current !== undefined || this.#facts.ownersKnown ? undefined : seats.find(({ card }) => this.#isUnknown(card));
     if (silent !== undefined) {
       return {
         kind: "settled",
@@ -430,7 +429,7 @@ class Assigning {
   }
 
   #isUnknown(card: CardId | undefined): boolean {
-    return card !== undefined && this.#facts.cards.get(card)?.state === "unknown";
+    return card !== undefined && stateOf(card, this.#facts) === "unknown";
   }
 
   /** The outcome that decides on a service; undefined when its set serves elsewhere. */

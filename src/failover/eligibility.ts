@@ -165,12 +165,19 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
+/** Of a card that nobody has told of, nothing is proven: it is unknown. */
+export function stateOf(card: CardId, { cards }: Facts): CardFacts["state"] {
+  return cards.get(card)?.state ?? "unknown";
+}
+
 /** What speaks against a card whatever it is to serve, the weightiest first. */
 export function cardReasons(card: CardId, { cards }: FailoverConfig, facts: Facts): Reason[] {
   const state: CardFacts | undefined = facts.cards.get(card);
   const name = `card ${card}`;
-  if (state === undefined || state.state === "down") return [{ code: "down", card, text: `${name} is down` }];
-  if (state.state === "unknown") return [{ code: "unknown", card, text: `${name} is silent, and nothing proves that it is down` }];
+  if (state?.state === "down") return [{ code: "down", card, text: `${name} is down` }];
+  if (state === undefined || state.state === "unknown") {
+    return [{ code: "unknown", card, text: `${name} is silent, and nothing proves that it is down` }];
+  }
   const reasons: Reason[] = [];
   const add = (code: ReasonCode, text: string) => void reasons.push({ code, card, text });
   const { maintenance, drained, quarantine, readiness, health, healthReasons, configuration } = state;

@@ -4,7 +4,7 @@
  */
 import type { CardId } from "../base/ids.ts";
 import type { FailoverConfig, SetConfig } from "./config.ts";
-import { durationText } from "./eligibility.ts";
+import { durationText, stateOf } from "./eligibility.ts";
 import type { Facts } from "./facts.ts";
 import { isPreferred, parting } from "./seats.ts";
 import type { SeatView, Unit } from "./units.ts";
@@ -81,7 +81,7 @@ export function vetoesOf(unit: Unit, to: SeatView, config: FailoverConfig, facts
     });
   }
   for (const { kind, reason } of facts.activities) vetoes.push({ code: kind, text: reason });
-  const unknown = [...new Set(unit.seats.map(({ card }) => card))].find((card) => facts.cards.get(card)?.state === "unknown");
+  const unknown = [...new Set(unit.seats.map(({ card }) => card))].find((card) => stateOf(card, facts) === "unknown");
   if (unknown !== undefined) vetoes.push({ code: "unknown-card", text: `card ${unknown} is unknown` });
   if (unitFacts?.isMoving === true) vetoes.push({ code: "moving", text: "a move of it is under way" });
   return vetoes;

@@ -6,6 +6,7 @@
 import type { CardId } from "../base/ids.ts";
 import type { Assignment, ServiceAssignment } from "./assignment.ts";
 import { compareText, type ServiceId } from "./config.ts";
+import { stateOf } from "./eligibility.ts";
 import type { Facts } from "./facts.ts";
 import { type Grant, type GrantEvent, idleGrant, isHeld } from "./grant.ts";
 
@@ -47,7 +48,7 @@ export function withHolders(assignment: Assignment, grants: Grants, facts: Facts
   const services = new Map(assignment.services);
   for (const [id, grant] of grants) {
     const { holder } = grant;
-    if (holder === undefined || !isHeld(grant) || facts.cards.get(holder)?.state !== "unknown") continue;
+    if (holder === undefined || !isHeld(grant) || stateOf(holder, facts) !== "unknown") continue;
     const known = services.get(id);
     if (known === undefined || known.owner?.card === holder) continue;
     services.set(id, { ...known, state: "held", owner: { card: holder, seat: `card ${holder}` } });

@@ -5,7 +5,7 @@
 import type { CardId } from "../base/ids.ts";
 import { assign, type Assignment, type Move, type ServiceAssignment } from "./assignment.ts";
 import { compareText, type FailoverConfig, type ServiceId, startOrder } from "./config.ts";
-import { type Reason, ruleOf } from "./eligibility.ts";
+import { type Reason, ruleOf, stateOf } from "./eligibility.ts";
 import type { CardFacts, Facts, OperatorMark, UnitFacts, UnitId } from "./facts.ts";
 import { betterPlace, vetoesOf } from "./failback.ts";
 import { rootsOf } from "./seats.ts";
@@ -262,7 +262,7 @@ class Planning {
     const unit = this.#unitOf(subject);
     if ("kind" in unit) return unit;
     const { current, facts } = unit;
-    if (current !== undefined && this.#facts.cards.get(current.card)?.state === "unknown") {
+    if (current !== undefined && stateOf(current.card, this.#facts) === "unknown") {
       return refuse("is-held", `card ${current.card}, which has ${subject}, is unknown`);
     }
     if (facts?.quarantine !== undefined && facts.quarantine.until > this.#facts.now) {

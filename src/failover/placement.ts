@@ -126,7 +126,7 @@ class Placement {
 
   tryWithoutMoves(): Place[] | undefined {
     const { homeless, optional } = this.#settleDown();
-    if (!this.#settle([...homeless].reverse(), 0)) return undefined;
+    if (this.#isTooLittleRoom(homeless) || !this.#settle([...homeless].reverse(), 0)) return undefined;
     this.#unlock();
     this.#placeOptional(optional, homeless);
     return this.#places();
@@ -153,10 +153,7 @@ class Placement {
   }
 
   #placeTogether(homeless: readonly State[]): boolean {
-    let room = 0;
-    for (const [card, capacity] of this.#capacities.entries()) room += Math.max(0, capacity - (this.#loads[card] as number));
-    const wanted = homeless.reduce((sum, { item }) => sum + Math.min(...item.candidates.map(({ weight }) => weight)), 0);
-    if (wanted > room) return false;
+    if (this.#isTooLittleRoom(homeless)) return false;
     let budgetMax = 0;
     for (const { item, place } of this.#states) if (typeof place === "number" && item.movable === true) budgetMax += item.cost;
     this.#work = 0;
@@ -261,11 +258,14 @@ class Placement {
   #placeOne(state: State): readonly State[] | undefined {
     const key = state.item.apart.length === 0 ? likenessOf(state.item) : undefined;
     if (key !== undefined && this.#hopeless.has(key)) return undefined;
+    const hasRoom = leastWeightOf(state.item) <= this.#room();
+    // Where all cards together have too little room, no moves help: something has to stop.
+    if (!hasRoom && !this.#states.some((other) => isLesser(other, state.item))) return undefined;
     const { fit, stop } = this.#search(state);
     let stopped: readonly State[] = [];
     if (fit !== undefined) {
       this.#follow(fit);
-    } else if (!this.#placeByAnyMoves(state)) {
+    } else if (!hasRoom || !this.#placeByAnyMoves(state)) {
       if (stop === undefined) {
         if (key !== undefined) this.#hopeless.add(key);
         return undefined;
@@ -324,11 +324,9 @@ class Placement {
 
   /** What of a card's less important items would have to stop for a chain to end there. */
   #stopAt(link: Link, { item }: State, missing: number, rivals: readonly State[]): Stop | undefined {
-    const isLesser = (other: State) =>
-      other.item.priority < item.priority && typeof other.place === "number" && other.item.movable !== false;
-    if (!rivals.every(isLesser)) return undefined;
+    if (!rivals.every((rival) => isLesser(rival, item))) return undefined;
     const others = [...this.#on[cardOf(link)] as Set<State>].filter((other) =>
-      isLesser(other) && !isInChain(link, (one) => one.state === other)
+      isLesser(other, item) && !isInChain(link, (one) => one.state === other)
     );
     others.sort((a, b) =>
       Number(rivals.includes(b)) - Number(rivals.includes(a)) || a.item.priority - b.item.priority || weightOf(b) - weightOf(a)
@@ -347,6 +345,17 @@ class Placement {
       victims = victims.filter((other) => other !== victim);
     }
     return { link, victims, priority: Math.max(...victims.map((victim) => victim.item.priority)) };
+  }
+
+  #isTooLittleRoom(homeless: readonly State[]): boolean {
+    return homeless.reduce((sum, { item }) => sum + leastWeightOf(item), 0) > this.#room();
+  }
+
+  /** What is free on all cards together. */
+  #room(): number {
+    let room = 0;
+    for (const [card, capacity] of this.#capacities.entries()) room += Math.max(0, capacity - (this.#loads[card] as number));
+    return room;
   }
 
   #missing({ card, weight }: Pick<Candidate, "card" | "weight">): number {
@@ -434,6 +443,17 @@ function costOf(states: readonly State[]): number {
 function isInChain(link: Link | undefined, test: (link: Link) => boolean): boolean {
   for (let at = link; at !== undefined; at = at.before) if (test(at)) return true;
   return false;
+}
+
+function leastWeightOf({ candidates }: Item): number {
+  let least = Infinity;
+  for (const { weight } of candidates) least = Math.min(least, weight);
+  return least;
+}
+
+/** Whether something may be stopped for an item. */
+function isLesser(other: State, item: Item): boolean {
+  return other.item.priority < item.priority && typeof other.place === "number" && other.item.movable !== false;
 }
 
 function cardOf({ state, at }: Link): number {

@@ -25,7 +25,7 @@ const bites: readonly Bite[] = [
   {
     rule: "what an unknown card has is started nowhere else",
     file: "assignment.ts",
-    line: 'if (current !== undefined && stateOf(current.card) === "unknown") {',
+    line: "if (current !== undefined && this.#isUnknown(current.card)) {",
     broken: "if (current === undefined && seats.length < 0) {",
     by: "plans",
   },
@@ -88,8 +88,8 @@ const bites: readonly Bite[] = [
   {
     rule: "what runs is stopped only for what is more important",
     file: "placement.ts",
-    line: "other.item.priority < item.priority",
-    broken: "other.item.priority <= item.priority",
+    line: "return other.item.priority < item.priority",
+    broken: "return other.item.priority <= item.priority",
     by: "plans",
   },
   {

@@ -204,6 +204,9 @@ export class PlanWorld {
         return each({ state: "down" });
       case "unknown":
         return each({ state: "unknown" });
+      case "untold":
+        for (const card of cardsFrom(rest)) this.#cards.delete(card);
+        return undefined;
       case "booting":
         return each({ state: "up", readiness: { kind: "booting", phase: "catch-up" } });
       case "hold":
