@@ -1,4 +1,5 @@
 /** A card's resources on this machine, in namespaces that end with the test, and with all processes in them. */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,6 +40,11 @@ export async function makeWorld(options: Partial<ResourcesOptions> = {}): Promis
   const directory = mkdtempSync(join(tmpdir(), "cardinal-resources-"));
   const name = `test-${process.ppid}-${process.pid}-${Date.now()}-${worlds++}`;
   const groups = options.groups ?? await cgroupDirectory(name);
+  // For a test that ends by an error that nobody catches.
+  process.once("exit", () => {
+    rmSync(directory, { recursive: true, force: true });
+    if (groups !== "") spawnSync("find", [groups, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"]);
+  });
   const events: ResourceEvent[] = [];
   const results: HookResult[] = [];
   const waiting = new Map<number, (result: HookResult) => void>();
