@@ -131,7 +131,8 @@ test("HA-3: an address moves between cards and the client's table follows at onc
           stopped.ms?.toFixed(2)
         } ms`,
       );
-      assert.ok(gapMs < 150, `${host} was gone for ${gapMs} ms`);
+      // Without announcements it would be gone until the client's table expires, some seconds.
+      assert.ok(gapMs < 900, `${host} was gone for ${gapMs} ms`);
       assert.equal([...one.told, ...two.told].filter(({ kind }) => kind === "rival"), []);
 
       // Two owners: each hears the other's announcement, and says again that it has the address.

@@ -36,15 +36,21 @@ export type World = {
 
 let worlds = 0;
 
+/** Directories that a test that ends by an error that nobody catches leaves. */
+const left = new Set<string>();
+process.once("exit", () => {
+  for (const directory of left) {
+    if (directory.startsWith(tmpdir())) rmSync(directory, { recursive: true, force: true });
+    else spawnSync("find", [directory, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"], { stdio: "ignore" });
+  }
+});
+
 export async function makeWorld(options: Partial<ResourcesOptions> = {}): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), "cardinal-resources-"));
   const name = `test-${process.ppid}-${process.pid}-${Date.now()}-${worlds++}`;
   const groups = options.groups ?? await cgroupDirectory(name);
-  // For a test that ends by an error that nobody catches.
-  process.once("exit", () => {
-    rmSync(directory, { recursive: true, force: true });
-    if (groups !== "") spawnSync("find", [groups, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"]);
-  });
+  left.add(directory);
+  if (groups !== "") left.add(groups);
   const events: ResourceEvent[] = [];
   const results: HookResult[] = [];
   const waiting = new Map<number, (result: HookResult) => void>();
@@ -80,6 +86,8 @@ export async function makeWorld(options: Partial<ResourcesOptions> = {}): Promis
       if (isAlone()) endAll();
       if (groups !== "") await removeGroups(groups);
       rmSync(directory, { recursive: true, force: true });
+      left.delete(directory);
+      left.delete(groups);
     },
   };
 }
