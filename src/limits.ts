@@ -266,6 +266,8 @@ export const configForwardBytesMax = 48 * 1024;
 export const configWindow = 8;
 export const configPieceMs = 250;
 export const configQuestionsMax = 8;
+/** What may need a snapshot to be made is asked for so often. */
+export const configTransfersAskedMax = 120;
 /** A card that had nothing to give is asked again after this. */
 export const configBusyMs = 50;
 /**

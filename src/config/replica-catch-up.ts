@@ -12,7 +12,15 @@
  * Invariant: nothing is taken back or replaced that was not set aside before, but what is a part of the replicas' chain.
  */
 import type { CardId } from "../base/ids.ts";
-import { configBusyMs, configHashesMax, configPieceBytesMax, configPieceMs, configQuestionsMax, configWindow } from "../limits.ts";
+import {
+  configBusyMs,
+  configHashesMax,
+  configPieceBytesMax,
+  configPieceMs,
+  configQuestionsMax,
+  configTransfersAskedMax,
+  configWindow,
+} from "../limits.ts";
 import type { ConfigAsk, ConfigGive } from "../wire/message.ts";
 import { emptyHead, equalBytes } from "./chain.ts";
 import { decodeChanges } from "./change-bytes.ts";
@@ -93,11 +101,17 @@ export class CatchUp {
 
   /** The card lacks what `peers` have: begins, or goes on, from the durable head `own`. */
   begin(now: number, own: Head, peers: readonly CardId[]): void {
+    // Who is no replica any more has nothing to give, and may be gone.
+    if (this.#isAsking && !peers.includes(this.#peer as CardId)) this.#nextPeer(now, "is no replica any more");
     if (this.#state !== "idle" || peers.length === 0) return;
     this.#own = own;
     this.#peer = peers[this.#turn % peers.length] as CardId;
     if (this.#isOnChain) return this.#askTransfer(now);
     this.#locate(now);
+  }
+
+  get #isAsking(): boolean {
+    return this.#state === "locating" || this.#state === "asking" || this.#state === "pulling";
   }
 
   /** What was going on is of no use any more; what the store was ordered comes to its end unheard. */
@@ -112,7 +126,9 @@ export class CatchUp {
     }
     for (const [id, asked] of this.#asked) {
       if (now < asked.at + configPieceMs) continue;
-      if (++asked.times > configQuestionsMax) return this.#nextPeer(now, "did not answer");
+      // A snapshot takes its time to be made.
+      const most = asked.question.what === "transfer" ? configTransfersAskedMax : configQuestionsMax;
+      if (++asked.times > most) return this.#nextPeer(now, "did not answer");
       asked.at = now;
       this.#ports.ask(this.#peer as CardId, id, asked.question, true);
     }
@@ -154,7 +170,7 @@ export class CatchUp {
 
   /** Somebody else may have it. */
   #nextPeer(now: number, why: string): void {
-    this.#ports.log("another card is asked for the configuration", { card: this.#peer as CardId, why });
+    this.#ports.log("another card is asked for the configuration", { peer: this.#peer as CardId, why });
     this.#turn++;
     this.#endPull();
     this.#state = "waiting";
