@@ -480,7 +480,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "refused":
         return this.#onRefusedRequest(now);
       case "left":
-        // Gone in good order, and wanted back in the meantime.
+        // Gone in good order, and wanted back in the meantime; a join that was told before it was that of the membership that has ended.
+        this.#isMember = false;
         if (this.#store === "open") this.#join();
         return;
       case "sent":
