@@ -33,6 +33,12 @@ const messageKinds: readonly MessageKind[] = [
   "stale",
   "fragment",
   "failing",
+  "configState",
+  "configAsk",
+  "configGive",
+  "configDurable",
+  "configForward",
+  "configAnswer",
   "muxPower",
   "muxReceipt",
 ];
