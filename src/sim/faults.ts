@@ -4,10 +4,12 @@
  */
 import { chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
 import { applicationMessageBytesMax, monitorMsMax } from "../limits.ts";
+import type { StoreOrder } from "../config/store.ts";
 import type { MessageKind } from "../wire/message.ts";
 import type { DiskFault } from "./config-store.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
+import { storeOrders } from "./operators.ts";
 import type { SimCard, WakeOrder } from "./sim-card.ts";
 import { forgeries, type TwinIncarnation, type World } from "./world.ts";
 
@@ -123,6 +125,7 @@ const ends: Arg<"crash" | "pull"> = oneOf(["crash", "pull"], "crash");
 const criticality: Arg<"critical" | "plain"> = oneOf(["critical", "plain"], "plain");
 const sharing: Arg<"own" | "shared"> = oneOf(["own", "shared"], "own");
 const diskState: Arg<DiskFault | "slow" | "right"> = oneOf(["full", "failing", "readOnly", "slow", "right"]);
+const storeOrder: Arg<StoreOrder["kind"]> = oneOf(storeOrders);
 const monitor: Arg<number> = { ...number("MONITOR_MS", 0, monitorMsMax), otherwise: 0 };
 
 export const verbs: Readonly<Record<string, Verb>> = {
@@ -273,6 +276,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     "the disk of the card's store is full, fails, is read-only, slow now and then, or right again",
     { card, state: diskState },
     (world, { card, state }) => world.operators?.setDisk(card, state),
+  ),
+  blackout: verb(
+    "the card ends while its store is at its next order of a kind, or a later one; the disk has it or has it not",
+    { card, order: storeOrder, count },
+    (world, { card, order, count }) => world.operators?.trap(card, order, count),
   ),
   rot: verb("a row in the card's store changes without a change", { card }, (world, { card }) => world.operators?.rot(card)),
   repair: verb(

@@ -22,6 +22,7 @@ export type OperatorsEdge = {
   readonly world: { readonly at: number; readonly cards: readonly SimCard[]; later(at: number, run: (at: number) => void): void };
   /** Tells a card's node something, now or when it wakes up. */
   tell(card: SimCard, run: Run, input: Input): void;
+  crash(card: SimCard): void;
   onStored(card: SimCard, run: Run, store: SimConfigStore, result: StoreResult): void;
   onAnswer(write: Write, card: SimCard, run: Run, answer: ConfigAnswer): void;
 };
@@ -37,6 +38,26 @@ export type Write = {
   isDoubtful: boolean;
   asked: number;
 };
+
+/** What a store does that outlasts it, or reads what did: the instants at which a card may end. */
+export const storeOrders = [
+  "open",
+  "plan",
+  "commit",
+  "hashes",
+  "changes",
+  "snapshot",
+  "readSnapshot",
+  "writeSnapshot",
+  "resumeSnapshot",
+  "installSnapshot",
+  "dropSnapshot",
+  "setAside",
+  "discardBranch",
+  "check",
+  "reset",
+] as const satisfies readonly StoreOrder["kind"][];
+type StoreTrap = { readonly card: SimCard; readonly kind: StoreOrder["kind"]; left: number };
 
 /** Cards that an operator asks before he gives up. */
 const asksMax = 6;
@@ -67,6 +88,7 @@ export class Operators {
   readonly #runs = new Map<SimCard, Run>();
   readonly #asked = new Map<number, { readonly write: Write | undefined; readonly card: SimCard; readonly run: Run }>();
   readonly writes: Write[] = [];
+  #traps: StoreTrap[] = [];
   #clients = 0;
   #gapMs = Infinity;
   #writers = 0;
@@ -103,6 +125,18 @@ export class Operators {
     store.latencyMs = this.#prng.between(atLeast, atMost);
     store.order(this.#edge.world.at, order);
     this.#edge.world.later(store.doneAt, () => this.#onDone(card, run, store));
+    const sprung = this.#traps.find((trap) => trap.card === card && trap.kind === order.kind && --trap.left === 0);
+    if (sprung === undefined) return;
+    this.#traps = this.#traps.filter((trap) => trap !== sprung);
+    // Somewhere between the order and its result: the disk has all of it then, or nothing.
+    this.#edge.world.later(this.#prng.between(this.#edge.world.at, store.doneAt), () => {
+      if (this.#runs.get(card) === run) this.#edge.crash(card);
+    });
+  }
+
+  /** The card ends while its store is at its `count`th order of a kind from now on. */
+  trap(card: SimCard, kind: StoreOrder["kind"], count: number): void {
+    this.#traps.push({ card, kind, left: count });
   }
 
   #onDone(card: SimCard, run: Run, store: SimConfigStore): void {
@@ -157,6 +191,7 @@ export class Operators {
   /** All disks are right again, and nobody writes by himself any more; operators look after the cards for a while. */
   heal(): void {
     this.#gapMs = Infinity;
+    this.#traps = [];
     for (const card of this.#stores.keys()) this.setDisk(card, "right");
     this.#lookAfter(roundsMax);
   }

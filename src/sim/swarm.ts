@@ -9,6 +9,7 @@ import { Prng } from "../base/prng.ts";
 import type { Violation } from "./checker.ts";
 import { settleMs } from "./checkers.ts";
 import { agreeing, carryOutLine } from "./faults.ts";
+import { storeOrders } from "./operators.ts";
 import type { ProfileName } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
 import { World, type WorldOptions } from "./world.ts";
@@ -205,6 +206,14 @@ function drawWriting(prng: Prng, cards: readonly CardId[], untilMs: number, calm
     const at = prng.unit() * untilMs;
     plan.push({ at, line: `disk ${card} ${prng.pick(["full", "failing", "readOnly", "slow", "slow"])}` });
     plan.push({ at: at + prng.between(100, 6_000), line: `disk ${card} right` });
+  }
+  const blackouts = prng.chance(0.6) ? 1 + prng.below(6) : 0;
+  for (let time = 0; time < blackouts; time++) {
+    const card = prng.pick(cards);
+    const at = prng.unit() * untilMs;
+    // Most orders are commits; what is rare needs to be met when it comes.
+    plan.push({ at, line: `blackout ${card} ${prng.chance(0.5) ? "commit" : prng.pick(storeOrders)} ${1 + prng.below(3)}` });
+    plan.push({ at: at + prng.between(200, 6_000), line: `insert ${card}` });
   }
   // One rotten store at most: what nobody has right any more cannot be repaired.
   if (prng.chance(0.2)) plan.push({ at: prng.unit() * untilMs, line: `rot ${prng.pick(cards)}` });

@@ -394,6 +394,7 @@ export class World {
       {
         world: this,
         tell: (card, run, input) => this.#tell(card, run, input),
+        crash: (card) => this.crash(card),
         onStored: (card, run, store, result) => this.checkers.onStored(card, run, store, result),
         onAnswer: (write, card, run, answer) => this.checkers.onAnswer(write, card, run, answer),
       },
