@@ -289,10 +289,7 @@ class RunningCard {
         if ("unread" in found) throw new Error(found.unread.message);
         return found.row;
       },
-      isBehind: () => {
-        const state = this.#card.status().configuration?.state;
-        return state === "opening" || state === "joining" || state === "catching-up";
-      },
+      isBehind: () => this.#card.status().configuration?.state !== "current",
       wallClock: Date.now,
       log,
     });
