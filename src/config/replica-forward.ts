@@ -44,11 +44,13 @@ export class Forwards {
   readonly #ports: ForwardPorts;
   /** By number, in the order in which they came. */
   readonly #forwarded = new Map<number, Forwarded>();
-  #lastId = 0;
+  #lastId: number;
   #turn: number;
 
-  constructor(card: CardId, ports: ForwardPorts) {
+  /** `nonce`: drawn at each start, 32 bits. What an earlier start of this card asked is answered for long, and is not to pass for an answer to us. */
+  constructor(card: CardId, nonce: number, ports: ForwardPorts) {
     this.#card = card;
+    this.#lastId = nonce;
     this.#ports = ports;
     this.#turn = card;
   }
@@ -160,19 +162,19 @@ export class Forwards {
 
 /** What other cards have asked of this one: a question that is asked again has the same answer, and is carried out once. */
 export class Asked {
-  readonly #known = new Map<string, { readonly at: number; answer: Uint8Array | undefined }>();
+  readonly #known = new Map<string, { readonly at: number; readonly wish: Uint8Array; answer: Uint8Array | undefined }>();
 
-  /** Whether it is new; if not, its answer, once there is one. */
-  take(now: number, card: CardId, id: number): "new" | Uint8Array | undefined {
+  /** Whether it is new; if not, its answer, once there is one. The same number with another wish is another question. */
+  take(now: number, card: CardId, id: number, wish: Uint8Array): "new" | Uint8Array | undefined {
     const key = `${card} ${id}`;
     const known = this.#known.get(key);
-    if (known !== undefined && now - known.at < 2 * configTimeoutMs) return known.answer;
+    if (known !== undefined && now - known.at < 2 * configTimeoutMs && equalBytes(known.wish, wish)) return known.answer;
     for (const [other, { at }] of this.#known) {
       if (now - at < 2 * configTimeoutMs && this.#known.size < 2 * configPendingMax) break;
       this.#known.delete(other);
     }
     this.#known.delete(key);
-    this.#known.set(key, { at: now, answer: undefined });
+    this.#known.set(key, { at: now, wish, answer: undefined });
     return "new";
   }
 
@@ -186,7 +188,6 @@ export class Asked {
     this.#known.delete(`${card} ${id}`);
   }
 
-  /** A card that starts anew counts its questions from the beginning. */
   forget(card: CardId): void {
     for (const key of this.#known.keys()) if (key.startsWith(`${card} `)) this.#known.delete(key);
   }

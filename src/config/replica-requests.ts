@@ -34,11 +34,11 @@ export class Requests {
   readonly #asked = new Asked();
   readonly #load = { served: 0, servedForOthers: 0, forwarded: 0 };
 
-  constructor(card: CardId, wishes: Wishes, ports: RequestPorts) {
+  constructor(card: CardId, nonce: number, wishes: Wishes, ports: RequestPorts) {
     this.#card = card;
     this.#wishes = wishes;
     this.#ports = ports;
-    this.#forwards = new Forwards(card, {
+    this.#forwards = new Forwards(card, nonce, {
       send: ports.send,
       answer: (answers) => this.answerAll(answers),
       servers: ports.servers,
@@ -96,7 +96,7 @@ export class Requests {
 
   /** A wish that another card sent here; asked again, it has the same answer. */
   onForward(now: number, from: CardId, id: number, bytes: Uint8Array): void {
-    const known = this.#asked.take(now, from, id);
+    const known = this.#asked.take(now, from, id, bytes);
     if (known === undefined) return;
     if (known !== "new") return this.#ports.send(from, { kind: "configAnswer", id, answer: known }, true);
     const caller: Caller = { kind: "card", card: from, id };

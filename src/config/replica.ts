@@ -152,10 +152,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   readonly #wishes: Wishes;
   readonly #requests: Requests;
 
-  constructor(card: CardId) {
+  /** `nonce`: drawn at each start of the card, 32 bits. */
+  constructor(card: CardId, nonce: number) {
     this.#card = card;
     this.#wishes = new Wishes(card);
-    this.#requests = new Requests(card, this.#wishes, {
+    this.#requests = new Requests(card, nonce, this.#wishes, {
       send: (to, message, isAgain) => this.#send(to, message, isAgain),
       configured: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
       stopped: () => this.#stopped,

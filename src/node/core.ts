@@ -84,7 +84,7 @@ export class Core {
     this.#membership = new Membership(identity.card, identity.incarnation, identity.reservedView, settings, now);
     this.#delta = new Delta(identity.card);
     this.#groups = new Groups(identity.card, identity.incarnation, replicaClient);
-    this.#replica = new Replica(identity.card);
+    this.#replica = new Replica(identity.card, identity.nonce);
     this.#replica.step(now, { kind: "electorate", cards: electorateOf(settings) });
   }
 

@@ -99,12 +99,15 @@ export class ConfigEqualTables extends ConfigChecker {
 export class ConfigKept extends ConfigChecker {
   readonly name = "config-kept";
   readonly sentence =
-    "A change that was acknowledged is durable on every replica, on at least half of the cards that vote, and stays in the chain of every card that is current; unless only one card was left to have it.";
+    "A change that was acknowledged is durable on every replica, on at least half of the cards that vote, and stays in the chain of every card that is current; what is acknowledged stands after all that was before it was asked for; unless only one card was left to have it.";
   readonly #acknowledged: { readonly write: Write; readonly head: Head }[] = [];
 
   override answered(scene: Scene, write: Write, card: SimCard, run: Run, answer: ConfigAnswer): string | undefined {
     if (answer.kind !== "changed") return undefined;
     const { head } = answer;
+    if (!answer.repeated && head.sequence < write.after) {
+      return `${nameOf(write)} was acknowledged as change ${head.sequence}, and change ${write.after} was before anybody had asked for it`;
+    }
     // A wish without effect is answered with the head that it found.
     const replicas = run.program.status(run.now).configuration?.replicas ?? [];
     // What only one card could have goes with that one's disk.

@@ -34,6 +34,8 @@ export type Write = {
   /** `unknown`: asked often enough without an answer; it may be in the chain. */
   state: "underWay" | "changed" | "refused" | "unknown";
   head: Head | undefined;
+  /** The highest change that was acknowledged, by more than one card, before anybody asked for this one. */
+  readonly after: number;
   /** Some card that was asked never answered: it may have taken it. */
   isDoubtful: boolean;
   asked: number;
@@ -89,6 +91,7 @@ export class Operators {
   readonly #asked = new Map<number, { readonly write: Write | undefined; readonly card: SimCard; readonly run: Run }>();
   readonly writes: Write[] = [];
   #traps: StoreTrap[] = [];
+  #acknowledged = 0;
   #clients = 0;
   #gapMs = Infinity;
   #writers = 0;
@@ -215,6 +218,8 @@ export class Operators {
     if (answer.kind === "changed") {
       write.state = "changed";
       write.head = answer.head;
+      const replicas = run.program.status(run.now).configuration?.replicas ?? [];
+      if (replicas.length > 1) this.#acknowledged = Math.max(this.#acknowledged, answer.head.sequence);
     } else if (answer.kind === "refused" && passing.has(answer.refusal.code)) {
       if (answer.refusal.code === "timeout") write.isDoubtful = true;
       this.#again(write);
@@ -248,7 +253,7 @@ export class Operators {
       ...(expected === undefined ? {} : { expected }),
       operations: this.#operations(number),
     };
-    const write: Write = { number, wish, state: "underWay", head: undefined, isDoubtful: false, asked: 0 };
+    const write: Write = { number, wish, state: "underWay", head: undefined, after: this.#acknowledged, isDoubtful: false, asked: 0 };
     this.writes.push(write);
     this.#askFor(write, card);
   }

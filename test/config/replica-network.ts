@@ -92,7 +92,7 @@ export class ReplicaNetwork {
   start(...cards: readonly CardId[]): void {
     for (const card of cards) {
       const seat = this.seat(card);
-      seat.replica = new Replica(card);
+      seat.replica = new Replica(card, this.prng.bits() >>> 0);
       seat.incarnation++;
       this.feed(card, { kind: "electorate", cards: this.cards });
       this.feed(card, { kind: "storeFound" });
