@@ -13,6 +13,7 @@ import {
   configTimeoutMs,
 } from "../limits.ts";
 import type { ConfigForward } from "../wire/message.ts";
+import { equalBytes } from "./chain.ts";
 import type { Wish } from "./change.ts";
 import type { Answered, Caller } from "./replica-wishes.ts";
 import type { ConfigAnswer } from "./request.ts";
