@@ -77,6 +77,8 @@ type Options = { readonly seconds: number; readonly json: boolean };
 // ---- Cardinal
 
 async function withCardinal(options: Options): Promise<void> {
+  // Not in memory, where a chassis usually is: on the disk that etcd has.
+  process.env["CARDINAL_CHASSIS_ROOT"] = `${buildDirectory}/chassis`;
   await withChassis({ name: `bench${process.pid % 1_000}`, cards: members, runtime: "binary" }, async (chassis) => {
     await chassis.waitFor(
       "every card's configuration is current",

@@ -35,6 +35,8 @@ export type ChassisRecord = {
  * a chassis comes up, with another /run, and is not when it is asked later: so this directory is not in /run for them.
  */
 export function stateRoot(): string {
+  const given = process.env["CARDINAL_CHASSIS_ROOT"];
+  if (given !== undefined && given !== "") return given;
   const outer = outerUser();
   return outer === 0 ? "/run/cardinal-chassis" : `${tmpdir()}/cardinal-chassis-${outer}`;
 }

@@ -28,7 +28,7 @@ Simulates whole systems under faults drawn from a seed, and checks every invaria
   --seconds S        simulated seconds for each seed (default 30); more when the world needs them to settle
   --profile NAME     default or fast (default: drawn from the seed)
   --calm             no faults
-  --stores           every card has a store, and operators change the configuration (default: drawn from the seed)
+  --stores           every card has a store, and operators change the configuration
   --trace            print every line of history (one seed)
   --scenario FILE    run a scenario file and compare it with its recording
   --jobs N           seeds side by side (default: 2 at most)

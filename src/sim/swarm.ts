@@ -24,7 +24,7 @@ export type SeedOptions = {
   readonly seconds: number;
   /** No faults at all. */
   readonly calm: boolean;
-  /** The cards have stores and a configuration; drawn from the seed where it is left out. */
+  /** The cards have stores and a configuration; what they do there takes its own stream of draws, so that a seed is otherwise the same world. */
   readonly stores?: boolean;
   readonly trace?: (line: string) => void;
   readonly start?: StartProgram;
@@ -85,7 +85,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
   const votes = drawVotes(prng, cards);
   // A stream of its own, so that the rest of a seed's world stays what it was.
   const storesPrng = new Prng(seed ^ 0x61c88647);
-  const stores = options.stores ?? storesPrng.chance(0.25);
+  const stores = options.stores === true;
   const writing = stores ? drawWriting(storesPrng, cards, endMs * faultShare, options.calm) : [];
   const world = new World({
     seed,

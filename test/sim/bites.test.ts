@@ -16,8 +16,8 @@ type Bite = {
   readonly file: string;
   readonly line: string;
   readonly broken: string;
-  /** A scenario, a calm seed of the swarm, or one of five cards with all its faults. */
-  readonly world: readonly string[] | number | { readonly seed: number };
+  /** A scenario, a calm seed of the swarm, or one of five cards with all its faults, with stores or without. */
+  readonly world: readonly string[] | number | { readonly seed: number; readonly stores?: boolean };
 };
 
 /** The verbs of a recorded scenario. */
@@ -393,7 +393,7 @@ const bites: readonly Bite[] = [
     file: "config/replica-upkeep.ts",
     line: "result.findings.filter((finding) => finding !== fault?.message)",
     broken: "result.findings",
-    world: { seed: 185 },
+    world: { seed: 185, stores: true },
   },
   {
     checker: "config-kept",
@@ -424,7 +424,7 @@ async function violationIn(folder: string, world: Bite["world"]): Promise<{ chec
     const { runSeed } = await from("swarm.ts") as typeof import("../../src/sim/swarm.ts");
     return typeof world === "number"
       ? runSeed({ seed: world, seconds: 20, calm: true }).violation
-      : runSeed({ seed: (world as { readonly seed: number }).seed, seconds: 20, calm: false, cards: 5 }).violation;
+      : runSeed({ ...(world as { readonly seed: number; readonly stores?: boolean }), seconds: 20, calm: false, cards: 5 }).violation;
   }
   const { parseScenario, runScenario } = await from("scenario.ts") as typeof import("../../src/sim/scenario.ts");
   const result = runScenario(parseScenario(world.join("\n")));

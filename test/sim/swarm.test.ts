@@ -15,6 +15,13 @@ for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
   });
 }
 
+for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
+  test(`seed ${seed} with stores keeps every invariant of the configuration`, () => {
+    const { violation, lines } = runSeed({ seed, seconds, calm: false, stores: true });
+    assert.is(violation, undefined, [...lines, violation?.checker, violation?.sentence, violation?.detail].join("\n"));
+  });
+}
+
 const regressions = readFileSync(new URL("./regressions.txt", import.meta.url), "utf8").split("\n").filter((line) => /^\d/.test(line));
 for (const line of regressions) {
   test(`regression: ${line}`, () => {
