@@ -2,9 +2,10 @@
  * A card's configuration as HTTP asks for it: reads go to the store, changes to the node. What is asked before the store is opened is
  * refused, not kept waiting.
  */
-import type { ConfigurationSource, Unread } from "../src/api/configuration-source.ts";
+import type { ConfigurationSource } from "../src/api/configuration-source.ts";
 import type { CardId } from "../src/base/ids.ts";
 import type { ConfigStore } from "../src/io/config-store.ts";
+import type { Unread } from "../src/config/read-answer.ts";
 import type { ConfigAnswer, ConfigRequest, ConfigurationStatus } from "../src/config/request.ts";
 
 export type CardConfigurationOptions = {

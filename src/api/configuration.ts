@@ -6,6 +6,7 @@ import type { Context } from "hono";
 import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
 import { hex } from "../base/hex.ts";
 import type { Head, Operation, Row, Wish } from "../config/change.ts";
+import type { BranchRow, Finding, HistoryEntry, Planned, Unread } from "../config/read-answer.ts";
 import type { ConfigAnswer } from "../config/request.ts";
 import type { RowStep } from "../config/row-difference.ts";
 import { type TableName, tableNames, type TableRule } from "../config/rules.ts";
@@ -19,7 +20,7 @@ import {
   rowContentBytesMax,
 } from "../limits.ts";
 import { type Caller, forbidden } from "./authority.ts";
-import type { BranchRow, ConfigurationSource, Finding, HistoryEntry, Planned, Unread } from "./configuration-source.ts";
+import type { ConfigurationSource } from "./configuration-source.ts";
 import { answerRefusal, type Refused } from "./configuration-refusal.ts";
 import { answerProblem, contentOf, piecesOf, type Resource, tooLarge } from "./resource.ts";
 import { plainRow, plainStep, rowOf } from "./row-json.ts";

@@ -1,19 +1,10 @@
 /** The history of the configuration, newest first. Pure. */
+import type { HistoryEntry } from "../config/read-answer.ts";
 import { shown, type Step, stepLines } from "./plan-text.ts";
 import { note, type Paint, printable } from "./text-layout.ts";
 
-export type HistoryChange = {
-  readonly sequence: number;
-  readonly epoch: number;
-  readonly hash: string;
-  readonly kind: "rows" | "migrate";
-  readonly author: string;
-  readonly comment: string;
-  readonly card: number;
-  readonly time: number;
-  readonly bytes: number;
-  readonly rows?: readonly Step[];
-};
+/** As the card says it. */
+export type HistoryChange = Omit<HistoryEntry, "rows"> & { readonly rows?: readonly Step[] };
 
 /** One change, without an end of line. */
 export function changeLines(change: HistoryChange, width: number, paint: Paint): string[] {

@@ -5,9 +5,10 @@
 import type { Worker } from "node:worker_threads";
 import { unreachable } from "../base/assert.ts";
 import type { Head, Row } from "../config/change.ts";
+import type { BranchPage, HistoryPage, Planned, RowPage, Unread } from "../config/read-answer.ts";
 import type { StoreOrder, StoreResult } from "../config/store.ts";
 import type { FromThread, ToThread } from "./config-store/message.ts";
-import type { BackupOpened, BranchPage, HistoryPage, PlanAnswer, RowPage, StoreRead, Unread } from "./config-store/read.ts";
+import type { BackupOpened, StoreRead } from "./config-store/read.ts";
 import { startThread } from "./config-store/thread.ts";
 
 export type ConfigStoreOptions = {
@@ -64,15 +65,15 @@ export class ConfigStore {
     return this.#read({ kind: "valueAt", path, ...options });
   }
 
-  planDocument(document: Uint8Array): Promise<PlanAnswer> {
+  planDocument(document: Uint8Array): Promise<Planned> {
     return this.#read({ kind: "planDocument", document });
   }
 
-  planSetting(path: string, text: string): Promise<PlanAnswer> {
+  planSetting(path: string, text: string): Promise<Planned> {
     return this.#read({ kind: "planSetting", path, text });
   }
 
-  planUnsetting(path: string): Promise<PlanAnswer> {
+  planUnsetting(path: string): Promise<Planned> {
     return this.#read({ kind: "planUnsetting", path });
   }
 
@@ -82,7 +83,7 @@ export class ConfigStore {
   }
 
   /** What a branch has that the chain has not; rows that both have changed are findings unless one side is preferred. */
-  planMerge(branch: string, prefer: "branch" | "chain" | undefined): Promise<PlanAnswer> {
+  planMerge(branch: string, prefer: "branch" | "chain" | undefined): Promise<Planned> {
     return this.#read({ kind: "planMerge", branch, ...prefer && { prefer } });
   }
 
@@ -93,7 +94,7 @@ export class ConfigStore {
   }
 
   /** What would make the tables those of a backup. */
-  async planBackup(pieces: AsyncIterable<Uint8Array>): Promise<PlanAnswer> {
+  async planBackup(pieces: AsyncIterable<Uint8Array>): Promise<Planned> {
     const { view } = await this.#read<{ view: number }>({ kind: "openRestore" });
     for await (const piece of pieces) {
       const { isWanted } = await this.#read<{ isWanted: boolean }>({ kind: "restorePiece", view, piece });

@@ -1,6 +1,7 @@
 /** A configuration in memory for the tests of HTTP: a chain of changes without a store, on one card. */
 import { configurationResources } from "../../src/api/configuration.ts";
-import type { ConfigurationSource, Finding, HistoryEntry, Plan } from "../../src/api/configuration-source.ts";
+import type { ConfigurationSource } from "../../src/api/configuration-source.ts";
+import type { Finding, HistoryEntry, Plan } from "../../src/config/read-answer.ts";
 import { Authority, digestOf, tokenText } from "../../src/api/authority.ts";
 import { createApp } from "../../src/api/app.ts";
 import { exampleStatus } from "../../src/api/example.ts";

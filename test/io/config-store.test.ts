@@ -6,7 +6,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { StoreResult } from "../../src/config/store.ts";
 import { ConfigStore } from "../../src/io/config-store.ts";
-import type { Plan, Unread } from "../../src/io/config-store/read.ts";
+import type { Plan, Unread } from "../../src/config/read-answer.ts";
 import { host, type Ordered, StoreDriver, wish } from "../conformance/config-store.ts";
 
 type Opened = { readonly store: ConfigStore; readonly driver: StoreDriver; readonly directory: string };

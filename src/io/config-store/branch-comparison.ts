@@ -2,6 +2,7 @@
 import { constants, DatabaseSync } from "node:sqlite";
 import { isSameHead } from "../../config/chain.ts";
 import type { Change, Row } from "../../config/change.ts";
+import type { BranchRow, Finding, Plan } from "../../config/read-answer.ts";
 import type { ConfigReader } from "../../config/reader.ts";
 import { rowDifference, rowDifferences, stepOf } from "../../config/row-difference.ts";
 import type { TableName } from "../../config/rules.ts";
@@ -10,7 +11,6 @@ import { isSameRow } from "../../config/validate.ts";
 import { chainBytesMax, chainChangesMax } from "../../limits.ts";
 import { ChainTable } from "./chain-table.ts";
 import { invertedChangeset, rowChanges } from "./changeset.ts";
-import type { BranchRow, Finding, Plan } from "./read.ts";
 import { DatabaseTables } from "./tables.ts";
 
 type LastChange = { readonly author: string; readonly time: number };

@@ -1,56 +1,5 @@
-/** What is read of a store at the card's edge, beside its orders, and the answers. Types only. */
-import type { CardId } from "../../base/ids.ts";
-import type { ConfigRefusal, Head, Operation, Row } from "../../config/change.ts";
-import type { RowStep } from "../../config/row-difference.ts";
-import type { TableName } from "../../config/rules.ts";
-
-/** The store cannot be read: it is opening, or in hold. */
-export type Unread = { readonly unread: ConfigRefusal };
-
-/** `next` is the id after which the next page begins. */
-export type RowPage = { readonly head: Head; readonly rows: readonly Row[]; readonly next?: string };
-
-export type HistoryEntry = {
-  readonly sequence: number;
-  readonly epoch: number;
-  /** In hexadecimal. */
-  readonly hash: string;
-  readonly kind: "rows" | "migrate";
-  readonly author: string;
-  readonly comment: string;
-  readonly card: CardId;
-  readonly time: number;
-  readonly bytes: number;
-  readonly rows?: readonly RowStep[];
-};
-
-/** Newest first; `next` is the sequence before which the next page begins. */
-export type HistoryPage = { readonly head: Head; readonly changes: readonly HistoryEntry[]; readonly next?: number };
-
-/** A JSON pointer, what is wrong there, and where it is in the text. */
-export type Finding = {
-  readonly path: string;
-  readonly message: string;
-  readonly place?: { readonly line: number; readonly column: number };
-};
-
-export type Plan = { readonly head: Head; readonly operations: readonly Operation[]; readonly steps: readonly RowStep[] };
-export type PlanAnswer = Plan | { readonly findings: readonly Finding[] } | Unread;
-
-export type BranchRow = {
-  readonly table: TableName;
-  readonly id: string;
-  /** Changed by the branch alone, by the chain alone, or by both. */
-  readonly changed: "branch" | "chain" | "both";
-  readonly common?: Row;
-  readonly branch?: Row;
-  readonly chain?: Row;
-  /** The last change of the branch to that row. */
-  readonly author?: string;
-  readonly time?: number;
-};
-
-export type BranchPage = { readonly head: Head; readonly rows: readonly BranchRow[]; readonly next?: string };
+/** What is read of a store at the card's edge, beside its orders; most answers are in `src/config/read-answer.ts`. Types only. */
+import type { Head } from "../../config/change.ts";
 
 /** `view` names a moment of the database that is kept for a while. */
 export type BackupOpened = { readonly head: Head; readonly view: number };

@@ -9,6 +9,7 @@ import type { CardId } from "../../base/ids.ts";
 import type { Change, Head, Row, Scalar } from "../../config/change.ts";
 import { documentText, exportDocument, planDocument } from "../../config/document.ts";
 import { settingAtPath, unsettingAtPath, valueAtPath } from "../../config/document-path.ts";
+import type { BranchPage, Finding, HistoryEntry, HistoryPage, Plan, Planned, RowPage, Unread } from "../../config/read-answer.ts";
 import { rowDifferences, type RowStep, stepOf } from "../../config/row-difference.ts";
 import type { TableName } from "../../config/rules.ts";
 import type { ValidationContext } from "../../config/validate.ts";
@@ -17,7 +18,7 @@ import { BackupParser, backupPieces } from "./backup.ts";
 import { branchCursor, withBranch } from "./branch-comparison.ts";
 import { rowChanges } from "./changeset.ts";
 import { type ConfigDatabase, HeadReader } from "./database.ts";
-import type { BranchPage, Finding, HistoryEntry, HistoryPage, Plan, PlanAnswer, RowPage, StoreRead, Unread } from "./read.ts";
+import type { StoreRead } from "./read.ts";
 import { DatabaseTables } from "./tables.ts";
 
 type Read<Kind extends StoreRead["kind"]> = Extract<StoreRead, { readonly kind: Kind }>;
@@ -128,7 +129,7 @@ export class StoreReads {
     });
   }
 
-  #planMerge({ head, tables }: Moment, { branch: id, prefer }: Read<"planMerge">): PlanAnswer {
+  #planMerge({ head, tables }: Moment, { branch: id, prefer }: Read<"planMerge">): Planned {
     const branch = this.#database.branch(id);
     if (branch === undefined) {
       return { findings: [{ path: "", message: `there is no branch ${id} on this card; cardinal config branches` }] };
@@ -164,7 +165,7 @@ export class StoreReads {
     return { isWanted: parser !== undefined && parser.mistake === undefined };
   }
 
-  #planRestore({ head, tables }: Moment, view: number): PlanAnswer {
+  #planRestore({ head, tables }: Moment, view: number): Planned {
     const parser = this.#views.get(view)?.restore;
     this.#drop(view);
     const mistake = parser === undefined ? "it did not come in time" : parser.end();
@@ -239,7 +240,7 @@ function stepsOf({ changeset }: Change, columns: ReadonlyMap<string, readonly st
   });
 }
 
-function planOfDocument({ head, level, tables }: Moment, document: Uint8Array): PlanAnswer {
+function planOfDocument({ head, level, tables }: Moment, document: Uint8Array): Planned {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(document);
@@ -254,6 +255,6 @@ function planOfDocument({ head, level, tables }: Moment, document: Uint8Array): 
   return { head, ...plan };
 }
 
-function planned({ head }: Moment, plan: Omit<Plan, "head"> | { readonly mistake: string }): PlanAnswer {
+function planned({ head }: Moment, plan: Omit<Plan, "head"> | { readonly mistake: string }): Planned {
   return "mistake" in plan ? { findings: [{ path: "", message: plan.mistake }] } : { head, ...plan };
 }
