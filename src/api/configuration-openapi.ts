@@ -129,6 +129,33 @@ function route(shape: Shape): RouteConfig {
   }) as RouteConfig;
 }
 
+type ChangeShape = Pick<Shape, "method" | "path" | "operationId" | "summary"> & Partial<Shape>;
+
+/** A change: it takes a token, may be upon a head that is expected, and is on every replica once it is answered. */
+function changeRoute({ request, ...shape }: ChangeShape): RouteConfig {
+  return route({
+    answer: "It is so on every replica.",
+    schema: changedSchema,
+    example: changed,
+    headers: served,
+    isSecured: true,
+    problems: changeProblems,
+    ...shape,
+    request: { query: changeQuery, headers: conditions, ...request },
+  });
+}
+
+/** A change of which only the plan may be asked for. */
+function plannedRoute({ request, ...shape }: ChangeShape): RouteConfig {
+  return changeRoute({
+    answer: "It is so on every replica; with `plan=true` what would change.",
+    schema: z.union([changedSchema, planSchema]),
+    example: { ...changed, steps: [step] },
+    ...shape,
+    request: { query: planQuery, ...request },
+  });
+}
+
 const jsonBody = (schema: z.ZodType, example: unknown, type = "application/json") => ({
   required: true,
   content: { [type]: { schema, example } },
@@ -169,19 +196,13 @@ export const configurationRoutes: readonly RouteConfig[] = [
     example: exampleDocument,
     problems: readProblems,
   }),
-  route({
+  plannedRoute({
     method: "put",
     path: `${root}/document`,
     operationId: "putConfigurationDocument",
     summary: "Make the configuration what a document says, as one change",
     description: `Sections that it has not are left alone; what its sections do not mention is removed. ${operator}`,
-    answer: "It is so on every replica; with `plan=true` what would change.",
-    schema: z.union([changedSchema, planSchema]),
-    example: { ...changed, steps: [step] },
-    headers: served,
-    request: { query: planQuery, headers: conditions, body: jsonBody(document, exampleDocument) },
-    isSecured: true,
-    problems: changeProblems,
+    request: { body: jsonBody(document, exampleDocument) },
   }),
   route({
     method: "get",
@@ -206,33 +227,21 @@ export const configurationRoutes: readonly RouteConfig[] = [
     request: { params: pathParameter },
     problems: [404, 503],
   }),
-  route({
+  plannedRoute({
     method: "put",
     path: `${root}/values/{path}`,
     operationId: "putConfigurationValue",
     summary: "Give a place of the document a value",
     description: operator,
-    answer: "It is so on every replica; with `plan=true` what would change.",
-    schema: z.union([changedSchema, planSchema]),
-    example: { ...changed, steps: [step] },
-    headers: served,
-    request: { params: pathParameter, query: planQuery, headers: conditions, body: jsonBody(settingSchema, { text: "left" }) },
-    isSecured: true,
-    problems: changeProblems,
+    request: { params: pathParameter, body: jsonBody(settingSchema, { text: "left" }) },
   }),
-  route({
+  plannedRoute({
     method: "delete",
     path: `${root}/values/{path}`,
     operationId: "deleteConfigurationValue",
     summary: "Take a value back to its default, or remove a row with all that belongs to it",
     description: operator,
-    answer: "It is so on every replica; with `plan=true` what would change.",
-    schema: z.union([changedSchema, planSchema]),
-    example: { ...changed, steps: [step] },
-    headers: served,
-    request: { params: pathParameter, query: planQuery, headers: conditions },
-    isSecured: true,
-    problems: changeProblems,
+    request: { params: pathParameter },
   }),
   route({
     method: "get",
@@ -275,56 +284,37 @@ export const configurationRoutes: readonly RouteConfig[] = [
     request: { params: rowParameters },
     problems: [404, 503],
   }),
-  route({
+  changeRoute({
     method: "put",
     path: `${root}/tables/{table}/{id}`,
     operationId: "putConfigurationRow",
     summary: "Make a row, or replace it",
     description: `Columns that are not given take their defaults. ${operator}`,
-    answer: "It is so on every replica.",
-    schema: changedSchema,
-    example: changed,
-    headers: served,
     request: {
       params: rowParameters,
-      query: changeQuery,
-      headers: conditions,
       body: jsonBody(z.looseObject({}), { chassis: "1", name: "left" }),
     },
-    isSecured: true,
     problems: [...changeProblems, 404],
   }),
-  route({
+  changeRoute({
     method: "patch",
     path: `${root}/tables/{table}/{id}`,
     operationId: "patchConfigurationRow",
     summary: "Change columns of a row",
     description: `Null takes a column's value away. ${operator}`,
-    answer: "It is so on every replica.",
-    schema: changedSchema,
-    example: changed,
-    headers: served,
     request: {
       params: rowParameters,
-      query: changeQuery,
-      headers: conditions,
       body: jsonBody(z.looseObject({}), { name: "left" }, "application/merge-patch+json"),
     },
-    isSecured: true,
     problems: [...changeProblems, 404],
   }),
-  route({
+  changeRoute({
     method: "delete",
     path: `${root}/tables/{table}/{id}`,
     operationId: "deleteConfigurationRow",
     summary: "Remove a row; refused while another one refers to it",
     description: operator,
-    answer: "It is so on every replica.",
-    schema: changedSchema,
-    example: changed,
-    headers: served,
-    request: { params: rowParameters, query: changeQuery, headers: conditions },
-    isSecured: true,
+    request: { params: rowParameters },
     problems: [...changeProblems, 404],
   }),
   route({
@@ -405,24 +395,18 @@ export const configurationRoutes: readonly RouteConfig[] = [
     request: { params: branchParameter, query: after },
     problems: [...readProblems, 404],
   }),
-  route({
+  plannedRoute({
     method: "post",
     path: `${root}/branches/{branch}/merge`,
     operationId: "mergeConfigurationBranch",
     summary: "Take a branch's changes over as one change, and discard it",
     description: `Rows that both sides changed need \`prefer\`. ${administrator}`,
-    answer: "It is so on every replica; with `plan=true` what would change.",
-    schema: z.union([changedSchema, planSchema]),
-    example: { ...changed, steps: [step] },
-    headers: served,
     request: {
       params: branchParameter,
       query: planQuery.extend({
         prefer: z.enum(["branch", "chain"]).optional().meta({ description: "Whose rows stay where both changed." }),
       }),
-      headers: conditions,
     },
-    isSecured: true,
     problems: [...changeProblems, 404],
   }),
   route({
@@ -452,22 +436,14 @@ export const configurationRoutes: readonly RouteConfig[] = [
     isSecured: true,
     problems: [401, 403, 429, 503],
   }),
-  route({
+  plannedRoute({
     method: "post",
     path: `${root}/restore`,
     operationId: "restoreConfiguration",
     summary: "Make all rows what a backup says, as one change",
     description: administrator,
-    answer: "It is so on every replica; with `plan=true` what would change.",
-    schema: z.union([changedSchema, planSchema]),
-    example: { ...changed, steps: [step] },
-    headers: served,
     request: {
-      query: planQuery,
-      headers: conditions,
       body: jsonBody(backup, '{"backup":"cardinal configuration"}\n', "application/x-ndjson"),
     },
-    isSecured: true,
-    problems: changeProblems,
   }),
 ];
