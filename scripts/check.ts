@@ -6,7 +6,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { endAll, type Ending, runToEnd, seconds } from "./child.ts";
+import { endAllOnSignals, type Ending, runToEnd, seconds } from "./child.ts";
 import { nearest } from "../src/base/nearest.ts";
 
 type Command = readonly [program: string, ...args: string[]];
@@ -65,20 +65,13 @@ async function main(): Promise<number> {
   }
   process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
-  let interrupted = false;
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => {
-      if (interrupted) return;
-      interrupted = true;
-      void endAll().then(() => process.exit(130));
-    });
-  }
+  const isInterrupted = endAllOnSignals();
 
   const failed: string[] = [];
   for (const step of steps.filter(({ name }) => wanted.includes(name))) {
     const startedAt = performance.now();
     const failure = await failureOf(step);
-    if (interrupted) return await new Promise<never>(() => {});
+    if (isInterrupted()) return await new Promise<never>(() => {});
     const took = seconds(performance.now() - startedAt);
     console.log(`${failure === undefined ? "ok  " : "FAIL"} ${step.name}, ${took}`);
     if (failure === undefined) continue;

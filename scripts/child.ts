@@ -75,6 +75,25 @@ export async function endAll(): Promise<void> {
   await Promise.all([...running].map(endGroup));
 }
 
+/**
+ * From now on the first signal ends everything that `runToEnd` has running, which is in process groups of its own, and then this process
+ * with 130; `cleanUp` comes in between. Gives a function that tells whether a signal has come.
+ */
+export function endAllOnSignals(cleanUp: () => void = () => {}): () => boolean {
+  let isInterrupted = false;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      if (isInterrupted) return;
+      isInterrupted = true;
+      void endAll().then(() => {
+        cleanUp();
+        process.exit(130);
+      });
+    });
+  }
+  return () => isInterrupted;
+}
+
 /** Runs a program without standard input. Rejects only when it cannot be started. */
 export async function runToEnd(command: string, args: readonly string[], options: ChildOptions): Promise<Ending> {
   const startedAt = performance.now();

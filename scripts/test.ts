@@ -13,7 +13,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, stripVTControlCharacters } from "node:util";
-import { endAll, type Ending, runToEnd, seconds } from "./child.ts";
+import { endAllOnSignals, type Ending, runToEnd, seconds } from "./child.ts";
 
 type Runtime = "node" | "deno";
 type Job = { readonly file: string; readonly runtime: Runtime; readonly timeoutS: number; readonly alone: boolean };
@@ -155,26 +155,19 @@ async function main(): Promise<number> {
     return 0;
   }
 
-  let interrupted = false;
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => {
-      if (interrupted) return;
-      interrupted = true;
-      void endAll().then(() => process.exit(130));
-    });
-  }
+  const isInterrupted = endAllOnSignals();
 
   const results: Result[] = [];
   const failures = () => results.filter(({ failed }) => failed > 0);
-  const isOver = () => interrupted || (values.bail && failures().length > 0);
+  const isOver = () => isInterrupted() || (values.bail && failures().length > 0);
   const onResult = (result: Result) => {
-    if (interrupted) return;
+    if (isInterrupted()) return;
     results.push(result);
     show(result, values.json);
   };
   await performAll(jobs.filter(({ alone }) => !alone), parallelMax, onResult, isOver);
   await performAll(jobs.filter(({ alone }) => alone), 1, onResult, isOver);
-  if (interrupted) return await new Promise<never>(() => {});
+  if (isInterrupted()) return await new Promise<never>(() => {});
 
   const sum = (key: keyof Tally) => results.reduce((total, result) => total + result[key], 0);
   const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];

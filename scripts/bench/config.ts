@@ -11,12 +11,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { type Chassis, withChassis } from "../chassis/chassis.ts";
 import { run } from "../chassis/command.ts";
 import { cardAddress } from "../chassis/names.ts";
 import { cardDirectory } from "../chassis/place.ts";
-import { buildDirectory, node, repository } from "../chassis/repository.ts";
+import { becomeRoot } from "../chassis/private-run.ts";
+import { buildDirectory, node } from "../chassis/repository.ts";
+import { type ComparisonOptions, comparisonOptions, latencyFigures, latencyText, runBenchmark } from "./comparison.ts";
 import type { ConfigLoad, ConfigRun } from "./config-client.ts";
 
 const members = 3;
@@ -33,6 +34,7 @@ in turn, without a pause. Cardinal acknowledges what every card has on its disk,
 `;
 
 type SystemName = "cardinal" | "etcd";
+type Options = Pick<ComparisonOptions<SystemName>, "seconds" | "json">;
 type Load = Pick<ConfigLoad, "clients" | "pauseMs"> & { readonly name: string };
 const loads: readonly Load[] = [
   { name: "one-client", clients: 1, pauseMs: 5 },
@@ -42,21 +44,15 @@ const guarantees: Readonly<Record<SystemName, string>> = { cardinal: "all", etcd
 const graceMs = 60_000;
 const program = fileURLToPath(new URL("config-client.ts", import.meta.url));
 
-/** Nearest rank. */
-function quantileMs(sortedUs: readonly number[], share: number): number {
-  return (sortedUs[Math.max(0, Math.ceil(share * sortedUs.length) - 1)] as number) / 1_000;
-}
-
 function tell(system: SystemName, load: Load, outcome: ConfigRun, json: boolean): void {
-  const sorted = [...outcome.latenciesUs].sort((a, b) => a - b);
-  if (sorted.length === 0) throw new Error(`${system}, ${load.name}: nothing was acknowledged`);
-  const [minMs, medianMs, p99Ms] = [0, 0.5, 0.99].map((share) => quantileMs(sorted, share)) as [number, number, number];
+  if (outcome.latenciesUs.length === 0) throw new Error(`${system}, ${load.name}: nothing was acknowledged`);
+  const latency = latencyFigures(outcome.latenciesUs);
   const changesPerSecond = Math.round((outcome.changes * 1_000) / outcome.ms);
-  const figure = { bench: "config", system, load: load.name, guarantee: guarantees[system], runs: outcome.changes, minMs, medianMs, p99Ms };
+  const figure = { bench: "config", system, load: load.name, guarantee: guarantees[system], runs: outcome.changes, ...latency };
   if (json) console.log(JSON.stringify({ ...figure, changesPerSecond, refused: outcome.refused }));
   else {
-    const times = `${minMs} ms min, ${medianMs} ms median, ${p99Ms} ms p99`;
-    console.log([load.name, system, guarantees[system], outcome.changes, times, `${changesPerSecond} changes/s`].join(" | "));
+    const row = [load.name, system, guarantees[system], outcome.changes, latencyText(latency), `${changesPerSecond} changes/s`];
+    console.log(row.join(" | "));
   }
 }
 
@@ -71,8 +67,6 @@ async function measure(system: SystemName, urls: readonly string[], token: strin
     tell(system, load, await client({ system, urls, token, clients, seconds, pauseMs }), options.json);
   }
 }
-
-type Options = { readonly seconds: number; readonly json: boolean };
 
 // ---- Cardinal
 
@@ -191,43 +185,14 @@ async function revisionOf(child: ChildProcess, url: string): Promise<number> {
   return member?.Status.header.revision ?? -1;
 }
 
-/** Network namespaces are root's; anybody else becomes root of a user namespace first, where the kernel allows it. */
-function becomeRoot(): void {
-  if (process.getuid?.() === 0) return;
-  const self = fileURLToPath(import.meta.url);
-  process.execve?.(process.execPath, [process.execPath, `${repository}/scripts/rootless.ts`, self, ...process.argv.slice(2)]);
-}
-
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: "string", default: "5" },
-      system: { type: "string", default: "both" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return 0;
-  }
-  const seconds = Number(values.seconds);
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 600) {
-    throw new Error(`--seconds is a whole number from 1 to 600, not ${values.seconds}`);
-  }
-  const systems = (["etcd", "cardinal"] as const).filter((system) => values.system === system || values.system === "both");
-  if (systems.length === 0) throw new Error(`--system is cardinal, etcd or both, not ${values.system}`);
+async function main(): Promise<void> {
+  const options = comparisonOptions(["etcd", "cardinal"], help);
+  if (options === undefined) return;
   becomeRoot();
   const { code } = await run("etcd", ["--version"], {});
-  if (code !== 0 && systems.includes("etcd")) throw new Error("etcd is not installed: apt-get install etcd-server etcd-client");
-  if (!values.json) console.log(["load", "system", "durable on", "changes", "latency", "throughput"].join(" | "));
-  for (const system of systems) await (system === "etcd" ? withEtcd : withCardinal)({ seconds, json: values.json });
-  return 0;
+  if (code !== 0 && options.systems.includes("etcd")) throw new Error("etcd is not installed: apt-get install etcd-server etcd-client");
+  if (!options.json) console.log(["load", "system", "durable on", "changes", "latency", "throughput"].join(" | "));
+  for (const system of options.systems) await (system === "etcd" ? withEtcd : withCardinal)(options);
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error((error as Error).message);
-  process.exitCode = 2;
-}
+await runBenchmark(main);

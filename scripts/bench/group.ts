@@ -14,11 +14,12 @@ import { mkdirSync, statSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { withChassis } from "../chassis/chassis.ts";
 import { run, runWell } from "../chassis/command.ts";
 import { outerUser } from "../chassis/place.ts";
+import { becomeRoot } from "../chassis/private-run.ts";
 import { buildDirectory, node, repository } from "../chassis/repository.ts";
+import { comparisonOptions, type LatencyFigures, latencyFigures, latencyText, runBenchmark } from "./comparison.ts";
 import { type Delivered, type Load, wordsOf } from "./group-load.ts";
 
 const cards = 3;
@@ -64,18 +65,9 @@ type Figure =
     readonly guarantee: string;
   }
   & (
-    | { readonly runs: number; readonly minMs: number; readonly medianMs: number; readonly p99Ms: number }
+    | LatencyFigures & { readonly runs: number }
     | { readonly messages: number; readonly messagesPerSecond: number }
   );
-
-function round(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
-}
-
-/** Nearest rank. */
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] as number;
-}
 
 function figureOf(system: SystemName, scheduling: Scheduling, load: Load, all: readonly Delivered[]): Figure {
   const [first] = all;
@@ -92,17 +84,15 @@ function figureOf(system: SystemName, scheduling: Scheduling, load: Load, all: r
     const slowestMs = Math.max(...all.map(({ ms }) => ms));
     return { ...head, messages: first.delivered, messagesPerSecond: Math.round((first.delivered * 1_000) / slowestMs) };
   }
-  const sorted = all.flatMap(({ latenciesUs }) => latenciesUs).sort((a, b) => a - b);
-  if (sorted.length === 0) throw new Error(`${system}, ${load.name}: nothing was measured`);
-  const [minMs, medianMs, p99Ms] = [0, 0.5, 0.99].map((share) => round(quantile(sorted, share) / 1_000)) as [number, number, number];
-  return { ...head, runs: sorted.length, minMs, medianMs, p99Ms };
+  const latenciesUs = all.flatMap((each) => each.latenciesUs);
+  if (latenciesUs.length === 0) throw new Error(`${system}, ${load.name}: nothing was measured`);
+  return { ...head, runs: latenciesUs.length, ...latencyFigures(latenciesUs) };
 }
 
 function rowOf(figure: Figure): (string | number)[] {
   const head = [figure.load, figure.system, figure.scheduling, figure.guarantee];
   if ("messages" in figure) return [...head, figure.messages, `${figure.messagesPerSecond} messages/s`];
-  const { runs, minMs, medianMs, p99Ms } = figure;
-  return [...head, runs, `${minMs} ms min, ${medianMs} ms median, ${p99Ms} ms p99`];
+  return [...head, figure.runs, latencyText(figure)];
 }
 
 /** A child's lines as they come, up to its "done" or "failed". */
@@ -186,39 +176,17 @@ async function withCardinal(use: (system: System) => Promise<void>): Promise<voi
   });
 }
 
-/** Network namespaces are root's; anybody else becomes root of a user namespace first, where the kernel allows it. */
-function becomeRoot(): void {
-  if (process.getuid?.() === 0) return;
-  const self = fileURLToPath(import.meta.url);
-  process.execve?.(process.execPath, [process.execPath, `${repository}/scripts/rootless.ts`, self, ...process.argv.slice(2)]);
-}
-
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: "string", default: "5" },
-      system: { type: "string", default: "both" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(help);
-    return 0;
-  }
-  const seconds = Number(values.seconds);
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 600) {
-    throw new Error(`--seconds is a whole number from 1 to 600, not ${values.seconds}`);
-  }
-  const systems = (["corosync", "cardinal"] as const).filter((system) => values.system === system || values.system === "both");
-  if (systems.length === 0) throw new Error(`--system is cardinal, corosync or both, not ${values.system}`);
+async function main(): Promise<void> {
+  const options = comparisonOptions(["corosync", "cardinal"], help);
+  if (options === undefined) return;
+  const { seconds, systems, json } = options;
   becomeRoot();
-  if (!values.json) console.log(["load", "system", "scheduling", "guarantee", "messages", "figure"].join(" | "));
+  if (!json) console.log(["load", "system", "scheduling", "guarantee", "messages", "figure"].join(" | "));
   for (const name of systems) {
     const measure = async ({ scheduling, run }: System) => {
       for (const load of loadsOf(seconds)) {
         const figure = figureOf(name, scheduling, load, await run(load));
-        console.log(values.json ? JSON.stringify(figure) : rowOf(figure).join(" | "));
+        console.log(json ? JSON.stringify(figure) : rowOf(figure).join(" | "));
       }
     };
     if (name === "cardinal") {
@@ -229,12 +197,6 @@ async function main(): Promise<number> {
       await withCorosync("normal", measure);
     }
   }
-  return 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error((error as Error).message);
-  process.exitCode = 2;
-}
+await runBenchmark(main);

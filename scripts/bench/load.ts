@@ -9,7 +9,8 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Chassis, withChassis } from "../chassis/chassis.ts";
-import type { Profile } from "../chassis/settings.ts";
+import { type Profile, runtimes } from "../chassis/settings.ts";
+import { chosen, runBenchmark } from "./comparison.ts";
 
 const help = `Usage: npm run bench -- load [options]
 
@@ -115,14 +116,7 @@ function round(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-function chosen<Name extends string>(value: string, names: readonly Name[], option: string): readonly Name[] {
-  if (value === "both") return names;
-  const name = names.find((each) => each === value);
-  if (name === undefined) throw new Error(`--${option} is ${[...names, "both"].join(", ")}, not ${value}`);
-  return [name];
-}
-
-async function main(): Promise<number> {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       cards: { type: "string", default: "3" },
@@ -136,14 +130,15 @@ async function main(): Promise<number> {
   });
   if (values.help) {
     console.log(help);
-    return 0;
+    return;
   }
   const profiles = chosen(values.profile, ["default", "fast"] as const, "profile");
   const loads = chosen(values.load, ["idle", "busy"] as const, "load");
-  const runtime = values.runtime === "node" || values.runtime === "deno" ? values.runtime : "binary";
+  const runtime = runtimes.find((name) => name === values.runtime);
+  if (runtime === undefined) throw new Error(`--runtime is ${values.runtime}, must be one of ${runtimes.join(", ")}`);
   const [cards, seconds] = [Number(values.cards), Number(values.seconds)];
-  if (!Number.isInteger(cards) || cards < 2 || cards > 8) throw new Error(`--cards is a whole number from 2 to 8, not ${values.cards}`);
-  if (!(seconds >= 1 && seconds <= 3_600)) throw new Error(`--seconds is from 1 to 3600, not ${values.seconds}`);
+  if (!Number.isInteger(cards) || cards < 2 || cards > 8) throw new Error(`--cards is ${values.cards}, must be a whole number from 2 to 8`);
+  if (!(seconds >= 1 && seconds <= 3_600)) throw new Error(`--seconds is ${values.seconds}, must be from 1 to 3600`);
   if (!values.json) {
     console.log(
       ["profile", "load", "cards", "cpu % median", "cpu % max", "MiB max", "false suspicions", "late ticks", "worst late ms"].join(" | "),
@@ -160,12 +155,6 @@ async function main(): Promise<number> {
       console.log(values.json ? JSON.stringify(figure) : row.join(" | "));
     }
   }
-  return 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error((error as Error).message);
-  process.exitCode = 2;
-}
+await runBenchmark(main);

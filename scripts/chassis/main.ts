@@ -6,7 +6,6 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { unreachable } from "../../src/base/assert.ts";
 import { Chassis, down, notUp, settingsOf, up, type UpOptions } from "./chassis.ts";
 import { Daemon } from "./daemon.ts";
@@ -16,7 +15,7 @@ import { follow, lastLines } from "./logs.ts";
 import { cardsMax, chassisMax } from "./names.ts";
 import { cardLog, commandLine, eventLog, everyChassis, multiplexorLog } from "./place.ts";
 import { exitCodeOf, Refused } from "./refusal.ts";
-import { repository } from "./repository.ts";
+import { becomeRoot } from "./private-run.ts";
 import { bounds, defaults, profiles, runtimes } from "./settings.ts";
 import { parseReach } from "./shelf.ts";
 import { duration, statusLines, table, verifiedText } from "./view.ts";
@@ -75,13 +74,6 @@ function readText(path: string): string {
   } catch (error) {
     throw new Refused("usage", `${path} cannot be read: ${(error as Error).message}`);
   }
-}
-
-/** Network namespaces are root's; anybody else becomes root of a user namespace first, where the kernel allows it. */
-function becomeRoot(): void {
-  if (process.getuid?.() === 0) return;
-  const self = fileURLToPath(import.meta.url);
-  process.execve?.(process.execPath, [process.execPath, `${repository}/scripts/rootless.ts`, self, ...process.argv.slice(2)]);
 }
 
 /** Aborted at the first signal that asks for the end. */

@@ -6,6 +6,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { run } from "./command.ts";
 import { outerUser } from "./place.ts";
+import { repository } from "./repository.ts";
 import { Refused } from "./refusal.ts";
 
 const cover = `
@@ -24,6 +25,12 @@ done
 mkdir "$new/netns"
 mount -n --move "$new" /run
 `;
+
+/** Begins this program anew as root of a user namespace, unless it is root already, where the kernel allows it: network namespaces are root's. */
+export function becomeRoot(): void {
+  if (process.getuid?.() === 0) return;
+  process.execve?.(process.execPath, [process.execPath, `${repository}/scripts/rootless.ts`, ...process.argv.slice(1)]);
+}
 
 /** Whether this process may make network namespaces with names; where it can be made so, it is. Refused otherwise, saying what is missing. */
 export async function ensureNamespaces(): Promise<void> {

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { endAll, runToEnd } from "../../scripts/child.ts";
+import { endAll, endAllOnSignals, runToEnd } from "../../scripts/child.ts";
 
 type Check = { readonly model: "membership" | "delta" | "exchange"; readonly bounds: string };
 type Bite = Check & { readonly breaks: string; readonly property: string };
@@ -112,15 +112,7 @@ function removePlaces(): void {
   for (const place of places) rmSync(place, { recursive: true, force: true });
 }
 
-// A verifier is in a process group of its own: whoever ends this program does not end it.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    void endAll().then(() => {
-      removePlaces();
-      process.exit(130);
-    });
-  });
-}
+endAllOnSignals(removePlaces);
 
 /** Generates, compiles and runs one verifier; gives what it prints. What ends at once is not worth the compiler's time. */
 async function verify(model: string, bounds: string, optimized: boolean): Promise<string> {
