@@ -7,11 +7,12 @@ import { applicationMessageBytesMax, monitorMsMax } from "../limits.ts";
 import type { StoreOrder } from "../config/store.ts";
 import type { MessageKind } from "../wire/message.ts";
 import type { DiskFault } from "./config-store.ts";
+import { forgeries } from "./forger.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
 import { storeOrders } from "./operators.ts";
 import type { SimCard, WakeOrder } from "./sim-card.ts";
-import { forgeries, type TwinIncarnation, type World } from "./world.ts";
+import type { TwinIncarnation, World } from "./world.ts";
 
 /** The messages that cards send each other to agree, which a fault may wait for. */
 export const agreeing = [

@@ -19,16 +19,18 @@ import type { Input } from "../node/input.ts";
 import { Node } from "../node/node.ts";
 import type { NodeSettings } from "../node/settings.ts";
 import type { NodeStatus } from "../node/status.ts";
-import { Keyring, tagBytesOf } from "../wire/auth.ts";
+import { Keyring } from "../wire/auth.ts";
 import { encodeFrame } from "../wire/frame.ts";
-import type { Message, MessageKind } from "../wire/message.ts";
-import { encodeSerial, SerialDecoder, serialPlainBytesMax } from "../wire/serial.ts";
+import type { MessageKind } from "../wire/message.ts";
+import { encodeSerial } from "../wire/serial.ts";
+import { Ambushes, type TrapEnd, type TrapWay } from "./ambushes.ts";
 import { Applications } from "./applications.ts";
 import { Bus } from "./bus.ts";
 import type { Violation } from "./checker.ts";
 import { Checkers } from "./checkers.ts";
 import { Clock } from "./clock.ts";
 import { EventQueue } from "./event-queue.ts";
+import { Forger, type Forgery } from "./forger.ts";
 import { History } from "./history.ts";
 import { Lease } from "./lease.ts";
 import type { LineDirection } from "./multiplexor.ts";
@@ -71,27 +73,9 @@ export const bootMs = 400;
 /** From the goodbye of a card that leaves to its end. */
 export const leaveMs = 50;
 const slotNumbers = Array.from({ length: slotCountMax }, (_, index) => index + 1);
-/** Frames of each link that a forger has recorded. */
-const recordedMax = 4_096;
-
 export type TwinIncarnation = "lower" | "same" | "higher";
-/** `key` another system's key; `system` another system with our key; `replay` recorded frames again; `otherLink` recorded on the other link; `garbage` random bytes. */
-export const forgeries = ["key", "system", "replay", "otherLink", "garbage"] as const;
-export type Forgery = typeof forgeries[number];
-
 /** From the order to write down reserved view numbers until they are on disk. */
 const reserveMs = [0.5, 30] as const;
-
-/** A card that is to end at an instant of a protocol: when it has sent, or is about to take, its `left`th message of a kind. */
-type Trap = {
-  readonly card: SimCard;
-  readonly way: "sends" | "hears";
-  readonly kind: MessageKind;
-  left: number;
-  readonly ends: "crash" | "pull";
-};
-/** Ethernet frames of a kind that are lost, the next `left` of them. */
-type Drop = { readonly from: SimCard; readonly kind: MessageKind; readonly to: SimCard | undefined; left: number };
 
 export class World {
   readonly options: WorldOptions;
@@ -110,17 +94,11 @@ export class World {
   readonly #switch: Switch;
   readonly #buses = new Map<number, Bus>();
   readonly #keyring: Keyring;
-  readonly #foreignKeyring: Keyring;
   readonly #reader: Reader;
   readonly #start: StartProgram;
   readonly #timerGrainMs: number;
-  readonly #recorded: Record<LinkKind, Uint8Array[]> = { ether: [], serial: [] };
-  readonly #recordedCount: Record<LinkKind, number> = { ether: 0, serial: 0 };
-  /** Bytes that no card may take for a frame. */
-  readonly #forgeries = new WeakSet<Uint8Array>();
-  #hasForgeries = false;
-  #traps: Trap[] = [];
-  #drops: Drop[] = [];
+  readonly #forger: Forger;
+  readonly #ambushes = new Ambushes();
   #orders = 0;
   #at = 0;
 
@@ -130,7 +108,8 @@ export class World {
     this.#faultPrng = new Prng(options.seed ^ 0x5f356495);
     this.system = this.#prng.below(0x10000);
     this.#keyring = new Keyring([this.#bytes(keyBytes)]);
-    this.#foreignKeyring = new Keyring([this.#bytes(keyBytes)]);
+    const foreignKeyring = new Keyring([this.#bytes(keyBytes)]);
+    this.#forger = new Forger({ system: this.system, keyring: this.#keyring, foreignKeyring }, this.#faultPrng);
     this.#reader = new Reader(this.#keyring, this.system);
     this.#start = options.start ?? ((identity, settings, now) => new Node(identity, settings, now));
     this.#timerGrainMs = options.timerGrainMs ?? 1;
@@ -334,12 +313,8 @@ export class World {
 
   /** Somebody without the key sends a frame in the name of `card` to everybody on `link`. */
   forge(forgery: Forgery, link: LinkKind, card: SimCard): void {
-    const bytes = this.#forged(forgery, link, card);
+    const bytes = this.#forger.forge(forgery, link, card);
     if (bytes === undefined) return;
-    if (forgery !== "replay") {
-      this.#forgeries.add(bytes);
-      this.#hasForgeries = true;
-    }
     if (link === "ether") this.#switch.inject(this.#at, everybody, bytes);
     else {
       const bus = this.#bus(card.chassis);
@@ -349,19 +324,18 @@ export class World {
   }
 
   /** The card ends when it has sent, or is about to take, its `count`th message of a kind from now on. */
-  trap(card: SimCard, way: "sends" | "hears", kind: MessageKind, count: number, ends: "crash" | "pull"): void {
-    this.#traps.push({ card, way, kind, left: count, ends });
+  trap(card: SimCard, way: TrapWay, kind: MessageKind, count: number, ends: TrapEnd): void {
+    this.#ambushes.trap(card, way, kind, count, ends);
   }
 
   /** The next Ethernet frames of a kind that a card sends are lost, on their way to one card or to all. */
   drop(from: SimCard, kind: MessageKind, to: SimCard | undefined, count: number): void {
-    this.#drops.push({ from, kind, to, left: count });
+    this.#ambushes.drop(from, kind, to, count);
   }
 
   /** Ends all faults of links and clocks; who stopped stays stopped. */
   heal(): void {
-    this.#traps = [];
-    this.#drops = [];
+    this.#ambushes.clear();
     this.#switch.heal();
     for (const bus of this.#buses.values()) bus.heal(this.#at);
     for (const card of this.#cards) {
@@ -549,19 +523,15 @@ export class World {
 
   #hearEther(at: number, card: SimCard, run: Run, sent: Transmission): void {
     const input = this.#reader.ether(sent);
-    if (this.#isForged(sent.bytes)) this.checkers.onForged(card, input);
+    if (this.#forger.hasForged(sent.bytes)) this.checkers.onForged(card, input);
     this.#stepAt(at, card, run, input);
   }
 
   #hearSerial(at: number, card: SimCard, run: Run, bytes: Uint8Array): void {
     for (const input of this.#reader.serial(run.decoder, bytes)) {
-      if (this.#isForged(bytes)) this.checkers.onForged(card, input);
+      if (this.#forger.hasForged(bytes)) this.checkers.onForged(card, input);
       if (card.run === run) this.#stepAt(at, card, run, input);
     }
-  }
-
-  #isForged(bytes: Uint8Array): boolean {
-    return this.#hasForgeries && this.#forgeries.has(bytes);
   }
 
   #wake(card: SimCard, run: Run, stall: Stall): void {
@@ -618,7 +588,7 @@ export class World {
   }
 
   #stepAt(at: number, card: SimCard, run: Run, input: Input, notBefore = -Infinity): void {
-    if (this.#traps.length > 0 && input.kind === "heard" && this.#springs(card, "hears", input.frame.message.kind)) return;
+    if (input.kind === "heard" && this.#springs(card, "hears", input.frame.message.kind)) return;
     const now = Math.max(card.clock.localAt(at), run.now, notBefore);
     run.witness.onStep(now, now - run.deadline, card.settings.ether.periodMs);
     this.history.input(at, card.label, card.index, input);
@@ -654,7 +624,7 @@ export class World {
           this.checkers.onAgreement(card, run, effect.message);
         } else if (effect.message.kind === "failing") run.failingAt = Math.min(run.failingAt, this.#at);
         if (effect.link === "ether" ? run.port.ether : run.port.serial) this.#send(card, run, effect);
-        if (this.#traps.length > 0) this.#springs(card, "sends", effect.message.kind);
+        this.#springs(card, "sends", effect.message.kind);
         return;
       case "log":
         this.checkers.onLog(card, run, effect);
@@ -709,23 +679,13 @@ export class World {
   }
 
   /** Whether a card ends here because somebody waited for this. */
-  #springs(card: SimCard, way: Trap["way"], kind: MessageKind): boolean {
-    const sprung = this.#traps.find((trap) => trap.card === card && trap.way === way && trap.kind === kind && --trap.left === 0);
-    if (sprung === undefined) return false;
-    this.#traps = this.#traps.filter((trap) => trap !== sprung);
+  #springs(card: SimCard, way: TrapWay, kind: MessageKind): boolean {
+    const ends = this.#ambushes.sprungBy(card, way, kind);
+    if (ends === undefined) return false;
     this.history.fact(this.#at, `${card.label} ends as it ${way} ${kind}`);
-    if (sprung.ends === "pull") this.pull(card);
+    if (ends === "pull") this.pull(card);
     else this.crash(card);
     return true;
-  }
-
-  /** The ports that a frame does not reach because somebody waited for it. */
-  #dropped(card: SimCard, kind: MessageKind): readonly Port[] | undefined {
-    const drops = this.#drops.filter((drop) => drop.from === card && drop.kind === kind);
-    if (drops.length === 0) return undefined;
-    for (const drop of drops) drop.left--;
-    this.#drops = this.#drops.filter(({ left }) => left > 0);
-    return this.#cards.filter((other) => drops.some(({ to }) => to === undefined || to === other)).map(({ etherPort }) => etherPort);
   }
 
   #send(card: SimCard, run: Run, { link, to, sequence, message }: Extract<Effect, { kind: "send" }>): void {
@@ -737,66 +697,14 @@ export class World {
     const bytes = encodeFrame(link, this.#keyring, { system, from: card.id, to, incarnation, sequence, message });
     this.history.tag(bytes);
     if (link === "ether") {
-      this.#record(link, bytes);
-      const dropped = this.#drops.length === 0 ? undefined : this.#dropped(card, message.kind);
-      this.#switch.transmit(this.#at, card.etherPort, to, bytes, dropped);
+      this.#forger.record(link, bytes);
+      this.#switch.transmit(this.#at, card.etherPort, to, bytes, this.#ambushes.lostTo(card, message.kind, this.#cards));
       return;
     }
     const line = encodeSerial(bytes);
-    this.#record(link, line);
+    this.#forger.record(link, line);
     this.checkers.onSerialSend(card, this.#at, message, line.length);
     if (card.slot !== undefined) this.#bus(card.chassis).send(this.#at, card.slot, line);
-  }
-
-  #record(link: LinkKind, bytes: Uint8Array): void {
-    if (link === "ether") this.#recorded.ether[this.#recordedCount.ether++ % recordedMax] = bytes;
-    else this.#recorded.serial[this.#recordedCount.serial++ % recordedMax] = bytes;
-  }
-
-  #forged(forgery: Forgery, link: LinkKind, card: SimCard): Uint8Array | undefined {
-    const prng = this.#faultPrng;
-    const message: Message = { kind: "bye", reason: "stop" };
-    const envelope = {
-      from: card.id,
-      to: everybody,
-      incarnation: card.incarnation + prng.below(3),
-      sequence: prng.below(100_000),
-      message,
-    } as const;
-    const onLink = (keyring: Keyring, system: number) => {
-      const bytes = encodeFrame(link, keyring, { system, ...envelope });
-      return link === "serial" ? encodeSerial(bytes) : bytes;
-    };
-    switch (forgery) {
-      case "key":
-        return onLink(this.#foreignKeyring, this.system);
-      case "system":
-        return onLink(this.#keyring, (this.system + 1) % 0x10000);
-      case "replay":
-        return this.#recorded[link].length === 0 ? undefined : prng.pick(this.#recorded[link]);
-      case "otherLink":
-        return this.#fromOtherLink(link);
-      case "garbage": {
-        const bytes = new Uint8Array(1 + prng.below(200));
-        for (let index = 0; index < bytes.length; index++) bytes[index] = prng.bits();
-        return bytes;
-      }
-    }
-  }
-
-  /** A frame recorded on the one link as it would be sent on the other: a longer tag is cut to what the serial line's readers look at. */
-  #fromOtherLink(link: LinkKind): Uint8Array | undefined {
-    const recorded = this.#recorded[link === "ether" ? "serial" : "ether"];
-    if (recorded.length === 0) return undefined;
-    const bytes = this.#faultPrng.pick(recorded);
-    if (link === "serial") {
-      const envelopeBytes = bytes.length - tagBytesOf("ether") - 1;
-      const frame = bytes.slice(0, envelopeBytes + 1 + tagBytesOf("serial"));
-      frame[envelopeBytes] = 0x40 | tagBytesOf("serial");
-      return frame.length <= serialPlainBytesMax ? encodeSerial(frame) : undefined;
-    }
-    const item = new SerialDecoder().push(bytes)[0];
-    return item instanceof Uint8Array ? item : undefined;
   }
 }
 
