@@ -131,7 +131,7 @@ export class Authority {
     return { denied: 401, code: "unauthenticated", detail: "the token is wrong, has expired or was revoked" };
   }
 
-  /** Seconds until attempts from there are looked at again; 0 for now. */
+  /** Seconds until attempts from there are looked at again; 0 when the next one is. */
   #waitS(address: string): number {
     const known = this.#failures.get(address);
     if (known === undefined || known.count < failedAttemptsMax) return 0;

@@ -155,6 +155,7 @@ const jobs: readonly Job[] = [
 
 const models = suite("models");
 
+// Spin is a Debian package: npm cannot bring it, and who runs this file by itself may not have it. The skip is printed and counted, with its reason.
 if (spawnSync("spin", ["-V"]).error !== undefined) {
   const reason = "spin cannot be run: install the Debian package spin, as `npm test` does";
   console.log(`skipped: ${reason}`);

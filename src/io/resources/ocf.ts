@@ -15,6 +15,7 @@ import { findProgram, type Programs } from "./programs.ts";
 
 export type OcfAgent = Extract<ApplicationAgent, { readonly kind: "ocf" }>;
 
+/** What each exit code says, from 0 on, in the words of the standard: "not implemented" is its name of code 3, an action that an agent does not have. */
 const exitMeanings = [
   "success",
   "generic error",
