@@ -158,7 +158,12 @@ const laws: Readonly<Record<string, Law>> = {
     packages: [/^drizzle-orm(\/|$)/, /^@noble\/hashes\//],
   },
   // The settings stand once: the configuration proves them, failover follows them.
-  failover: { values: ground, types: ["wire", "cluster", "config"], files: ["src/config/settings.ts"], packages: [] },
+  failover: {
+    values: ground,
+    types: ["wire", "cluster", "config"],
+    files: ["src/config/settings.ts", "src/wire/cbor.ts"],
+    packages: [],
+  },
   storage: { values: ground, types: ["wire", "cluster", "config", "failover"], packages: [] },
   node: { values: [...ground, "wire", ...services], packages: [] },
   io: { values: [...ground, "node", "wire", "config", "version"], types: ["cluster", "failover"] },
