@@ -18,21 +18,24 @@ static void close_core(void *core) {
   child_close(core);
 }
 
+static size_t take_core(void *core, uint8_t *into, size_t room) {
+  return child_take(core, into, room);
+}
+
+static const struct js_driver driver = {.close = close_core, .take = take_core};
+
 /* childOpen(groups, ready): port */
 static napi_value open_children(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   char groups[PATH_MAX / 2];
   struct js_port *port;
   if (!js_arguments(env, info, 2, arguments) || !js_string(env, arguments[0], groups, sizeof groups) ||
-      !js_port_make(env, arguments[1], close_core, &port)) {
+      !js_port_make(env, arguments[1], &driver, &port)) {
     return NULL;
   }
   struct children *children = NULL;
   int result = child_open(&children, groups, js_port_wake, port);
-  if (result < 0) {
-    js_port_abandon(port);
-    return js_throw_errno(env, result, "child: programs cannot be run");
-  }
+  if (result < 0) return js_port_throw_errno(port, result, "child: programs cannot be run");
   return js_port_attach(port, children);
 }
 
@@ -64,7 +67,7 @@ static napi_value start_child(napi_env env, napi_callback_info info) {
   void *core;
   char program[PATH_BYTES];
   struct child_order order = {0};
-  if (!js_arguments(env, info, 11, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &order.id) ||
+  if (!js_port_arguments(env, info, 11, arguments, &core) || !js_uint32(env, arguments[1], &order.id) ||
       !js_string(env, arguments[2], program, sizeof program) || !js_string(env, arguments[5], order.group, sizeof order.group) ||
       !js_string(env, arguments[6], order.mark, sizeof order.mark) || !js_uint32(env, arguments[7], &order.deadline_ms) ||
       !js_uint32(env, arguments[8], &order.grace_ms) || !js_uint32(env, arguments[9], &order.output_bytes) ||
@@ -87,7 +90,7 @@ static napi_value kill_child(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   void *core;
   uint32_t id;
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &id)) return NULL;
+  if (!js_port_arguments(env, info, 2, arguments, &core) || !js_uint32(env, arguments[1], &id)) return NULL;
   child_kill(core, id);
   return js_undefined(env);
 }
@@ -97,24 +100,9 @@ static napi_value watch_child(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   void *core;
   char group[CHILD_GROUP_BYTES];
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) ||
-      !js_string(env, arguments[1], group, sizeof group)) {
-    return NULL;
-  }
+  if (!js_port_arguments(env, info, 2, arguments, &core) || !js_string(env, arguments[1], group, sizeof group)) return NULL;
   child_watch(core, group);
   return js_undefined(env);
-}
-
-/* childTake(port, into): bytes written to `into` */
-static napi_value take_children(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  void *core;
-  uint8_t *into;
-  size_t room;
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_bytes(env, arguments[1], &into, &room)) {
-    return NULL;
-  }
-  return js_number(env, (double)child_take(core, into, room));
 }
 
 /* Looking through /proc takes its time, so a thread of the runtime's pool does it. */
@@ -169,9 +157,9 @@ static napi_value search_users(napi_env env, napi_callback_info info) {
 
 bool child_define(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      JS_FUNCTION("childOpen", open_children), JS_FUNCTION("childStart", start_child), JS_FUNCTION("childKill", kill_child),
-      JS_FUNCTION("childWatch", watch_child),
-      JS_FUNCTION("childTake", take_children), JS_FUNCTION("childClose", js_port_close), JS_FUNCTION("mountUsers", search_users),
+      JS_FUNCTION("childOpen", open_children),   JS_FUNCTION("childStart", start_child),  JS_FUNCTION("childKill", kill_child),
+      JS_FUNCTION("childWatch", watch_child),    JS_FUNCTION("childTake", js_port_take),  JS_FUNCTION("childClose", js_port_close),
+      JS_FUNCTION("mountUsers", search_users),
   };
   return js_define(env, exports, functions, sizeof functions / sizeof functions[0]);
 }

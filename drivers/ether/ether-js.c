@@ -9,6 +9,12 @@ static void close_core(void *core) {
   ether_close(core);
 }
 
+static size_t take_core(void *core, uint8_t *into, size_t room) {
+  return ether_take(core, into, room);
+}
+
+static const struct js_driver driver = {.close = close_core, .take = take_core};
+
 static bool read_types(napi_env env, napi_value value, struct ether_options *options) {
   uint32_t count = 0;
   napi_get_array_length(env, value, &count);
@@ -67,28 +73,13 @@ static napi_value open_ether(napi_env env, napi_callback_info info) {
     return NULL;
   }
   struct js_port *port;
-  if (!js_port_make(env, arguments[4], close_core, &port)) return NULL;
+  if (!js_port_make(env, arguments[4], &driver, &port)) return NULL;
   struct ether *ether = NULL;
   char error[ETHER_ERROR_BYTES];
   int result = ether_open(&ether, &options, js_port_wake, port, error);
-  if (result < 0) {
-    js_port_abandon(port);
-    return js_throw(env, result, error);
-  }
+  if (result < 0) return js_port_throw(port, result, error);
   napi_value value = js_port_attach(port, ether);
   return value == NULL ? NULL : describe_port(env, ether, value);
-}
-
-/* etherTake(port, into): bytes written to `into` */
-static napi_value take_ether(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  void *core;
-  uint8_t *into;
-  size_t room;
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_bytes(env, arguments[1], &into, &room)) {
-    return NULL;
-  }
-  return js_number(env, (double)ether_take(core, into, room));
 }
 
 /* etherSend(port, destination, etherType, payload): whether it was taken */
@@ -98,22 +89,19 @@ static napi_value send_ether(napi_env env, napi_callback_info info) {
   uint8_t *destination, *payload;
   size_t destination_bytes, length;
   uint32_t type;
-  if (!js_arguments(env, info, 4, arguments) || !js_port_core(env, arguments[0], &core) ||
-      !js_bytes(env, arguments[1], &destination, &destination_bytes) || !js_uint32(env, arguments[2], &type) ||
-      !js_bytes(env, arguments[3], &payload, &length)) {
+  if (!js_port_arguments(env, info, 4, arguments, &core) || !js_bytes(env, arguments[1], &destination, &destination_bytes) ||
+      !js_uint32(env, arguments[2], &type) || !js_bytes(env, arguments[3], &payload, &length)) {
     return NULL;
   }
   if (destination_bytes != ETHER_MAC_BYTES) return js_throw(env, EINVAL, "ether: a destination is an address of six bytes");
-  napi_value sent = NULL;
-  napi_get_boolean(env, ether_send(core, destination, (uint16_t)type, payload, length) == 0, &sent);
-  return sent;
+  return js_flag(env, ether_send(core, destination, (uint16_t)type, payload, length) == 0);
 }
 
 /* etherCount(port): the counters, named as in EtherCounters */
 static napi_value count_ether(napi_env env, napi_callback_info info) {
   napi_value argument;
   void *core;
-  if (!js_arguments(env, info, 1, &argument) || !js_port_core(env, argument, &core)) return NULL;
+  if (!js_port_arguments(env, info, 1, &argument, &core)) return NULL;
   struct ether_counters counters;
   ether_count(core, &counters);
   napi_value counts = NULL;
@@ -129,7 +117,7 @@ static napi_value count_ether(napi_env env, napi_callback_info info) {
 
 bool ether_define(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      JS_FUNCTION("etherOpen", open_ether),   JS_FUNCTION("etherTake", take_ether),   JS_FUNCTION("etherSend", send_ether),
+      JS_FUNCTION("etherOpen", open_ether),   JS_FUNCTION("etherTake", js_port_take), JS_FUNCTION("etherSend", send_ether),
       JS_FUNCTION("etherCount", count_ether), JS_FUNCTION("etherClose", js_port_close),
   };
   return js_define(env, exports, functions, sizeof functions / sizeof functions[0]);

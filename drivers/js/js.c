@@ -67,6 +67,12 @@ napi_value js_number(napi_env env, double number) {
   return value;
 }
 
+napi_value js_flag(napi_env env, bool flag) {
+  napi_value value = NULL;
+  napi_get_boolean(env, flag, &value);
+  return value;
+}
+
 napi_value js_text(napi_env env, const char *text) {
   napi_value value = NULL;
   napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value);
@@ -106,7 +112,7 @@ struct js_port {
   napi_threadsafe_function ready;
   /* Keeps the value from being collected while the core is open. */
   napi_ref self;
-  void (*close_core)(void *core);
+  const struct js_driver *driver;
   /* Known to the program's thread alone: the core is not to be used any more. */
   bool closed;
   napi_async_work closing;
@@ -126,7 +132,7 @@ static void let_go(struct js_port *port) {
 
 static void stop_core(struct js_port *port) {
   pthread_mutex_lock(&port->lock);
-  if (port->core != NULL) port->close_core(port->core);
+  if (port->core != NULL) port->driver->close(port->core);
   port->core = NULL;
   pthread_mutex_unlock(&port->lock);
 }
@@ -159,11 +165,11 @@ static void call_ready(napi_env env, napi_value ready, void *context, void *data
   if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) napi_fatal_exception(env, exception);
 }
 
-bool js_port_make(napi_env env, napi_value ready, void (*close_core)(void *core), struct js_port **out) {
+bool js_port_make(napi_env env, napi_value ready, const struct js_driver *driver, struct js_port **out) {
   struct js_port *port = calloc(1, sizeof *port);
   if (port == NULL) return fail(env, "out of memory");
   port->env = env;
-  port->close_core = close_core;
+  port->driver = driver;
   port->holders = 1;
   pthread_mutex_init(&port->lock, NULL);
   if (napi_create_threadsafe_function(env, ready, NULL, js_text(env, "cardinal"), 0, 1, port, on_ready_finalized, port, call_ready,
@@ -180,8 +186,20 @@ void js_port_wake(void *data) {
   napi_call_threadsafe_function(port->ready, NULL, napi_tsfn_nonblocking);
 }
 
-void js_port_abandon(struct js_port *port) {
+static void abandon(struct js_port *port) {
   napi_release_threadsafe_function(port->ready, napi_tsfn_abort);
+}
+
+napi_value js_port_throw(struct js_port *port, int error, const char *message) {
+  napi_env env = port->env;
+  abandon(port);
+  return js_throw(env, error, message);
+}
+
+napi_value js_port_throw_errno(struct js_port *port, int error, const char *what) {
+  napi_env env = port->env;
+  abandon(port);
+  return js_throw_errno(env, error, what);
 }
 
 napi_value js_port_attach(struct js_port *port, void *core) {
@@ -192,7 +210,7 @@ napi_value js_port_attach(struct js_port *port, void *core) {
   if (napi_create_external(env, port, on_value_collected, NULL, &value) != napi_ok) {
     port->holders--;
     stop_core(port);
-    js_port_abandon(port);
+    abandon(port);
     fail(env, "out of memory");
     return NULL;
   }
@@ -208,12 +226,25 @@ static bool port_of(napi_env env, napi_value value, struct js_port **port) {
   return true;
 }
 
-bool js_port_core(napi_env env, napi_value value, void **core) {
+static bool open_port(napi_env env, napi_callback_info info, size_t count, napi_value *arguments, struct js_port **port) {
+  if (!js_arguments(env, info, count, arguments) || !port_of(env, arguments[0], port)) return false;
+  return !(*port)->closed || fail(env, "the port is closed");
+}
+
+bool js_port_arguments(napi_env env, napi_callback_info info, size_t count, napi_value *arguments, void **core) {
   struct js_port *port;
-  if (!port_of(env, value, &port)) return false;
-  if (port->closed) return fail(env, "the port is closed");
+  if (!open_port(env, info, count, arguments, &port)) return false;
   *core = port->core;
   return true;
+}
+
+napi_value js_port_take(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  struct js_port *port;
+  uint8_t *into;
+  size_t room;
+  if (!open_port(env, info, 2, arguments, &port) || !js_bytes(env, arguments[1], &into, &room)) return NULL;
+  return js_number(env, (double)port->driver->take(port->core, into, room));
 }
 
 static void run_closing(napi_env env, void *data) {

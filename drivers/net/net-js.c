@@ -10,17 +10,20 @@ static void close_core(void *core) {
   segment_close(core);
 }
 
+static size_t take_core(void *core, uint8_t *into, size_t room) {
+  return segment_take(core, into, room);
+}
+
+static const struct js_driver driver = {.close = close_core, .take = take_core};
+
 /* netOpen(ready): port */
 static napi_value open_net(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct js_port *port;
-  if (!js_arguments(env, info, 1, &argument) || !js_port_make(env, argument, close_core, &port)) return NULL;
+  if (!js_arguments(env, info, 1, &argument) || !js_port_make(env, argument, &driver, &port)) return NULL;
   struct segment *segment = NULL;
   int result = segment_open(&segment, js_port_wake, port);
-  if (result < 0) {
-    js_port_abandon(port);
-    return js_throw_errno(env, result, "net: the addresses of this machine cannot be watched");
-  }
+  if (result < 0) return js_port_throw_errno(port, result, "net: the addresses of this machine cannot be watched");
   return js_port_attach(port, segment);
 }
 
@@ -49,7 +52,7 @@ static napi_value request_net(napi_env env, napi_callback_info info) {
   void *core;
   uint32_t kind, prefix;
   struct segment_request request = {0};
-  if (!js_arguments(env, info, 7, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &request.id) ||
+  if (!js_port_arguments(env, info, 7, arguments, &core) || !js_uint32(env, arguments[1], &request.id) ||
       !js_uint32(env, arguments[2], &kind) || !read_interface(env, arguments[3], request.interface) ||
       !js_uint32(env, arguments[5], &prefix) || !read_address(env, arguments[4], prefix, &request.address) ||
       !js_uint32(env, arguments[6], &request.announcements)) {
@@ -60,23 +63,11 @@ static napi_value request_net(napi_env env, napi_callback_info info) {
   return result < 0 ? js_throw_errno(env, result, "net: too many requests wait") : js_undefined(env);
 }
 
-/* netTake(port, into): bytes written to `into` */
-static napi_value take_net(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  void *core;
-  uint8_t *into;
-  size_t room;
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_bytes(env, arguments[1], &into, &room)) {
-    return NULL;
-  }
-  return js_number(env, (double)segment_take(core, into, room));
-}
-
 bool net_define(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       JS_FUNCTION("netOpen", open_net),
       JS_FUNCTION("netRequest", request_net),
-      JS_FUNCTION("netTake", take_net),
+      JS_FUNCTION("netTake", js_port_take),
       JS_FUNCTION("netClose", js_port_close),
   };
   return js_define(env, exports, functions, sizeof functions / sizeof functions[0]);

@@ -8,6 +8,9 @@ static void close_core(void *core) {
   uart_close(core);
 }
 
+/* uartTake() has a third argument. */
+static const struct js_driver driver = {.close = close_core};
+
 static bool flag_of(unsigned flags, unsigned index) {
   return (flags >> index & 1) != 0;
 }
@@ -37,14 +40,11 @@ static napi_value open_uart(napi_env env, napi_callback_info info) {
   options.lock = flag_of(flags, 5);
   options.queue_bytes = queue_bytes;
   struct js_port *port;
-  if (!js_port_make(env, arguments[7], close_core, &port)) return NULL;
+  if (!js_port_make(env, arguments[7], &driver, &port)) return NULL;
   struct uart *uart = NULL;
   char error[UART_ERROR_BYTES];
   int result = uart_open(&uart, &options, js_port_wake, port, error);
-  if (result < 0) {
-    js_port_abandon(port);
-    return js_throw(env, result, error);
-  }
+  if (result < 0) return js_port_throw(port, result, error);
   return js_port_attach(port, uart);
 }
 
@@ -55,7 +55,7 @@ static napi_value take_uart(napi_env env, napi_callback_info info) {
   uint8_t *into;
   size_t room;
   uint32_t want;
-  if (!js_arguments(env, info, 3, arguments) || !js_port_core(env, arguments[0], &core) || !js_bytes(env, arguments[1], &into, &room) ||
+  if (!js_port_arguments(env, info, 3, arguments, &core) || !js_bytes(env, arguments[1], &into, &room) ||
       !js_uint32(env, arguments[2], &want)) {
     return NULL;
   }
@@ -68,33 +68,27 @@ static napi_value write_uart(napi_env env, napi_callback_info info) {
   void *core;
   uint8_t *bytes;
   size_t length;
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_bytes(env, arguments[1], &bytes, &length)) {
-    return NULL;
-  }
+  if (!js_port_arguments(env, info, 2, arguments, &core) || !js_bytes(env, arguments[1], &bytes, &length)) return NULL;
   int result = uart_write(core, bytes, length);
   if (result < 0) return js_throw_errno(env, result, "uart: writing failed");
-  napi_value done = NULL;
-  napi_get_boolean(env, result == 1, &done);
-  return done;
+  return js_flag(env, result == 1);
 }
 
 /* uartDrain(port): whether everything has left already */
 static napi_value drain_uart(napi_env env, napi_callback_info info) {
   napi_value argument;
   void *core;
-  if (!js_arguments(env, info, 1, &argument) || !js_port_core(env, argument, &core)) return NULL;
+  if (!js_port_arguments(env, info, 1, &argument, &core)) return NULL;
   int result = uart_drain(core);
   if (result < 0) return js_throw_errno(env, result, "uart: draining failed");
-  napi_value done = NULL;
-  napi_get_boolean(env, result == 1, &done);
-  return done;
+  return js_flag(env, result == 1);
 }
 
 /* uartFlush(port) */
 static napi_value flush_uart(napi_env env, napi_callback_info info) {
   napi_value argument;
   void *core;
-  if (!js_arguments(env, info, 1, &argument) || !js_port_core(env, argument, &core)) return NULL;
+  if (!js_port_arguments(env, info, 1, &argument, &core)) return NULL;
   int result = uart_flush(core);
   if (result < 0) return js_throw_errno(env, result, "uart: flushing failed");
   return js_undefined(env);
@@ -105,8 +99,7 @@ static napi_value set_lines(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   void *core;
   uint32_t mask, lines;
-  if (!js_arguments(env, info, 3, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &mask) ||
-      !js_uint32(env, arguments[2], &lines)) {
+  if (!js_port_arguments(env, info, 3, arguments, &core) || !js_uint32(env, arguments[1], &mask) || !js_uint32(env, arguments[2], &lines)) {
     return NULL;
   }
   int result = uart_set_lines(core, mask, lines);
@@ -118,7 +111,7 @@ static napi_value set_lines(napi_env env, napi_callback_info info) {
 static napi_value get_lines(napi_env env, napi_callback_info info) {
   napi_value argument;
   void *core;
-  if (!js_arguments(env, info, 1, &argument) || !js_port_core(env, argument, &core)) return NULL;
+  if (!js_port_arguments(env, info, 1, &argument, &core)) return NULL;
   int result = uart_get_lines(core);
   if (result < 0) return js_throw_errno(env, result, "uart: the modem lines cannot be read");
   return js_number(env, result);
@@ -129,9 +122,7 @@ static napi_value set_baud(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   void *core;
   uint32_t baud;
-  if (!js_arguments(env, info, 2, arguments) || !js_port_core(env, arguments[0], &core) || !js_uint32(env, arguments[1], &baud)) {
-    return NULL;
-  }
+  if (!js_port_arguments(env, info, 2, arguments, &core) || !js_uint32(env, arguments[1], &baud)) return NULL;
   int result = uart_set_baud(core, baud);
   if (result < 0) return js_throw_errno(env, result, "uart: the baud rate cannot be set");
   return js_undefined(env);
@@ -142,7 +133,7 @@ static napi_value get_baud(napi_env env, napi_callback_info info) {
   napi_value argument;
   void *core;
   uint32_t baud = 0;
-  if (!js_arguments(env, info, 1, &argument) || !js_port_core(env, argument, &core)) return NULL;
+  if (!js_port_arguments(env, info, 1, &argument, &core)) return NULL;
   int result = uart_get_baud(core, &baud);
   if (result < 0) return js_throw_errno(env, result, "uart: the baud rate cannot be read");
   return js_number(env, baud);
@@ -152,7 +143,7 @@ static napi_value get_baud(napi_env env, napi_callback_info info) {
 static napi_value count_uart(napi_env env, napi_callback_info info) {
   napi_value argument;
   void *core;
-  if (!js_arguments(env, info, 1, &argument) || !js_port_core(env, argument, &core)) return NULL;
+  if (!js_port_arguments(env, info, 1, &argument, &core)) return NULL;
   struct uart_counters counters;
   uart_count(core, &counters);
   napi_value counts = NULL;
