@@ -3,6 +3,7 @@
  * everywhere, before anything of a request is acted upon or its content is read.
  */
 import type { Context, Hono } from "hono";
+import { joinedBytes } from "../base/bytes.ts";
 import type { Caller, Denied, Role } from "./authority.ts";
 import { accepts } from "./accept.ts";
 import { problem, type ProblemExtras, type ProblemStatus, problemType } from "./problem.ts";
@@ -100,6 +101,12 @@ function refuseCaller(context: Context, { denied, code, detail, retryAfterS }: D
 
 /** The content as bytes, or the refusal of one that turns out to be larger than its bound. */
 export async function contentOf(context: Context, bytesMax: number): Promise<Uint8Array | Response> {
+  // What says its length has no more than that. Read at once it needs no stream, which is half of what a small request costs.
+  const said = Number(context.req.header("content-length"));
+  if (said <= bytesMax) {
+    const whole = new Uint8Array(await context.req.raw.arrayBuffer());
+    return whole.length <= bytesMax ? whole : tooLarge(context, bytesMax);
+  }
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of piecesOf(context)) {
@@ -107,13 +114,7 @@ export async function contentOf(context: Context, bytesMax: number): Promise<Uin
     if (length > bytesMax) return tooLarge(context, bytesMax);
     pieces.push(piece);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return joinedBytes(pieces);
 }
 
 /** The content in pieces as they come. */

@@ -89,7 +89,8 @@ type OperandValues<Operands extends readonly Operand[]> = {
   readonly [Entry in Operands[number] as Entry["name"]]: Entry extends { readonly optional: true } ? string | undefined : string;
 };
 
-type Definition<Options extends Readonly<Record<string, Option>>, Operands extends readonly Operand[]> = {
+/** What a command declares, with the types of what its `run` gets. */
+export type Definition<Options extends Readonly<Record<string, Option>>, Operands extends readonly Operand[]> = {
   readonly words: readonly [string, ...string[]];
   readonly summary: string;
   readonly about?: readonly string[];

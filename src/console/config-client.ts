@@ -4,35 +4,22 @@
  */
 import { refusals } from "../config/refusals.ts";
 import { type Answer, exchange, type Question } from "./ask.ts";
-import { cardAddress, unreachableText } from "./card-page.ts";
-import type { CommandContext, Option } from "./command.ts";
-import { type Ending, type ExitCode, exitCodes } from "./exit-code.ts";
-import { fileValueName } from "./command.ts";
+import { unreachableText } from "./card-page.ts";
+import type { CommandContext } from "./command.ts";
+import { type ExitCode, exitCodes } from "./exit-code.ts";
 import { printable } from "./text-layout.ts";
 import { findToken } from "./token-source.ts";
 
 const askTimeoutMs = 15_000;
 
-export const configOptions = {
-  url: { kind: "text", short: "u", value: "URL", summary: "the card's address" },
-} as const satisfies Readonly<Record<string, Option>>;
-
-/** Options of what changes something. */
-export const changeOptions = {
-  ...configOptions,
-  "token-file": { kind: "text", value: fileValueName, summary: "the file with the token that allows it" },
-  comment: { kind: "text", short: "m", value: "TEXT", summary: "why, for the history" },
-  expect: { kind: "text", value: "HEAD", summary: "refuse unless the head is this one: its hash, or the first digits of it" },
-} as const satisfies Readonly<Record<string, Option>>;
-
-export const aboutTokens =
-  "A change takes a token: the one in --token-file, else in the file that $CARDINAL_TOKEN_FILE names, else $CARDINAL_TOKEN, else, for root on the card itself, the card's own.";
-
-export const changeExits: readonly Ending[] = ["failed", "unreachable", "refused", "interrupted"];
-export const readExits: readonly Ending[] = ["failed", "unreachable", "refused", "interrupted"];
-
 /** A head as JSON has it. */
 export type HeadText = { readonly sequence: number; readonly epoch: number; readonly hash: string };
+
+/** The answer to a change. */
+export type Changed = { readonly head: HeadText; readonly servedBy: string; readonly repeated: boolean };
+
+/** What of a change's options goes with it: why, and the head that it is expected upon. */
+export type ChangeConditions = { readonly comment: string | undefined; readonly expect: string | undefined };
 
 /** A command has said what is wrong, and ends with that code. */
 export class Ended extends Error {
@@ -85,6 +72,11 @@ export class ConfigClient {
     throw new Ended(code);
   }
 
+  /** The command line is wrong. */
+  mistaken(text: string): never {
+    this.fail(text, exitCodes.usage);
+  }
+
   /** The JSON of a good answer to a read. */
   async read<Value>(path: string): Promise<Asked<Value>> {
     return await this.#asked<Value>(path, {});
@@ -98,6 +90,26 @@ export class ConfigClient {
   ): Promise<Asked<Value>> {
     const fields = { ...question.fields, authorization: `Bearer ${await this.token()}` };
     return await this.#asked<Value>(path, { ...question, fields }, told);
+  }
+
+  /**
+   * Makes a change, upon the head that --expect names. It has a key of its own, so that it is carried out once however often it is sent. `query`
+   * is what it has besides its comment.
+   */
+  async carryOut<Value extends Changed = Changed>(
+    path: string,
+    { comment, expect }: ChangeConditions,
+    question: Change,
+    query: Readonly<Record<string, string>> = {},
+  ): Promise<Value> {
+    const { randomUUID } = await import("node:crypto");
+    const [key, expected] = [randomUUID(), await this.expected(expect)];
+    const { value } = await this.change<Value>(
+      withQuery(path, { ...query, ...(comment === undefined ? {} : { comment }) }),
+      { ...question, fields: { ...question.fields, "idempotency-key": key, ...ifMatch(expected) } },
+      `the change may still be carried out: \`cardinal config history\` tells (its key is ${key})`,
+    );
+    return value;
   }
 
   /** A good answer that takes a token, in pieces; `value` is the hash of the head that it is of. */
@@ -196,43 +208,27 @@ export class ConfigClient {
   }
 }
 
-/** Runs `use` with a client; what ends it has been said. */
-export async function withConfig(
-  context: CommandContext,
-  command: string,
-  options: { readonly url: string | undefined; readonly "token-file"?: string | undefined },
-  use: (client: ConfigClient) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  const base = cardAddress(context, command, options.url);
-  if (base === undefined) return exitCodes.usage;
-  try {
-    return await use(new ConfigClient(context, command, base, options["token-file"]));
-  } catch (error) {
-    if (error instanceof Ended) return error.code;
-    throw error;
-  }
-}
-
 /** "change 41 9f3a1c2b". */
 export function headText({ sequence, hash }: HeadText): string {
   return sequence === 0 ? "empty" : `change ${sequence} ${hash.slice(0, 8)}`;
 }
 
-/** The query of a change, with its comment. */
-export function changeQuery(
-  path: string,
-  options: { readonly comment?: string | undefined },
-  more: Readonly<Record<string, string>> = {},
-): string {
-  const query = new URLSearchParams({ ...more, ...(options.comment === undefined ? {} : { comment: options.comment }) }).toString();
-  return query === "" ? path : `${path}?${query}`;
+/** "change 41 9f3a1c2b, on every card; served by card 1/2". */
+export function changedText({ head, servedBy, repeated }: Changed): string {
+  return `${headText(head)}, on every card${repeated ? ", as it was asked before" : ""}; served by card ${servedBy}`;
 }
 
-/** The fields of a change: a key of its own, so that it is carried out once however often it is sent. */
-export async function changeFields(
-  expected: string | undefined,
-): Promise<{ readonly key: string; readonly fields: Record<string, string> }> {
-  const { randomUUID } = await import("node:crypto");
-  const key = randomUUID();
-  return { key, fields: { "idempotency-key": key, ...(expected === undefined ? {} : { "if-match": `"${expected}"` }) } };
+export function withQuery(path: string, query: Readonly<Record<string, string>>): string {
+  const text = new URLSearchParams(query).toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+/** The field that makes a change one upon a head, by its hash. */
+export function ifMatch(hash: string | undefined): Readonly<Record<string, string>> {
+  return hash === undefined ? {} : { "if-match": `"${hash}"` };
+}
+
+/** JSON as the content of a question. */
+export function jsonContent(value: unknown): Pick<Change, "fields" | "content"> {
+  return { fields: { "content-type": "application/json" }, content: new TextEncoder().encode(JSON.stringify(value)) };
 }

@@ -1,4 +1,5 @@
 /** Cuts bytes that come in pieces into lines. The bytes of a line are kept as they are; only its newline is left out. */
+import { joinedBytes } from "../base/bytes.ts";
 
 export type Line = {
   /** From 1. */
@@ -24,7 +25,7 @@ export async function* linesOf(pieces: AsyncIterable<Uint8Array>, bytesMax: numb
     keptBytes += part.length;
   };
   const finish = (): Line => {
-    const line = { number: ++number, data: joined(kept, keptBytes), isCut: length > keptBytes };
+    const line = { number: ++number, data: joinedBytes(kept), isCut: length > keptBytes };
     kept = [];
     keptBytes = 0;
     length = 0;
@@ -40,15 +41,4 @@ export async function* linesOf(pieces: AsyncIterable<Uint8Array>, bytesMax: numb
     keep(piece.subarray(at));
   }
   if (length > 0) yield finish();
-}
-
-function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  if (pieces.length === 1) return pieces[0] as Uint8Array;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

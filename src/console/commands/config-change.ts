@@ -1,28 +1,16 @@
 /** `cardinal config`: whole documents, backups and branches: planned, looked at, then carried out as one change each. */
-import { type Command, type CommandContext, defineCommand, fileValueName, printJson } from "../command.ts";
-import {
-  aboutTokens,
-  changeExits,
-  changeFields,
-  changeOptions,
-  changeQuery,
-  type ConfigClient,
-  configOptions,
-  type HeadText,
-  headText,
-  readExits,
-  withConfig,
-} from "../config-client.ts";
-import { branchLines } from "../configuration-text.ts";
+import { joinedBytes } from "../../base/bytes.ts";
+import type { ConfigurationStatus } from "../../config/request.ts";
+import { type Command, type CommandContext, fileValueName, printJson } from "../command.ts";
+import { type ChangeConditions, type ConfigClient, type HeadText, headText, ifMatch, withQuery } from "../config-client.ts";
+import { aboutTokens, changeOptions, defineConfigCommand, printChanged, tokenOptions } from "../config-command.ts";
+import { branchLines, progressText } from "../configuration-text.ts";
 import { type ExitCode, exitCodes } from "../exit-code.ts";
 import { instantText } from "../history-text.ts";
 import { shown, type Step, stepCounts, stepLines } from "../plan-text.ts";
 import { Progress } from "../progress.ts";
 import { askYesNo } from "../question.ts";
 import { note, paintOf, printable, table } from "../text-layout.ts";
-import type { ConfigurationStatus } from "../../config/request.ts";
-import { type Changed, changedText, mayBeDone, mistaken } from "./config.ts";
-import { progressText } from "../configuration-text.ts";
 
 const documentBytesMax = 4 * 1024 * 1024;
 /** Long work has this long between two signs of life. */
@@ -38,7 +26,7 @@ const planOptions = {
 const aboutPlans =
   "The plan is shown first: + makes a row, ~ changes it, - removes it. On a terminal you are asked; elsewhere say --yes. All of it is one change, which is made as a whole or not at all.";
 
-const applyCommand: Command = defineCommand({
+const applyCommand: Command = defineConfigCommand({
   words: ["config", "apply"],
   summary: "make the configuration what a document says, as one change",
   about: [
@@ -48,63 +36,55 @@ const applyCommand: Command = defineCommand({
   ],
   operands: [{ name: fileValueName, summary: "the document, or - for standard input" }],
   options: planOptions,
-  json: true,
   examples: [
     { line: "cardinal config apply system.json", what: "shows the plan and asks" },
     { line: "cardinal config apply system.json --dry-run", what: "shows the plan alone" },
     { line: "cardinal config apply system.json --yes --comment rack-8", what: "for scripts" },
   ],
-  exits: changeExits,
-  async run(context, { options, operands: { FILE: file } }) {
-    return await withConfig(context, "config apply", options, async (client) => {
-      const content = await documentOf(context, client, file);
-      const fields = { "content-type": "application/json" };
-      return await planned(context, client, options, {
-        method: "PUT",
-        path: "v1/configuration/document",
-        fields,
-        content: () => content,
-        file,
-      });
+  async run(context, client, { options, operands: { FILE: file } }) {
+    const content = await documentOf(context, client, file);
+    const fields = { "content-type": "application/json" };
+    return await planned(context, client, options, {
+      method: "PUT",
+      path: "v1/configuration/document",
+      fields,
+      content: () => content,
+      file,
     });
   },
 });
 
-const restoreCommand: Command = defineCommand({
+const restoreCommand: Command = defineConfigCommand({
   words: ["config", "restore"],
   summary: "make the configuration what a backup says, as one change",
   about: ["The history goes on: a restore is a change like others, and can be undone by another one.", aboutPlans, aboutTokens],
   operands: [{ name: fileValueName, summary: "the backup" }],
   options: planOptions,
-  json: true,
   examples: [{ line: "cardinal config restore monday.backup", what: "shows the plan and asks" }],
-  exits: changeExits,
-  async run(context, { options, operands: { FILE: file } }) {
-    return await withConfig(context, "config restore", options, async (client) => {
-      const { statSync, createReadStream } = await import("node:fs");
-      let bytes = 0;
-      try {
-        bytes = statSync(file).size;
-      } catch (error) {
-        return client.fail(fileText(file, error));
+  async run(context, client, { options, operands: { FILE: file } }) {
+    const { statSync, createReadStream } = await import("node:fs");
+    let bytes = 0;
+    try {
+      bytes = statSync(file).size;
+    } catch (error) {
+      return client.fail(fileText(file, error));
+    }
+    const progress = new Progress(context.terminal, "sending");
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      let sent = 0;
+      for await (const piece of createReadStream(file)) {
+        sent += (piece as Uint8Array).length;
+        progress.show(sent, bytes, amountText(sent));
+        yield piece as Uint8Array;
       }
-      const progress = new Progress(context.terminal, "sending");
-      async function* pieces(): AsyncGenerator<Uint8Array> {
-        let sent = 0;
-        for await (const piece of createReadStream(file)) {
-          sent += (piece as Uint8Array).length;
-          progress.show(sent, bytes, amountText(sent));
-          yield piece as Uint8Array;
-        }
-        progress.end();
-      }
-      const fields = { "content-type": "application/x-ndjson", "content-length": String(bytes) };
-      return await planned(context, client, options, { method: "POST", path: "v1/configuration/restore", fields, content: pieces, file });
-    });
+      progress.end();
+    }
+    const fields = { "content-type": "application/x-ndjson", "content-length": String(bytes) };
+    return await planned(context, client, options, { method: "POST", path: "v1/configuration/restore", fields, content: pieces, file });
   },
 });
 
-const backupCommand: Command = defineCommand({
+const backupCommand: Command = defineConfigCommand({
   words: ["config", "backup"],
   summary: "write all rows, secrets included, to a file",
   about: [
@@ -113,19 +93,16 @@ const backupCommand: Command = defineCommand({
   ],
   operands: [{ name: fileValueName, summary: "the file to write, or - for standard output" }],
   options: {
-    ...configOptions,
-    "token-file": changeOptions["token-file"],
+    ...tokenOptions,
     force: { kind: "flag", summary: "replace a file that is there" },
   },
-  json: true,
   examples: [{ line: "cardinal config backup monday.backup", what: "everything, to keep elsewhere" }],
-  exits: readExits,
-  async run(context, { options, operands: { FILE: file } }) {
-    return await withConfig(context, "config backup", options, (client) => backup(context, client, file, options.force));
+  async run(context, client, { options, operands: { FILE: file } }) {
+    return await backup(context, client, file, options.force);
   },
 });
 
-const checkCommand: Command = defineCommand({
+const checkCommand: Command = defineConfigCommand({
   words: ["config", "check"],
   summary: "prove a card's database: integrity, chain, references, invariants",
   about: [
@@ -135,108 +112,84 @@ const checkCommand: Command = defineCommand({
   // A file is what the command of that name took before.
   operands: [{ name: "NOTHING", summary: "a card.json is proven by `cardinal card check`", optional: true }],
   options: {
-    ...configOptions,
-    "token-file": changeOptions["token-file"],
+    ...tokenOptions,
     repair: { kind: "flag", summary: "take what is wrong from another card" },
   },
-  json: true,
   examples: [
     { line: "cardinal config check", what: "the card on this machine" },
     { line: "cardinal config check --repair", what: "and repair it" },
   ],
-  exits: changeExits,
-  async run(context, { options, operands: { NOTHING: file } }) {
+  async run(context, client, { options, operands: { NOTHING: file } }) {
     if (file !== undefined) {
-      return mistaken(
-        context,
-        "config check",
+      return client.mistaken(
         `it proves a running card's database and takes no file; a card.json is proven by: cardinal card check ${file}`,
       );
     }
-    return await withConfig(context, "config check", options, (client) => check(context, client, options.repair));
+    return await check(context, client, options.repair);
   },
 });
 
-const branchesCommand: Command = defineCommand({
+const branchesCommand: Command = defineConfigCommand({
   words: ["config", "branches"],
   summary: "list what this card had and the others had not, when they met again",
-  options: configOptions,
-  json: true,
   examples: [{ line: "cardinal config branches", what: "those of the card on this machine" }],
-  exits: readExits,
-  async run(context, { options }) {
-    return await withConfig(context, "config branches", options, async (client) => {
-      const { value } = await client.read<{ readonly branches: ConfigurationStatus["branches"] }>("v1/configuration/branches");
-      const { terminal, json } = context;
-      if (json) printJson(terminal, value.branches);
-      else if (value.branches.length === 0) terminal.stdout("this card has no branches\n");
-      else terminal.stdout(`${branchLines(value.branches, terminal.columns, paintOf(terminal.color)).join("\n")}\n`);
-      return exitCodes.fine;
-    });
+  async run(context, client) {
+    const { value } = await client.read<{ readonly branches: ConfigurationStatus["branches"] }>("v1/configuration/branches");
+    const { terminal, json } = context;
+    if (json) printJson(terminal, value.branches);
+    else if (value.branches.length === 0) terminal.stdout("this card has no branches\n");
+    else terminal.stdout(`${branchLines(value.branches, terminal.columns, paintOf(terminal.color)).join("\n")}\n`);
+    return exitCodes.fine;
   },
 });
 
 const branch = { name: "BRANCH", summary: "its id, as `config branches` lists it" } as const;
 
-const diffCommand: Command = defineCommand({
+const diffCommand: Command = defineConfigCommand({
   words: ["config", "diff"],
   summary: "compare a branch with what goes on, row by row",
   operands: [branch],
-  options: configOptions,
-  json: true,
   examples: [{ line: "cardinal config diff 9f3a1c2b", what: "each row that differs, with time and author" }],
-  exits: readExits,
-  async run(context, { options, operands: { BRANCH: id } }) {
-    return await withConfig(context, "config diff", options, (client) => diff(context, client, id));
+  async run(context, client, { operands: { BRANCH: id } }) {
+    return await diff(context, client, id);
   },
 });
 
-const mergeCommand: Command = defineCommand({
+const mergeCommand: Command = defineConfigCommand({
   words: ["config", "merge"],
   summary: "take a branch's changes over, as one change, and discard the branch",
   about: ["Rows that both sides changed need a decision: --prefer branch or --prefer chain.", aboutPlans, aboutTokens],
   operands: [branch],
   options: { ...planOptions, prefer: { kind: "text", value: "SIDE", summary: "branch or chain: whose rows stay where both changed" } },
-  json: true,
   examples: [
     { line: "cardinal config merge 9f3a1c2b", what: "when no row was changed on both sides" },
     { line: "cardinal config merge 9f3a1c2b --prefer branch", what: "the branch wins" },
   ],
-  exits: changeExits,
-  async run(context, { options, operands: { BRANCH: id } }) {
+  async run(context, client, { options, operands: { BRANCH: id } }) {
     const { prefer } = options;
     if (prefer !== undefined && prefer !== "branch" && prefer !== "chain") {
-      return mistaken(context, "config merge", `--prefer is ${JSON.stringify(prefer)}, must be branch or chain`);
+      return client.mistaken(`--prefer is ${JSON.stringify(prefer)}, must be branch or chain`);
     }
     const query: Readonly<Record<string, string>> = prefer === undefined ? {} : { prefer };
     const path = `v1/configuration/branches/${encodeURIComponent(id)}/merge`;
-    return await withConfig(
-      context,
-      "config merge",
-      options,
-      (client) => planned(context, client, options, { method: "POST", path, fields: {}, query }),
-    );
+    return await planned(context, client, options, { method: "POST", path, fields: {}, query });
   },
 });
 
-const discardCommand: Command = defineCommand({
+const discardCommand: Command = defineConfigCommand({
   words: ["config", "discard"],
   summary: "throw a branch away",
   about: ["What only the branch has is gone afterwards.", aboutTokens],
   operands: [branch],
-  options: { ...configOptions, "token-file": changeOptions["token-file"], yes: planOptions.yes },
-  json: true,
+  options: { ...tokenOptions, yes: planOptions.yes },
   examples: [{ line: "cardinal config discard 9f3a1c2b", what: "after a look at `cardinal config diff 9f3a1c2b`" }],
-  exits: changeExits,
-  async run(context, { options, operands: { BRANCH: id } }) {
-    return await withConfig(context, "config discard", options, async (client) => {
-      const decided = await decide(context, client, options.yes, `Throw branch ${printable(id)} away for good?`);
-      if (decided !== undefined) return decided;
-      const { value } = await client.change(`v1/configuration/branches/${encodeURIComponent(id)}`, { method: "DELETE" });
-      if (context.json) printJson(context.terminal, value);
-      else context.terminal.stdout(`branch ${printable(id)} is gone\n`);
-      return exitCodes.fine;
-    });
+  async run(context, client, { options, operands: { BRANCH: id } }) {
+    const decided = await decide(context, client, options.yes, `Throw branch ${printable(id)} away for good?`);
+    if (decided !== undefined) return decided;
+    const { value } = await client.change(`v1/configuration/branches/${encodeURIComponent(id)}`, { method: "DELETE" });
+    if (context.json) printJson(context.terminal, value);
+    else context.terminal.stdout(`branch ${printable(id)} is gone\n`);
+    return exitCodes.fine;
   },
 });
 
@@ -251,12 +204,7 @@ export const configChangeCommands: readonly Command[] = [
   discardCommand,
 ];
 
-type PlanOptions = {
-  readonly yes: boolean;
-  readonly "dry-run": boolean;
-  readonly comment: string | undefined;
-  readonly expect: string | undefined;
-};
+type PlanOptions = ChangeConditions & { readonly yes: boolean; readonly "dry-run": boolean };
 
 type Wish = {
   readonly method: string;
@@ -273,7 +221,7 @@ async function planned(context: CommandContext, client: ConfigClient, options: P
   const { terminal, json } = context;
   const { method, path, query = {}, content } = wish;
   const expected = await client.expected(options.expect);
-  const question = (fields: Readonly<Record<string, string>>) => ({
+  const question = (fields: Readonly<Record<string, string>> = {}) => ({
     method,
     fields: { ...wish.fields, ...fields },
     timeoutMs: longTimeoutMs,
@@ -281,8 +229,8 @@ async function planned(context: CommandContext, client: ConfigClient, options: P
     ...(wish.file === undefined ? {} : { file: wish.file }),
   });
   const { value: plan } = await client.change<{ readonly head: HeadText; readonly steps: readonly Step[] }>(
-    changeQuery(path, {}, { ...query, plan: "true" }),
-    question(expected === undefined ? {} : { "if-match": `"${expected}"` }),
+    withQuery(path, { ...query, plan: "true" }),
+    question(ifMatch(expected)),
   );
   const { steps, head } = plan;
   if (expected !== undefined && expected !== head.hash) {
@@ -300,15 +248,7 @@ async function planned(context: CommandContext, client: ConfigClient, options: P
   if (!json) terminal.stdout(planText(context, steps, head));
   const decided = await decide(context, client, options.yes, "Carry it out?");
   if (decided !== undefined) return decided;
-  const { key, fields } = await changeFields(head.hash);
-  const { value } = await client.change<Changed & { readonly steps: readonly Step[] }>(
-    changeQuery(path, options, query),
-    question(fields),
-    mayBeDone(key),
-  );
-  if (json) printJson(terminal, value);
-  else terminal.stdout(`${changedText(value)}\n`);
-  return exitCodes.fine;
+  return printChanged(context, await client.carryOut(path, { ...options, expect: head.hash }, question(), query));
 }
 
 function planText({ terminal }: CommandContext, steps: readonly Step[], head: HeadText): string {
@@ -349,13 +289,7 @@ async function documentOf(context: CommandContext, client: ConfigClient, file: s
   if (length === 0) {
     return client.fail(`${file === "-" ? "standard input" : file} is empty; \`cardinal config export\` prints a document to start from`);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return joinedBytes(pieces);
 }
 
 async function backup(context: CommandContext, client: ConfigClient, file: string, force: boolean): Promise<ExitCode> {

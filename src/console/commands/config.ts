@@ -2,19 +2,8 @@
 import { type TableName, tableNames } from "../../config/rules.ts";
 import { cardPageAbout, cardPageExits, cardPageOptions, showCardPage } from "../card-page.ts";
 import { type Command, type CommandContext, defineCommand, printJson } from "../command.ts";
-import {
-  aboutTokens,
-  changeExits,
-  changeFields,
-  changeOptions,
-  changeQuery,
-  type ConfigClient,
-  configOptions,
-  type HeadText,
-  headText,
-  readExits,
-  withConfig,
-} from "../config-client.ts";
+import { type Change, type ChangeConditions, type Changed, changedText, type ConfigClient, jsonContent } from "../config-client.ts";
+import { aboutTokens, changeOptions, configOptions, defineConfigCommand } from "../config-command.ts";
 import { configurationText, isConfigurationStatus } from "../configuration-text.ts";
 import { type ExitCode, exitCodes } from "../exit-code.ts";
 import { changeLines, type HistoryChange } from "../history-text.ts";
@@ -51,32 +40,27 @@ const statusCommand: Command = defineCommand({
   },
 });
 
-const getCommand: Command = defineCommand({
+const getCommand: Command = defineConfigCommand({
   words: ["config", "get"],
   summary: "print a value, a row or a table",
   about: [aboutPaths, "A value is printed as it is, for scripts; --json prints rows as JSON. Secrets are never shown."],
   operands: [{ name: "PATH", summary: "what to print; without it, all as a document", optional: true }],
-  options: configOptions,
-  json: true,
   examples: [
     { line: "cardinal config get cards.1/2.name", what: "one value" },
     { line: "cardinal config get hosts", what: "a table" },
     { line: "cardinal config get policies.failback", what: "a setting" },
     { line: "cardinal config get cards.1/2 --json", what: "a row, for programs" },
   ],
-  exits: readExits,
-  async run(context, { options, operands: { PATH: path } }) {
-    if (path === undefined) return await exported(context, "config get", options);
-    return await withConfig(context, "config get", options, async (client) => {
-      const { value: { value } } = await client.read<{ readonly value: unknown }>(valuePath(path));
-      if (context.json) printJson(context.terminal, value);
-      else context.terminal.stdout(valueText(value, context.terminal));
-      return exitCodes.fine;
-    });
+  async run(context, client, { operands: { PATH: path } }) {
+    if (path === undefined) return await exported(context, client);
+    const { value: { value } } = await client.read<{ readonly value: unknown }>(valuePath(path));
+    if (context.json) printJson(context.terminal, value);
+    else context.terminal.stdout(valueText(value, context.terminal));
+    return exitCodes.fine;
   },
 });
 
-const setCommand: Command = defineCommand({
+const setCommand: Command = defineConfigCommand({
   words: ["config", "set"],
   summary: "change a value, or make or change a row",
   about: [
@@ -86,48 +70,38 @@ const setCommand: Command = defineCommand({
   ],
   operands: [{ name: "PATH", summary: "the place" }, { name: "VALUE", summary: "what it is to be" }],
   options: changeOptions,
-  json: true,
   examples: [
     { line: "cardinal config set cards.1/2.name left", what: "one value" },
     { line: "cardinal config set policies.failback automatic --comment summer", what: "a setting, and why" },
     { line: `cardinal config set hosts.web-1 '{"addresses":["192.0.2.0/24"]}'`, what: "a row" },
   ],
-  exits: changeExits,
-  run: async (context, { options, operands: { PATH: path, VALUE: text } }) =>
-    await withConfig(context, "config set", options, async (client) => {
-      const content = new TextEncoder().encode(JSON.stringify({ text }));
-      return await changeValue(context, client, path, options, { method: "PUT", content });
-    }),
+  run: async (context, client, { options, operands: { PATH: path, VALUE: text } }) =>
+    await changeValue(context, client, path, options, { method: "PUT", ...jsonContent({ text }) }),
 });
 
-const unsetCommand: Command = defineCommand({
+const unsetCommand: Command = defineConfigCommand({
   words: ["config", "unset"],
   summary: "take a value back to its default, or remove a row with all that belongs to it",
   about: [aboutPaths, "A row is not removed while another one refers to it.", aboutTokens],
   operands: [{ name: "PATH", summary: "the place" }],
   options: changeOptions,
-  json: true,
   examples: [
     { line: "cardinal config unset hosts.web-1", what: "remove the host" },
     { line: "cardinal config unset policies.failback", what: "the setting's default again" },
   ],
-  exits: changeExits,
-  run: async (context, { options, operands: { PATH: path } }) =>
-    await withConfig(context, "config unset", options, (client) => changeValue(context, client, path, options, { method: "DELETE" })),
+  run: async (context, client, { options, operands: { PATH: path } }) =>
+    await changeValue(context, client, path, options, { method: "DELETE" }),
 });
 
-const exportCommand: Command = defineCommand({
+const exportCommand: Command = defineConfigCommand({
   words: ["config", "export"],
   summary: "print the whole configuration as the document that `config apply` takes",
   about: ["Secrets are left out; `cardinal config backup` has them."],
-  options: configOptions,
-  json: true,
   examples: [{ line: "cardinal config export > system.json", what: "to edit and apply" }],
-  exits: readExits,
-  run: async (context, { options }) => await exported(context, "config export", options),
+  run: exported,
 });
 
-const historyCommand: Command = defineCommand({
+const historyCommand: Command = defineConfigCommand({
   words: ["config", "history"],
   summary: "show the changes, newest first: who, when, why, and what with --rows",
   options: {
@@ -136,37 +110,31 @@ const historyCommand: Command = defineCommand({
     since: { kind: "text", value: "WHEN", summary: "not older than this: 2h, 3d, or 2026-03-01T10:00Z" },
     rows: { kind: "flag", summary: "show what each change did to rows" },
   },
-  json: true,
   examples: [
     { line: "cardinal config history", what: "the last 20 changes" },
     { line: "cardinal config history --rows --limit 1", what: "what the last change did" },
     { line: "cardinal config history --since 2d --json", what: "for programs, a change a line" },
   ],
-  exits: readExits,
-  async run(context, { options }) {
+  async run(context, client, { options }) {
     const limit = options.limit === undefined ? 20 : /^[1-9]\d{0,5}$/.test(options.limit) ? Number(options.limit) : undefined;
     if (limit === undefined) {
-      return mistaken(context, "config history", `--limit is ${JSON.stringify(options.limit)}, must be a whole number from 1`);
+      return client.mistaken(`--limit is ${JSON.stringify(options.limit)}, must be a whole number from 1`);
     }
     const since = options.since === undefined ? undefined : sinceOf(options.since, context.wallClock().getTime());
-    if (since !== undefined && "mistake" in since) return mistaken(context, "config history", `--since ${since.mistake}`);
-    return await withConfig(context, "config history", options, (client) => printHistory(context, client, limit, since?.ms, options.rows));
+    if (since !== undefined && "mistake" in since) return client.mistaken(`--since ${since.mistake}`);
+    return await printHistory(context, client, limit, since?.ms, options.rows);
   },
 });
 
-const schemaCommand: Command = defineCommand({
+const schemaCommand: Command = defineConfigCommand({
   words: ["config", "schema"],
   summary: "print the JSON schema of the document that `config apply` takes",
   about: ['For editors: name its file in the document with the key "$schema", and they complete and check what you write.'],
-  options: configOptions,
-  json: true,
   examples: [{ line: "cardinal config schema > system.schema.json", what: "for an editor" }],
-  exits: readExits,
-  run: async (context, { options }) =>
-    await withConfig(context, "config schema", options, async (client) => {
-      printJson(context.terminal, (await client.read("v1/configuration/schema.json")).value);
-      return exitCodes.fine;
-    }),
+  async run({ terminal }, client) {
+    printJson(terminal, (await client.read("v1/configuration/schema.json")).value);
+    return exitCodes.fine;
+  },
 });
 
 const tablesCommand: Command = defineCommand({
@@ -228,39 +196,6 @@ export const configCommands: readonly Command[] = [
   tablesCommand,
 ];
 
-export function mistaken({ terminal }: CommandContext, command: string, mistake: string): ExitCode {
-  terminal.stderr(`cardinal ${command}: ${mistake}\n`);
-  return exitCodes.usage;
-}
-
-export type Changed = { readonly head: HeadText; readonly servedBy: string; readonly repeated: boolean };
-
-/** Makes a change of which nobody is asked, and says what became of it. */
-export async function changed(
-  context: CommandContext,
-  client: ConfigClient,
-  path: string,
-  question: Parameters<ConfigClient["change"]>[1],
-  key: string,
-): Promise<ExitCode> {
-  const { value } = await client.change<Changed>(path, question, mayBeDone(key));
-  if (context.json) printJson(context.terminal, value);
-  else context.terminal.stdout(`${changedText(value)}\n`);
-  return exitCodes.fine;
-}
-
-export function changedText({ head, servedBy, repeated }: Changed): string {
-  return `${headText(head)}, on every card${repeated ? ", as it was asked before" : ""}; served by card ${servedBy}`;
-}
-
-export function mayBeDone(key: string): string {
-  return `the change may still be carried out: \`cardinal config history\` tells (its key is ${key})`;
-}
-
-export function rowPath(table: string, id: string): string {
-  return `v1/configuration/tables/${table}/${encodeURIComponent(id)}`;
-}
-
 function valuePath(path: string): string {
   return `v1/configuration/values/${encodeURIComponent(path)}`;
 }
@@ -269,17 +204,11 @@ async function changeValue(
   context: CommandContext,
   client: ConfigClient,
   path: string,
-  options: { readonly comment: string | undefined; readonly expect: string | undefined },
-  question: { readonly method: string; readonly content?: Uint8Array },
+  conditions: ChangeConditions,
+  question: Change,
 ): Promise<ExitCode> {
   const { terminal, json } = context;
-  const { key, fields } = await changeFields(await client.expected(options.expect));
-  const type: Record<string, string> = question.content === undefined ? {} : { "content-type": "application/json" };
-  const { value } = await client.change<Changed & { readonly steps: readonly Step[] }>(
-    changeQuery(valuePath(path), options),
-    { ...question, fields: { ...fields, ...type } },
-    mayBeDone(key),
-  );
+  const value = await client.carryOut<Changed & { readonly steps: readonly Step[] }>(valuePath(path), conditions, question);
   if (json) printJson(terminal, value);
   else if (value.steps.length === 0) terminal.stdout(`nothing to change: ${path} is so already\n`);
   else terminal.stdout(`${[...stepLines(value.steps, terminal.columns, paintOf(terminal.color)), changedText(value)].join("\n")}\n`);
@@ -313,14 +242,12 @@ function plainText(value: unknown): string {
   return typeof value === "string" ? printable(value) : value === undefined || value === null ? "" : shown(value);
 }
 
-async function exported(context: CommandContext, command: string, options: { readonly url: string | undefined }): Promise<ExitCode> {
-  return await withConfig(context, command, options, async (client) => {
-    const { value, answer } = await client.read("v1/configuration/document");
-    const state = answer.fields?.["cardinal-configuration-state"];
-    if (state !== undefined && state !== "current") client.say(`this card is ${String(state)}: what is printed may be out of date`);
-    printJson(context.terminal, value);
-    return exitCodes.fine;
-  });
+async function exported({ terminal }: CommandContext, client: ConfigClient): Promise<ExitCode> {
+  const { value, answer } = await client.read("v1/configuration/document");
+  const state = answer.fields?.["cardinal-configuration-state"];
+  if (state !== undefined && state !== "current") client.say(`this card is ${String(state)}: what is printed may be out of date`);
+  printJson(terminal, value);
+  return exitCodes.fine;
 }
 
 async function printHistory(

@@ -1,28 +1,18 @@
 /** `cardinal token` and `cardinal user`: who manages the system, and the secrets with which programs do. */
-import { type Command, type CommandContext, defineCommand, printJson } from "../command.ts";
-import {
-  aboutTokens,
-  changeExits,
-  changeFields,
-  changeOptions,
-  changeQuery,
-  type ConfigClient,
-  configOptions,
-  readExits,
-  withConfig,
-} from "../config-client.ts";
+import { type Command, type CommandContext, printJson } from "../command.ts";
+import { type ChangeConditions, changedText, type ConfigClient, jsonContent } from "../config-client.ts";
+import { aboutTokens, changeOptions, defineConfigCommand, printChanged } from "../config-command.ts";
 import { type ExitCode, exitCodes } from "../exit-code.ts";
 import { instantText } from "../history-text.ts";
 import { type Cell, paintOf, printable, table } from "../text-layout.ts";
 import { durationMsOf } from "../time-text.ts";
-import { type Changed, changed, changedText, mayBeDone, mistaken, rowPath } from "./config.ts";
 
 const roles = ["administrator", "operator", "viewer"] as const;
 const aboutRoles = "An administrator does everything, an operator everything but users and tokens, a viewer only looks.";
 const namePattern = /^[a-z][a-z0-9-]{0,31}$/;
 const secretBytes = 32;
 
-const createToken: Command = defineCommand({
+const createToken: Command = defineConfigCommand({
   words: ["token", "create"],
   summary: "make a token, and print its secret once",
   about: [
@@ -37,7 +27,6 @@ const createToken: Command = defineCommand({
     expires: { kind: "text", value: "TIME", summary: "when it ends, from now: 12h, 30d (default: never)" },
     user: { kind: "text", value: "USER", summary: "the user that it belongs to, and ends with" },
   },
-  json: true,
   examples: [
     { line: "cardinal token create ci --role operator --expires 30d", what: "for a build server" },
     {
@@ -45,72 +34,61 @@ const createToken: Command = defineCommand({
       what: "straight into a file, for --token-file; close it to others first (umask 077)",
     },
   ],
-  exits: changeExits,
-  async run(context, { options, operands: { NAME: name } }) {
+  async run(context, client, { options, operands: { NAME: name } }) {
     const mistake = nameMistake(name) ?? roleMistake(options.role);
-    if (mistake !== undefined) return mistaken(context, "token create", mistake);
+    if (mistake !== undefined) return client.mistaken(mistake);
     const expires = options.expires === undefined ? undefined : durationMsOf(options.expires);
     if (options.expires !== undefined && expires === undefined) {
-      return mistaken(context, "token create", `--expires is ${JSON.stringify(options.expires)}, must be a duration, such as 12h or 30d`);
+      return client.mistaken(`--expires is ${JSON.stringify(options.expires)}, must be a duration, such as 12h or 30d`);
     }
-    return await withConfig(context, "token create", options, async (client) => {
-      await refuseThere(client, "tokens", name);
-      const { createHash, randomBytes } = await import("node:crypto");
-      const token = `cardinal.${name}.${randomBytes(secretBytes).toString("base64url")}`;
-      const row = {
-        role: options.role,
-        sha256: createHash("sha256").update(token).digest("hex"),
-        ...(expires === undefined ? {} : { expiresAt: context.wallClock().getTime() + expires }),
-        ...(options.user === undefined ? {} : { user: options.user }),
-      };
-      const { key, fields } = await changeFields(await client.expected(options.expect));
-      const { value } = await client.change<Changed>(changeQuery(rowPath("tokens", name), options), put(row, fields), mayBeDone(key));
-      if (context.json) printJson(context.terminal, { ...value, name, token });
-      else {
-        context.terminal.stdout(`${token}\n`);
-        client.say(`${changedText(value)}; the secret is shown only now`);
-      }
-      return exitCodes.fine;
-    });
+    await refuseThere(client, "tokens", name);
+    const { createHash, randomBytes } = await import("node:crypto");
+    const token = `cardinal.${name}.${randomBytes(secretBytes).toString("base64url")}`;
+    const row = {
+      role: options.role,
+      sha256: createHash("sha256").update(token).digest("hex"),
+      ...(expires === undefined ? {} : { expiresAt: context.wallClock().getTime() + expires }),
+      ...(options.user === undefined ? {} : { user: options.user }),
+    };
+    const value = await client.carryOut(rowPath("tokens", name), options, put(row));
+    if (context.json) printJson(context.terminal, { ...value, name, token });
+    else {
+      context.terminal.stdout(`${token}\n`);
+      client.say(`${changedText(value)}; the secret is shown only now`);
+    }
+    return exitCodes.fine;
   },
 });
 
-const listTokens: Command = defineCommand({
+const listTokens: Command = defineConfigCommand({
   words: ["token", "list"],
   summary: "list the tokens: roles, users, ends; never the secrets",
-  options: configOptions,
-  json: true,
   examples: [{ line: "cardinal token list", what: "all of them" }],
-  exits: readExits,
-  async run(context, { options }) {
-    return await withConfig(context, "token list", options, async (client) => {
-      const now = context.wallClock().getTime();
-      return await list(context, client, "tokens", ["TOKEN", "ROLE", "USER", "ENDS", "STATE"], (row) => {
-        const ends = typeof row["expiresAt"] === "number" ? row["expiresAt"] : undefined;
-        const state: Cell = row["enabled"] === false
-          ? { text: "off", tone: "faint" }
-          : ends !== undefined && ends <= now
-          ? { text: "expired", tone: "bad" }
-          : { text: "in use", tone: "good" };
-        return [row.id, text(row["role"]), text(row["user"]), ends === undefined ? "never" : instantText(ends), state];
-      });
+  async run(context, client) {
+    const now = context.wallClock().getTime();
+    return await list(context, client, "tokens", ["TOKEN", "ROLE", "USER", "ENDS", "STATE"], (row) => {
+      const ends = typeof row["expiresAt"] === "number" ? row["expiresAt"] : undefined;
+      const state: Cell = row["enabled"] === false
+        ? { text: "off", tone: "faint" }
+        : ends !== undefined && ends <= now
+        ? { text: "expired", tone: "bad" }
+        : { text: "in use", tone: "good" };
+      return [row.id, text(row["role"]), text(row["user"]), ends === undefined ? "never" : instantText(ends), state];
     });
   },
 });
 
-const revokeToken: Command = defineCommand({
+const revokeToken: Command = defineConfigCommand({
   words: ["token", "revoke"],
   summary: "take a token away for good, on all cards",
   about: [aboutTokens],
   operands: [{ name: "NAME", summary: "the token" }],
   options: changeOptions,
-  json: true,
   examples: [{ line: "cardinal token revoke ci", what: "from then on it is refused everywhere" }],
-  exits: changeExits,
-  run: async (context, { options, operands: { NAME: name } }) => await removed(context, "token revoke", "tokens", name, options),
+  run: async (context, client, { options, operands: { NAME: name } }) => await removeRow(context, client, rowPath("tokens", name), options),
 });
 
-const createUser: Command = defineCommand({
+const createUser: Command = defineConfigCommand({
   words: ["user", "create"],
   summary: "make a user, to whom tokens can belong",
   about: [aboutRoles, aboutTokens],
@@ -120,56 +98,40 @@ const createUser: Command = defineCommand({
     role: { kind: "text", short: "r", value: "ROLE", summary: "administrator, operator or viewer" },
     "full-name": { kind: "text", value: "TEXT", summary: "the name for people" },
   },
-  json: true,
   examples: [{
     line: "cardinal user create carla --role operator",
     what: "then: cardinal token create carla-laptop --role operator --user carla",
   }],
-  exits: changeExits,
-  async run(context, { options, operands: { NAME: name } }) {
+  async run(context, client, { options, operands: { NAME: name } }) {
     const mistake = nameMistake(name) ?? roleMistake(options.role);
-    if (mistake !== undefined) return mistaken(context, "user create", mistake);
-    return await withConfig(context, "user create", options, async (client) => {
-      await refuseThere(client, "users", name);
-      const fullName = options["full-name"];
-      const row = { role: options.role, ...(fullName === undefined ? {} : { fullName }) };
-      const { key, fields } = await changeFields(await client.expected(options.expect));
-      return await changed(context, client, changeQuery(rowPath("users", name), options), put(row, fields), key);
+    if (mistake !== undefined) return client.mistaken(mistake);
+    await refuseThere(client, "users", name);
+    const fullName = options["full-name"];
+    const row = { role: options.role, ...(fullName === undefined ? {} : { fullName }) };
+    return printChanged(context, await client.carryOut(rowPath("users", name), options, put(row)));
+  },
+});
+
+const listUsers: Command = defineConfigCommand({
+  words: ["user", "list"],
+  summary: "list the users",
+  examples: [{ line: "cardinal user list", what: "all of them" }],
+  async run(context, client) {
+    return await list(context, client, "users", ["USER", "ROLE", "STATE", "NAME"], (row) => {
+      const state: Cell = row["enabled"] === false ? { text: "off", tone: "faint" } : { text: "may log in", tone: "good" };
+      return [row.id, text(row["role"]), state, text(row["fullName"])];
     });
   },
 });
 
-const listUsers: Command = defineCommand({
-  words: ["user", "list"],
-  summary: "list the users",
-  options: configOptions,
-  json: true,
-  examples: [{ line: "cardinal user list", what: "all of them" }],
-  exits: readExits,
-  async run(context, { options }) {
-    return await withConfig(
-      context,
-      "user list",
-      options,
-      (client) =>
-        list(context, client, "users", ["USER", "ROLE", "STATE", "NAME"], (row) => {
-          const state: Cell = row["enabled"] === false ? { text: "off", tone: "faint" } : { text: "may log in", tone: "good" };
-          return [row.id, text(row["role"]), state, text(row["fullName"])];
-        }),
-    );
-  },
-});
-
-const removeUser: Command = defineCommand({
+const removeUser: Command = defineConfigCommand({
   words: ["user", "remove"],
   summary: "remove a user; refused while tokens belong to it",
   about: [aboutTokens],
   operands: [{ name: "NAME", summary: "the user" }],
   options: changeOptions,
-  json: true,
   examples: [{ line: "cardinal user remove carla", what: "after `cardinal token revoke carla-laptop`" }],
-  exits: changeExits,
-  run: async (context, { options, operands: { NAME: name } }) => await removed(context, "user remove", "users", name, options),
+  run: async (context, client, { options, operands: { NAME: name } }) => await removeRow(context, client, rowPath("users", name), options),
 });
 
 export const tokenCommands: readonly Command[] = [createToken, listTokens, revokeToken, createUser, listUsers, removeUser];
@@ -186,9 +148,12 @@ function roleMistake(role: string | undefined): string | undefined {
   return roles.some((known) => known === role) ? undefined : `--role is ${JSON.stringify(role)}, must be one of ${roles.join(", ")}`;
 }
 
-function put(row: unknown, fields: Readonly<Record<string, string>>) {
-  const content = new TextEncoder().encode(JSON.stringify(row));
-  return { method: "PUT", fields: { ...fields, "content-type": "application/json" }, content };
+function put(row: unknown) {
+  return { method: "PUT", ...jsonContent(row) };
+}
+
+function rowPath(table: "tokens" | "users", id: string): string {
+  return `v1/configuration/tables/${table}/${encodeURIComponent(id)}`;
 }
 
 /** A row that is there is not quietly made another one. */
@@ -219,17 +184,8 @@ async function list(
   return exitCodes.fine;
 }
 
-async function removed(
-  context: CommandContext,
-  command: string,
-  name: string,
-  id: string,
-  options: Parameters<typeof withConfig>[2] & { readonly comment: string | undefined; readonly expect: string | undefined },
-): Promise<ExitCode> {
-  return await withConfig(context, command, options, async (client) => {
-    const { key, fields } = await changeFields(await client.expected(options.expect));
-    return await changed(context, client, changeQuery(rowPath(name, id), options), { method: "DELETE", fields }, key);
-  });
+async function removeRow(context: CommandContext, client: ConfigClient, path: string, conditions: ChangeConditions): Promise<ExitCode> {
+  return printChanged(context, await client.carryOut(path, conditions, { method: "DELETE" }));
 }
 
 function text(value: unknown): string {
