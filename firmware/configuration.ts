@@ -77,6 +77,11 @@ export class CardConfiguration implements ConfigurationSource {
     return this.#read((store) => store.row(...asked));
   }
 
+  /** A row that is looked up with each request. */
+  keptRow(...asked: Parameters<ConfigStore["keptRow"]>): ReturnType<ConfigStore["keptRow"]> {
+    return this.#read((store) => store.keptRow(...asked));
+  }
+
   history(...asked: Parameters<ConfigurationSource["history"]>): ReturnType<ConfigurationSource["history"]> {
     return this.#read((store) => store.history(...asked));
   }

@@ -285,7 +285,7 @@ class RunningCard {
       adminDigest: isRefusal(token) ? undefined : token.digest,
       adminFile: file,
       row: async (table, id) => {
-        const found = await source.row(table, id);
+        const found = await source.keptRow(table, id);
         if ("unread" in found) throw new Error(found.unread.message);
         return found.row;
       },

@@ -220,6 +220,8 @@ export const snapshotAheadBytesMax = 4 * 1024 * 1024;
 export const branchesMax = 8;
 /** Rows or changes in one answer of a store. */
 export const storePageMax = 1_000;
+/** Rows of a table that are kept in memory because they are looked up with each request. */
+export const storeKeptRowsMax = 256;
 /** Moments of the database that are kept for those who read it in pieces, and how long each waits for the next piece to be asked for. */
 export const storeViewsMax = 4;
 export const storeViewMs = 10_000;

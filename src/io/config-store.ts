@@ -7,6 +7,7 @@ import { unreachable } from "../base/assert.ts";
 import type { Head, Row } from "../config/change.ts";
 import type { BranchPage, HistoryPage, Planned, RowPage, Unread } from "../config/read-answer.ts";
 import type { StoreOrder, StoreResult } from "../config/store.ts";
+import { storeKeptRowsMax } from "../limits.ts";
 import type { FromThread, ToThread } from "./config-store/message.ts";
 import type { BackupOpened, StoreRead } from "./config-store/read.ts";
 import { startThread } from "./config-store/thread.ts";
@@ -21,6 +22,8 @@ export class ConfigStore {
   readonly #worker: Worker;
   readonly #options: ConfigStoreOptions;
   readonly #reads = new Map<number, (answer: unknown) => void>();
+  /** By their tables and ids. */
+  readonly #keptRows = new Map<string, Map<string, Row>>();
   #readCount = 0;
   #closed: (() => void) | undefined;
 
@@ -44,6 +47,29 @@ export class ConfigStore {
 
   row(table: string, id: string): Promise<{ readonly head: Head; readonly row?: Row } | Unread> {
     return this.#read({ kind: "row", table, id });
+  }
+
+  /** As `row`, from memory for as long as nothing of its table changes: for rows that are looked up with each request. */
+  async keptRow(table: string, id: string): Promise<{ readonly row?: Row } | Unread> {
+    const kept = this.#keptRows.get(table)?.get(id);
+    if (kept !== undefined) return { row: kept };
+    // It is kept when the answer comes, and not a moment later: of the commits that the thread tells of after it, one may change the row.
+    return await this.#read<{ readonly row?: Row } | Unread>({ kind: "row", table, id }, (found) => {
+      if ("row" in found && found.row !== undefined) this.#keep(table, id, found.row);
+    });
+  }
+
+  #keep(table: string, id: string, row: Row): void {
+    const rows = this.#keptRows.get(table) ?? new Map<string, Row>();
+    const [oldest] = rows.keys();
+    if (rows.size >= storeKeptRowsMax && oldest !== undefined) rows.delete(oldest);
+    this.#keptRows.set(table, rows.set(id, row));
+  }
+
+  /** What is kept may not be so any more: `tables` have changed, or the database may be another one. */
+  #forgetRows(result: StoreResult, tables: readonly string[]): void {
+    if (result.kind === "opened" || result.kind === "failed") this.#keptRows.clear();
+    for (const table of tables) this.#keptRows.delete(table);
   }
 
   history(
@@ -130,10 +156,13 @@ export class ConfigStore {
     await this.#worker.terminate();
   }
 
-  #read<Answer>(read: StoreRead): Promise<Answer> {
+  #read<Answer>(read: StoreRead, onAnswer?: (answer: Answer) => void): Promise<Answer> {
     const number = ++this.#readCount;
     return new Promise((resolve) => {
-      this.#reads.set(number, resolve as (answer: unknown) => void);
+      this.#reads.set(number, (answer) => {
+        onAnswer?.(answer as Answer);
+        resolve(answer as Answer);
+      });
       this.#say({ kind: "read", number, read });
     });
   }
@@ -145,6 +174,7 @@ export class ConfigStore {
   #onMessage(message: FromThread): void {
     switch (message.kind) {
       case "result":
+        this.#forgetRows(message.result, message.tables ?? []);
         return this.#options.onResult(message.result);
       case "answer":
         this.#reads.get(message.number)?.(message.answer);

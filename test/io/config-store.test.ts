@@ -48,6 +48,32 @@ function plan(answer: unknown): Plan {
   return answer as Plan;
 }
 
+test("CARD-4: a row that is kept in memory is what the newest commit made of it, however closely they follow on each other", () =>
+  withStores(async (make) => {
+    const { store, driver } = make();
+    assert.ok("unread" in await store.keptRow("hosts", "a"));
+    await driver.begin();
+    assert.is(read(await store.keptRow("hosts", "a")).row, undefined);
+    await driver.change(wish("1", [host("a", "one"), host("b", "of b")]));
+    assert.is(read(await store.keptRow("hosts", "a")).row?.["note"], "one");
+    // Asked before, between and behind orders that are under way.
+    for (let time = 0; time < 20; time++) {
+      const proposal = await driver.proposal(wish(`t${time}`, [host("a", `time ${time}`)]));
+      const asked = [store.keptRow("hosts", "a"), store.keptRow("hosts", "b")];
+      const committed = driver.commit(proposal);
+      asked.push(store.keptRow("hosts", "a"));
+      await committed;
+      assert.is(read(await store.keptRow("hosts", "a")).row?.["note"], `time ${time}`);
+      await Promise.all(asked);
+      assert.is(read(await store.keptRow("hosts", "a")).row?.["note"], `time ${time}`);
+    }
+    await driver.change(wish("gone", [{ kind: "remove", table: "hosts", id: "a" }]));
+    assert.is(read(await store.keptRow("hosts", "a")).row, undefined);
+    assert.is(read(await store.keptRow("hosts", "b")).row?.["note"], "of b");
+    await driver.ask("opened", { kind: "reset" });
+    assert.is(read(await store.keptRow("hosts", "b")).row, undefined, "another database has taken its place");
+  }));
+
 test("a store that is not open says so", () =>
   withStores(async (make) => {
     const { store, driver } = make();

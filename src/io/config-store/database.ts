@@ -62,6 +62,7 @@ export class ConfigDatabase {
   #tables: DatabaseTables | undefined;
   #chain: ChainTable | undefined;
   #level = 0;
+  readonly #tablesChanged = new Set<string>();
   #readTables: DatabaseTables | undefined;
   #readChain: ChainTable | undefined;
   #readState: HeadReader | undefined;
@@ -85,6 +86,11 @@ export class ConfigDatabase {
 
   get path(): string {
     return this.#file.path;
+  }
+
+  /** The tables whose rows the newest commit changed. */
+  get tablesChanged(): string[] {
+    return [...this.#tablesChanged];
   }
 
   get fault(): StoreFault | undefined {
@@ -328,6 +334,7 @@ export class ConfigDatabase {
   }
 
   #commit(changes: readonly Change[]): BareResult {
+    this.#tablesChanged.clear();
     if (this.#file.loggedPages > this.#options.bounds.logPagesMax) this.#file.checkpoint(this.head.sequence);
     this.#file.transaction("COMMIT", () => {
       for (const change of changes) this.#append(change);
@@ -359,6 +366,7 @@ export class ConfigDatabase {
       if (tables.columns.get(table)?.length !== count) {
         throw new StoreError("divergent", `change ${sequence} is of a table ${table} with ${count} columns, which is not here`);
       }
+      this.#tablesChanged.add(table);
     }
     const conflict = this.#applied(changeset);
     if (conflict !== undefined) throw new StoreError("divergent", `change ${sequence} does not fit the tables: ${conflict}`);
@@ -392,6 +400,7 @@ export class ConfigDatabase {
     writer.exec(`PRAGMA user_version = ${level}`);
     this.#level = level;
     this.#tables?.forgetSchema();
+    for (const table of this.#tables?.columns.keys() ?? []) this.#tablesChanged.add(table);
     this.#chain ??= new ChainTable(writer, this.#options.bounds);
   }
 

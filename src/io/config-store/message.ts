@@ -8,7 +8,8 @@ export type ToThread =
   | { readonly kind: "close" };
 
 export type FromThread =
-  | { readonly kind: "result"; readonly result: StoreResult }
+  /** `tables`: those whose rows a commit changed. */
+  | { readonly kind: "result"; readonly result: StoreResult; readonly tables?: readonly string[] }
   | { readonly kind: "answer"; readonly number: number; readonly answer: unknown }
   | { readonly kind: "closed" };
 

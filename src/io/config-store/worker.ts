@@ -30,7 +30,8 @@ function say(message: FromThread): void {
 }
 
 function answer(order: number, result: BareResult): void {
-  say({ kind: "result", result: { order, ...result } as StoreResult });
+  const tables = result.kind === "committed" ? { tables: database.tablesChanged } : {};
+  say({ kind: "result", result: { order, ...result } as StoreResult, ...tables });
 }
 
 function slice(): void {
