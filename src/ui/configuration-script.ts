@@ -130,16 +130,8 @@ async function ask() {
     }
   }
   document.documentElement.toggleAttribute("data-stale", failures > 1);
-  setTimeout(askUnlessHidden, askEveryMs);
+  return askEveryMs;
 }
-let waiting = false;
-function askUnlessHidden() {
-  waiting = document.hidden;
-  if (!waiting) void ask();
-}
-document.addEventListener("visibilitychange", () => {
-  if (waiting && !document.hidden) askUnlessHidden();
-});
 $("older").addEventListener("click", () => void loadHistory(true).catch(() => {}));
-void ask();
+keepAsking(ask);
 `;

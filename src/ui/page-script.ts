@@ -55,4 +55,17 @@ function buildRow(...labels) {
   });
   return { node, cells };
 }
+/** Asks now, and again after as many milliseconds as ask() gives, which waits while nobody can see the page. */
+function keepAsking(ask) {
+  let waiting = false;
+  const next = async () => setTimeout(askUnlessHidden, await ask());
+  function askUnlessHidden() {
+    waiting = document.hidden;
+    if (!waiting) void next();
+  }
+  document.addEventListener("visibilitychange", () => {
+    if (waiting && !document.hidden) askUnlessHidden();
+  });
+  void next();
+}
 `;

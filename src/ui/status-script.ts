@@ -242,16 +242,8 @@ async function ask() {
     failure = error.said ?? "";
   }
   showAnswer();
-  setTimeout(askUnlessHidden, Math.max(50, askEveryMs - (performance.now() - startedAt)));
+  return Math.max(50, askEveryMs - (performance.now() - startedAt));
 }
-let waiting = false;
-function askUnlessHidden() {
-  waiting = document.hidden;
-  if (!waiting) void ask();
-}
-document.addEventListener("visibilitychange", () => {
-  if (waiting && !document.hidden) askUnlessHidden();
-});
 setInterval(showAnswer, askEveryMs);
-void ask();
+keepAsking(ask);
 `;
