@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +12,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../mailbox/mailbox.h"
+#include "../worker/orders.h"
 #include "../worker/worker.h"
 #include "kin.h"
 #include "launch.h"
@@ -69,10 +69,7 @@ struct group {
 };
 
 struct children {
-  pthread_mutex_t lock;
-  struct asked asked[ORDERS_MAX];
-  size_t first;
-  size_t count;
+  struct orders asked;
   /* The thread's own from here on. */
   char groups[PATH_MAX / 2];
   struct child *children[CHILDREN_MAX];
@@ -97,12 +94,6 @@ struct record {
   uint32_t left;
   uint32_t microseconds;
 };
-
-static int64_t now_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 void child_order_free(struct child_order *order) {
   free(order->program);
@@ -428,18 +419,6 @@ static void end(struct children *children, uint32_t id) {
   }
 }
 
-static bool next_asked(struct children *children, struct asked *asked) {
-  pthread_mutex_lock(&children->lock);
-  bool any = children->count > 0;
-  if (any) {
-    *asked = children->asked[children->first];
-    children->first = (children->first + 1) % ORDERS_MAX;
-    children->count--;
-  }
-  pthread_mutex_unlock(&children->lock);
-  return any;
-}
-
 /* The loop. */
 
 #define POLLS_MAX (1 + 2 * CHILDREN_MAX + CHILD_LEFTOVERS_MAX + CHILD_GROUPS_MAX)
@@ -524,7 +503,7 @@ static void *run(void *argument) {
     serve(children, fds, count);
     reap_stuck(children);
     struct asked asked;
-    while (next_asked(children, &asked)) {
+    while (orders_next(&children->asked, &asked)) {
       if (asked.kind == ASKED_START) start(children, &asked.order);
       if (asked.kind == ASKED_KILL) end(children, asked.order.id);
       if (asked.kind == ASKED_WATCH) {
@@ -538,7 +517,7 @@ static void *run(void *argument) {
 
 static void free_children(struct children *children) {
   struct asked asked;
-  while (next_asked(children, &asked)) {
+  while (orders_next(&children->asked, &asked)) {
     if (asked.kind == ASKED_START) child_order_free(&asked.order);
   }
   for (size_t index = 0; index < children->child_count; index++) free_child(children->children[index]);
@@ -546,7 +525,7 @@ static void free_children(struct children *children) {
   for (size_t index = 0; index < children->watched_count; index++) close(children->watched[index].events);
   if (children->null >= 0) close(children->null);
   mailbox_free(&children->box);
-  pthread_mutex_destroy(&children->lock);
+  orders_free(&children->asked);
   free(children->chunk);
   free(children);
 }
@@ -554,16 +533,11 @@ static void free_children(struct children *children) {
 int child_open(struct children **out, const char *groups, void (*wake)(void *context), void *context) {
   struct children *children = calloc(1, sizeof *children);
   if (children == NULL) return -ENOMEM;
-  int result = -pthread_mutex_init(&children->lock, NULL);
-  if (result < 0) {
-    free(children);
-    return result;
-  }
   snprintf(children->groups, sizeof children->groups, "%s", groups);
   children->chunk = malloc(CHUNK_BYTES);
-  if (children->chunk == NULL) result = -ENOMEM;
   children->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (result == 0 && children->null < 0) result = -errno;
+  int result = children->chunk == NULL ? -ENOMEM : children->null < 0 ? -errno : 0;
+  if (result == 0) result = orders_init(&children->asked, ORDERS_MAX, sizeof(struct asked));
   if (result == 0) result = mailbox_init(&children->box, QUEUE_BYTES, QUEUE_RECORDS, wake, context);
   if (result == 0) result = worker_start(&children->worker, "cardinal-child", run, children);
   if (result < 0) {
@@ -575,12 +549,9 @@ int child_open(struct children **out, const char *groups, void (*wake)(void *con
 }
 
 static int ask(struct children *children, const struct asked *asked) {
-  pthread_mutex_lock(&children->lock);
-  int result = children->count < ORDERS_MAX ? 0 : -EAGAIN;
-  if (result == 0) children->asked[(children->first + children->count++) % ORDERS_MAX] = *asked;
-  pthread_mutex_unlock(&children->lock);
+  if (!orders_give(&children->asked, asked)) return -EAGAIN;
   worker_poke(&children->worker);
-  return result;
+  return 0;
 }
 
 int child_start(struct children *children, const struct child_order *order) {

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
+#include "../base/error.h"
 #include "../child/kin.h"
 #include "../mailbox/mailbox.h"
+#include "../worker/orders.h"
 #include "../worker/worker.h"
 
 #define QUEUE_BYTES 16384
@@ -29,10 +31,10 @@ enum state { WORKING, FINISHED, ABANDONED };
 struct device {
   char path[DEVICE_PATH_BYTES];
   bool exclusive;
+  struct orders asked;
+  /* Guards the state. */
   pthread_mutex_t lock;
   enum state state;
-  enum device_kind asked[ASKED_MAX];
-  size_t asked_count;
   /* The thread's own from here on. */
   int fd;
   bool is_block;
@@ -47,21 +49,7 @@ struct record {
   uint32_t microseconds;
 };
 
-static int64_t now_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-__attribute__((format(printf, 3, 4))) static int describe(char error[DEVICE_ERROR_BYTES], int result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(error, DEVICE_ERROR_BYTES, format, arguments);
-  va_end(arguments);
-  return result;
-}
-
-static int describe_open(const struct device *device, int result, char error[DEVICE_ERROR_BYTES]) {
+static int describe_open(const struct device *device, int result, char error[ERROR_BYTES]) {
   switch (result) {
     case -ENOENT:
       return describe(error, result, "device: there is no %.300s", device->path);
@@ -95,7 +83,7 @@ static int open_character(const struct device *device) {
 }
 
 /* Of a terminal this keeps others out from now on; who has a device already is found in /proc. */
-static int claim_character(const struct device *device, char error[DEVICE_ERROR_BYTES]) {
+static int claim_character(const struct device *device, char error[ERROR_BYTES]) {
   char users[128];
   if (isatty(device->fd)) ioctl(device->fd, TIOCEXCL);
   int count = kin_of_file(device->path, users, sizeof users);
@@ -110,7 +98,7 @@ static void release(struct device *device) {
   device->fd = -1;
 }
 
-static int open_node(struct device *device, char error[DEVICE_ERROR_BYTES]) {
+static int open_node(struct device *device, char error[ERROR_BYTES]) {
   struct stat status;
   if (stat(device->path, &status) < 0) return describe_open(device, -errno, error);
   device->is_block = S_ISBLK(status.st_mode);
@@ -139,7 +127,7 @@ static int look_at_character(const struct device *device) {
   return (fd.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0 ? -EIO : 0;
 }
 
-static int probe(const struct device *device, char error[DEVICE_ERROR_BYTES]) {
+static int probe(const struct device *device, char error[ERROR_BYTES]) {
   if (device->fd < 0) return describe(error, -EBADF, "device: %.300s is not open", device->path);
   struct stat status;
   if (stat(device->path, &status) < 0) return describe(error, -ENODEV, "device: %.300s is gone", device->path);
@@ -148,7 +136,7 @@ static int probe(const struct device *device, char error[DEVICE_ERROR_BYTES]) {
   return result < 0 ? describe(error, result, "device: %.300s does not answer: %s", device->path, strerrordesc_np(-result)) : 0;
 }
 
-static int perform(struct device *device, enum device_kind kind, char error[DEVICE_ERROR_BYTES]) {
+static int perform(struct device *device, enum device_kind kind, char error[ERROR_BYTES]) {
   if (kind == DEVICE_OPEN) return open_node(device, error);
   if (kind == DEVICE_PROBE) return probe(device, error);
   release(device);
@@ -157,7 +145,7 @@ static int perform(struct device *device, enum device_kind kind, char error[DEVI
 
 /* Tells the answer unless nobody is left to hear it. */
 static void answer(struct device *device, enum device_kind kind) {
-  char error[DEVICE_ERROR_BYTES] = "";
+  char error[ERROR_BYTES] = "";
   int64_t began = now_us();
   int result = perform(device, kind, error);
   struct record record = {.kind = kind, .result = result, .microseconds = (uint32_t)(now_us() - began)};
@@ -169,20 +157,10 @@ static void answer(struct device *device, enum device_kind kind) {
   pthread_mutex_unlock(&device->lock);
 }
 
-static bool next_asked(struct device *device, enum device_kind *kind) {
-  pthread_mutex_lock(&device->lock);
-  bool any = device->asked_count > 0 && device->state == WORKING;
-  if (any) {
-    *kind = device->asked[0];
-    memmove(device->asked, device->asked + 1, --device->asked_count * sizeof device->asked[0]);
-  }
-  pthread_mutex_unlock(&device->lock);
-  return any;
-}
-
 static void free_device(struct device *device) {
   if (device->worker.event >= 0) close(device->worker.event);
   mailbox_free(&device->box);
+  orders_free(&device->asked);
   pthread_mutex_destroy(&device->lock);
   free(device);
 }
@@ -192,7 +170,7 @@ static void *run(void *argument) {
   answer(device, DEVICE_OPEN);
   for (bool more = !atomic_load(&device->worker.stopping); more;) {
     enum device_kind kind;
-    while (next_asked(device, &kind)) answer(device, kind);
+    while (!atomic_load(&device->worker.stopping) && orders_next(&device->asked, &kind)) answer(device, kind);
     struct pollfd event = {.fd = device->worker.event, .events = POLLIN};
     if (poll(&event, 1, -1) > 0) more = worker_poked(&device->worker);
   }
@@ -217,7 +195,8 @@ int device_open(struct device **out, const char *path, bool exclusive, void (*wa
     free(device);
     return result;
   }
-  result = mailbox_init(&device->box, QUEUE_BYTES, ASKED_MAX + 2, wake, context);
+  result = orders_init(&device->asked, ASKED_MAX, sizeof(enum device_kind));
+  if (result == 0) result = mailbox_init(&device->box, QUEUE_BYTES, ASKED_MAX + 2, wake, context);
   if (result == 0) result = worker_start(&device->worker, "cardinal-device", run, device);
   if (result < 0) {
     free_device(device);
@@ -228,12 +207,9 @@ int device_open(struct device **out, const char *path, bool exclusive, void (*wa
 }
 
 int device_ask(struct device *device, enum device_kind kind) {
-  pthread_mutex_lock(&device->lock);
-  int result = device->asked_count < ASKED_MAX ? 0 : -EAGAIN;
-  if (result == 0) device->asked[device->asked_count++] = kind;
-  pthread_mutex_unlock(&device->lock);
+  if (!orders_give(&device->asked, &kind)) return -EAGAIN;
   worker_poke(&device->worker);
-  return result;
+  return 0;
 }
 
 size_t device_take(struct device *device, uint8_t *into, size_t room) {

@@ -25,8 +25,6 @@
 #include <stdint.h>
 
 #define DEVICE_PATH_BYTES 4096
-#define DEVICE_ERROR_BYTES 512
-
 enum device_kind { DEVICE_OPEN = 1, DEVICE_PROBE = 2, DEVICE_RELEASE = 3 };
 
 struct device;

@@ -75,7 +75,7 @@ static napi_value open_ether(napi_env env, napi_callback_info info) {
   struct js_port *port;
   if (!js_port_make(env, arguments[4], &driver, &port)) return NULL;
   struct ether *ether = NULL;
-  char error[ETHER_ERROR_BYTES];
+  char error[ERROR_BYTES];
   int result = ether_open(&ether, &options, js_port_wake, port, error);
   if (result < 0) return js_port_throw(port, result, error);
   napi_value value = js_port_attach(port, ether);

@@ -11,7 +11,6 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,15 +51,7 @@ struct ether {
   struct worker worker;
 };
 
-__attribute__((format(printf, 3, 4))) static int describe(char error[ETHER_ERROR_BYTES], int result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(error, ETHER_ERROR_BYTES, format, arguments);
-  va_end(arguments);
-  return result;
-}
-
-static int describe_errno(char error[ETHER_ERROR_BYTES], const char *interface, const char *what, int number) {
+static int describe_errno(char error[ERROR_BYTES], const char *interface, const char *what, int number) {
   if (number == EPERM || number == EACCES) {
     return describe(error, -number, "ether: no permission to open \"%s\": CAP_NET_RAW is needed (run as root, or grant it)", interface);
   }
@@ -144,7 +135,7 @@ static int open_netlink(struct ether *ether) {
 }
 
 /* Fills in index, address and MTU of the interface. Any socket can ask. */
-static int find_interface(struct ether *ether, const char *name, char error[ETHER_ERROR_BYTES]) {
+static int find_interface(struct ether *ether, const char *name, char error[ERROR_BYTES]) {
   struct ifreq request = {0};
   if (strlen(name) == 0 || strlen(name) >= sizeof request.ifr_name) return describe_errno(error, name, "", ENODEV);
   strcpy(request.ifr_name, name);
@@ -256,7 +247,7 @@ static void *run(void *argument) {
   }
 }
 
-static int open_sockets(struct ether *ether, const struct ether_options *options, char error[ETHER_ERROR_BYTES]) {
+static int open_sockets(struct ether *ether, const struct ether_options *options, char error[ERROR_BYTES]) {
   int result = open_netlink(ether);
   if (result < 0) return describe_errno(error, options->interface, "its state cannot be watched", -result);
   result = find_interface(ether, options->interface, error);
@@ -281,7 +272,7 @@ static void free_ether(struct ether *ether) {
 }
 
 int ether_open(struct ether **out, const struct ether_options *options, void (*wake)(void *context), void *context,
-               char error[ETHER_ERROR_BYTES]) {
+               char error[ERROR_BYTES]) {
   struct ether *ether = calloc(1, sizeof *ether);
   if (ether == NULL) return describe(error, -ENOMEM, "ether: out of memory");
   ether->netlink = -1;

@@ -26,11 +26,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/error.h"
+
 #define ETHER_MAC_BYTES 6
 #define ETHER_TYPES_MAX 8
 #define ETHER_GROUPS_MAX 16
-#define ETHER_ERROR_BYTES 256
-
 enum ether_fact {
   /* 0 not told yet, ETHER_CARRIER_DOWN or ETHER_CARRIER_UP: carrier, and up by the operator's will. */
   ETHER_FACT_CARRIER = 0,
@@ -62,7 +62,7 @@ struct ether_counters {
 };
 
 int ether_open(struct ether **ether, const struct ether_options *options, void (*wake)(void *context), void *context,
-               char error[ETHER_ERROR_BYTES]);
+               char error[ERROR_BYTES]);
 void ether_address(const struct ether *ether, uint8_t mac[ETHER_MAC_BYTES], uint32_t *mtu);
 size_t ether_take(struct ether *ether, uint8_t *into, size_t room);
 /* 0 or -errno. From one thread at a time. */

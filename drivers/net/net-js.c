@@ -28,7 +28,7 @@ static napi_value open_net(napi_env env, napi_callback_info info) {
 }
 
 static bool read_address(napi_env env, napi_value host, uint32_t prefix, struct net_address *address) {
-  char text[NET_ADDRESS_BYTES], error[NET_ERROR_BYTES];
+  char text[NET_ADDRESS_BYTES], error[ERROR_BYTES];
   if (!js_string(env, host, text, sizeof text)) return false;
   if (text[0] == '\0' || net_parse(address, text, prefix) == 0) return true;
   snprintf(error, sizeof error, "net: \"%s\" with prefix %u is no address", text, prefix);
@@ -36,7 +36,7 @@ static bool read_address(napi_env env, napi_value host, uint32_t prefix, struct 
 }
 
 static bool read_interface(napi_env env, napi_value value, char interface[SEGMENT_INTERFACE_BYTES]) {
-  char text[256], error[NET_ERROR_BYTES];
+  char text[256], error[ERROR_BYTES];
   if (!js_string(env, value, text, sizeof text)) return false;
   if (strlen(text) < SEGMENT_INTERFACE_BYTES) {
     strcpy(interface, text);

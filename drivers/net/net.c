@@ -10,7 +10,6 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,15 +27,7 @@
 /* IFF_LOWER_UP of linux/if.h, which cannot stand beside net/if.h. */
 #define FLAG_LOWER_UP 0x10000
 
-__attribute__((format(printf, 3, 4))) static int describe(char error[NET_ERROR_BYTES], int result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(error, NET_ERROR_BYTES, format, arguments);
-  va_end(arguments);
-  return result;
-}
-
-static int describe_errno(char error[NET_ERROR_BYTES], const char *interface, const char *what, int result) {
+static int describe_errno(char error[ERROR_BYTES], const char *interface, const char *what, int result) {
   if (result == -EPERM || result == -EACCES) {
     return describe(error, result, "net: no permission for \"%s\": CAP_NET_ADMIN and CAP_NET_RAW are needed (%s)", interface, what);
   }
@@ -110,7 +101,7 @@ static int read_dump(int fd, uint8_t *bytes, const struct listing *listing) {
 }
 
 int net_list(const char *interface, void (*each)(void *context, const char *interface, const char *address), void *context,
-             char error[NET_ERROR_BYTES]) {
+             char error[ERROR_BYTES]) {
   struct listing listing = {.each = each, .context = context};
   if (interface[0] != '\0') {
     listing.index = index_of(interface);
@@ -186,7 +177,7 @@ static int change(const char *interface, const struct net_address *address, uint
   return perform(&request);
 }
 
-int net_add(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+int net_add(const char *interface, const struct net_address *address, char error[ERROR_BYTES]) {
   int result = change(interface, address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
   if (result == 0 || result == -EEXIST) return 0;
   if (result == -EACCES && address->family == AF_INET6) {
@@ -218,7 +209,7 @@ static void count_other(void *context, const char *interface, const char *addres
 }
 
 /* A read-only /proc matters only where another address could be taken along. */
-static int protect_others(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+static int protect_others(const char *interface, const struct net_address *address, char error[ERROR_BYTES]) {
   if (address->family != AF_INET || index_of(interface) == 0) return 0;
   int promoted = promote_secondaries(interface);
   if (promoted == 0) return 0;
@@ -230,7 +221,7 @@ static int protect_others(const char *interface, const struct net_address *addre
   return describe_errno(error, interface, "promote_secondaries cannot be set, and without it other addresses would go too", promoted);
 }
 
-int net_remove(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+int net_remove(const char *interface, const struct net_address *address, char error[ERROR_BYTES]) {
   int result = protect_others(interface, address, error);
   if (result < 0) return result;
   result = change(interface, address, RTM_DELADDR, 0);
@@ -294,12 +285,12 @@ static int announce(struct net_announcer *announcer, const char *interface, cons
   return send_frame(announcer->packet, index, frame, announcement_arp(frame, mac, address->bytes, ARPOP_REPLY));
 }
 
-int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[ERROR_BYTES]) {
   int result = announce(announcer, interface, address);
   return result < 0 ? describe_errno(error, interface, "the address cannot be announced", result) : 0;
 }
 
-int net_probe(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]) {
+int net_probe(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[ERROR_BYTES]) {
   uint8_t mac[NET_MAC_BYTES], frame[NET_FRAME_BYTES_MAX];
   int result = prepare(announcer, interface, mac);
   if (result >= 0) {
@@ -339,7 +330,7 @@ static int64_t flags_of(unsigned index) {
   return ((const struct ifinfomsg *)NLMSG_DATA(header))->ifi_flags;
 }
 
-int net_link(const char *interface, char error[NET_ERROR_BYTES]) {
+int net_link(const char *interface, char error[ERROR_BYTES]) {
   unsigned index = index_of(interface);
   int64_t flags = index == 0 ? -ENODEV : flags_of(index);
   if (flags < 0) return describe_errno(error, interface, "its state cannot be asked for", (int)flags);

@@ -21,7 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NET_ERROR_BYTES 256
+#include "../base/error.h"
+
 /* "address/prefix" with its end. */
 #define NET_ADDRESS_BYTES 64
 #define NET_FRAME_BYTES_MAX 128
@@ -50,13 +51,13 @@ void net_announcer_init(struct net_announcer *announcer);
 void net_announcer_free(struct net_announcer *announcer);
 
 int net_list(const char *interface, void (*each)(void *context, const char *interface, const char *address), void *context,
-             char error[NET_ERROR_BYTES]);
-int net_add(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
-int net_remove(const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
-int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
-int net_probe(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[NET_ERROR_BYTES]);
+             char error[ERROR_BYTES]);
+int net_add(const char *interface, const struct net_address *address, char error[ERROR_BYTES]);
+int net_remove(const char *interface, const struct net_address *address, char error[ERROR_BYTES]);
+int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[ERROR_BYTES]);
+int net_probe(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[ERROR_BYTES]);
 /* NET_LINK_UP where the interface is up by the operator's will and has a carrier, else NET_LINK_DOWN; -errno. */
-int net_link(const char *interface, char error[NET_ERROR_BYTES]);
+int net_link(const char *interface, char error[ERROR_BYTES]);
 /* Whether an interface of ours has this hardware address. */
 bool net_owns_mac(const uint8_t mac[NET_MAC_BYTES]);
 /* "address/prefix" as net_list() writes it. */

@@ -7,16 +7,16 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../mailbox/mailbox.h"
+#include "../worker/orders.h"
 #include "../worker/worker.h"
 #include "claim.h"
 
@@ -46,10 +46,7 @@ struct wire {
 };
 
 struct segment {
-  pthread_mutex_t lock;
-  struct segment_request *requests;
-  size_t first;
-  size_t count;
+  struct orders requests;
   /* The thread's own from here on. */
   struct net_announcer announcer;
   int netlink;
@@ -70,12 +67,6 @@ struct record {
   uint32_t microseconds;
   uint32_t kind;
 };
-
-static int64_t now_us(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static void push(struct segment *segment, const struct record *record, const char *text, size_t length) {
   mailbox_push(&segment->box, record, sizeof *record, text, length);
@@ -163,15 +154,14 @@ static void forget(struct segment *segment, struct taken *taken) {
   if (wire != NULL) (void)filter_wire(segment, wire);
 }
 
-static int watch(struct segment *segment, const struct segment_request *request, char error[NET_ERROR_BYTES]) {
+static int watch(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   unsigned index = if_nametoindex(request->interface);
   struct wire *wire = index == 0 ? NULL : open_wire(segment, request->interface, index);
   if (wire == NULL) return 0; /* Adding the address says what is wrong. */
   if (find_taken(segment, request->interface, &request->address) == NULL) {
     if (segment->taken_count == SEGMENT_ADDRESSES_MAX) {
-      snprintf(error, NET_ERROR_BYTES, "net: \"%s\": %d addresses are taken, and that is the most", request->interface,
-               SEGMENT_ADDRESSES_MAX);
-      return -ENOSPC;
+      return describe(error, -ENOSPC, "net: \"%s\": %d addresses are taken, and that is the most", request->interface,
+                      SEGMENT_ADDRESSES_MAX);
     }
     struct taken *taken = &segment->taken[segment->taken_count++];
     *taken = (struct taken){.address = request->address, .rival_at = INT64_MIN / 2};
@@ -179,10 +169,8 @@ static int watch(struct segment *segment, const struct segment_request *request,
   }
   wire->state = net_link(request->interface, error);
   int result = filter_wire(segment, wire);
-  if (result < 0) {
-    snprintf(error, NET_ERROR_BYTES, "net: \"%s\": its segment cannot be watched: %s", request->interface, strerrordesc_np(-result));
-  }
-  return result;
+  if (result == 0) return 0;
+  return describe(error, result, "net: \"%s\": its segment cannot be watched: %s", request->interface, strerrordesc_np(-result));
 }
 
 static void read_claims(struct segment *segment, const struct wire *wire, int fd) {
@@ -221,7 +209,7 @@ static void note_presence(void *context, const char *interface, const char *text
 
 /* Whether the interface has the address, or that cannot be told. */
 static bool is_present(const char *interface, const struct net_address *address) {
-  char error[NET_ERROR_BYTES];
+  char error[ERROR_BYTES];
   struct presence presence = {.interface = interface, .address = address};
   int result = net_list(interface, note_presence, &presence, error);
   return presence.found || (result < 0 && result != -ENODEV);
@@ -240,7 +228,7 @@ static void check_taken(struct segment *segment) {
 }
 
 static void check_wire(struct segment *segment, struct wire *wire) {
-  char error[NET_ERROR_BYTES];
+  char error[ERROR_BYTES];
   unsigned index = if_nametoindex(wire->interface);
   int state = index == 0 ? 0 : net_link(wire->interface, error);
   if (index != 0 && index != wire->index) {
@@ -294,12 +282,12 @@ static void note_listed(void *context, const char *interface, const char *addres
   segment->text_length += (size_t)snprintf(segment->text + segment->text_length, room, "%s %s\n", interface, address);
 }
 
-static int list(struct segment *segment, const struct segment_request *request, char error[NET_ERROR_BYTES]) {
+static int list(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   struct listing listing = {.segment = segment, .request = request};
   return net_list(request->interface, note_listed, &listing, error);
 }
 
-static int announce(struct segment *segment, const struct segment_request *request, char error[NET_ERROR_BYTES]) {
+static int announce(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   int result = 0;
   for (uint32_t count = 0; count < request->announcements && result == 0; count++) {
     result = net_announce(&segment->announcer, request->interface, &request->address, error);
@@ -307,14 +295,14 @@ static int announce(struct segment *segment, const struct segment_request *reque
   return result;
 }
 
-static int link_state(struct segment *segment, const struct segment_request *request, char error[NET_ERROR_BYTES]) {
+static int link_state(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   int result = net_link(request->interface, error);
   if (result < 0) return result;
   segment->text_length = (size_t)snprintf(segment->text, TEXT_BYTES, "%s", result == NET_LINK_UP ? "up" : "down");
   return 0;
 }
 
-static int take(struct segment *segment, const struct segment_request *request, char error[NET_ERROR_BYTES]) {
+static int take(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   int result = watch(segment, request, error);
   if (result == 0) result = net_probe(&segment->announcer, request->interface, &request->address, error);
   if (result == -ENETDOWN) result = 0; /* An interface without a carrier gets the address all the same. */
@@ -351,7 +339,7 @@ static void note_entry(void *context, const char *interface, const char *text) {
   }
 }
 
-static int release(struct segment *segment, const struct segment_request *request, char error[NET_ERROR_BYTES]) {
+static int release(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   struct taken *taken = find_taken(segment, request->interface, &request->address);
   if (taken != NULL) forget(segment, taken);
   struct entries entries = {.request = request};
@@ -369,15 +357,14 @@ static int release(struct segment *segment, const struct segment_request *reques
   if (entries.here_count > 0 || entries.elsewhere[0] != '\0') {
     char text[NET_ADDRESS_BYTES];
     net_format(&request->address, text);
-    snprintf(error, NET_ERROR_BYTES, "net: %s is on \"%s\" still", text,
-             entries.elsewhere[0] != '\0' ? entries.elsewhere : request->interface);
-    return -EADDRINUSE;
+    return describe(error, -EADDRINUSE, "net: %s is on \"%s\" still", text,
+                    entries.elsewhere[0] != '\0' ? entries.elsewhere : request->interface);
   }
   segment->text_length = (size_t)snprintf(segment->text, TEXT_BYTES, "%zu", removed);
   return 0;
 }
 
-static int perform(struct segment *segment, const struct segment_request *request, char error[NET_ERROR_BYTES]) {
+static int perform(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   switch (request->kind) {
     case SEGMENT_LIST:
       return list(segment, request, error);
@@ -390,13 +377,12 @@ static int perform(struct segment *segment, const struct segment_request *reques
     case SEGMENT_LINK:
       return link_state(segment, request, error);
     default:
-      snprintf(error, NET_ERROR_BYTES, "net: there is no request %d", request->kind);
-      return -EINVAL;
+      return describe(error, -EINVAL, "net: there is no request %d", request->kind);
   }
 }
 
 static void answer(struct segment *segment, const struct segment_request *request) {
-  char error[NET_ERROR_BYTES] = "";
+  char error[ERROR_BYTES] = "";
   segment->text_length = 0;
   int64_t began = now_us();
   int result = perform(segment, request, error);
@@ -407,18 +393,6 @@ static void answer(struct segment *segment, const struct segment_request *reques
   } else {
     push(segment, &record, segment->text, segment->text_length);
   }
-}
-
-static bool next_request(struct segment *segment, struct segment_request *request) {
-  pthread_mutex_lock(&segment->lock);
-  bool any = segment->count > 0;
-  if (any) {
-    *request = segment->requests[segment->first];
-    segment->first = (segment->first + 1) % SEGMENT_REQUESTS_MAX;
-    segment->count--;
-  }
-  pthread_mutex_unlock(&segment->lock);
-  return any;
 }
 
 static nfds_t fill_polls(const struct segment *segment, struct pollfd *fds) {
@@ -446,7 +420,7 @@ static void *run(void *argument) {
     }
     if (fds[1].revents != 0) read_netlink(segment);
     struct segment_request request;
-    while (next_request(segment, &request)) {
+    while (orders_next(&segment->requests, &request)) {
       answer(segment, &request);
       mailbox_signal(&segment->box);
     }
@@ -466,8 +440,7 @@ static void free_segment(struct segment *segment) {
   if (segment->netlink >= 0) close(segment->netlink);
   net_announcer_free(&segment->announcer);
   mailbox_free(&segment->box);
-  pthread_mutex_destroy(&segment->lock);
-  free(segment->requests);
+  orders_free(&segment->requests);
   free(segment->netlink_bytes);
   free(segment->text);
   free(segment);
@@ -478,15 +451,10 @@ int segment_open(struct segment **out, void (*wake)(void *context), void *contex
   if (segment == NULL) return -ENOMEM;
   segment->netlink = -1;
   net_announcer_init(&segment->announcer);
-  int result = -pthread_mutex_init(&segment->lock, NULL);
-  if (result < 0) {
-    free(segment);
-    return result;
-  }
-  segment->requests = calloc(SEGMENT_REQUESTS_MAX, sizeof *segment->requests);
   segment->netlink_bytes = malloc(NETLINK_BYTES);
   segment->text = malloc(TEXT_BYTES);
-  if (segment->requests == NULL || segment->netlink_bytes == NULL || segment->text == NULL) result = -ENOMEM;
+  int result = segment->netlink_bytes == NULL || segment->text == NULL ? -ENOMEM : 0;
+  if (result == 0) result = orders_init(&segment->requests, SEGMENT_REQUESTS_MAX, sizeof(struct segment_request));
   if (result == 0) result = mailbox_init(&segment->box, QUEUE_BYTES, QUEUE_RECORDS, wake, context);
   if (result == 0) result = open_netlink(segment);
   if (result == 0) result = worker_start(&segment->worker, "cardinal-net", run, segment);
@@ -499,12 +467,9 @@ int segment_open(struct segment **out, void (*wake)(void *context), void *contex
 }
 
 int segment_request(struct segment *segment, const struct segment_request *request) {
-  pthread_mutex_lock(&segment->lock);
-  int result = segment->count < SEGMENT_REQUESTS_MAX ? 0 : -ENOBUFS;
-  if (result == 0) segment->requests[(segment->first + segment->count++) % SEGMENT_REQUESTS_MAX] = *request;
-  pthread_mutex_unlock(&segment->lock);
+  if (!orders_give(&segment->requests, request)) return -ENOBUFS;
   worker_poke(&segment->worker);
-  return result;
+  return 0;
 }
 
 size_t segment_take(struct segment *segment, uint8_t *into, size_t room) {

@@ -5,7 +5,7 @@
 /* realtimeEnter(priority) */
 static napi_value enter_realtime(napi_env env, napi_callback_info info) {
   napi_value argument;
-  char error[REALTIME_ERROR_BYTES];
+  char error[ERROR_BYTES];
   uint32_t priority;
   if (!js_arguments(env, info, 1, &argument) || !js_uint32(env, argument, &priority)) return NULL;
   int result = realtime_enter(priority, error);
@@ -15,7 +15,7 @@ static napi_value enter_realtime(napi_env env, napi_callback_info info) {
 /* realtimeLockMemory() */
 static napi_value lock_memory(napi_env env, napi_callback_info info) {
   (void)info;
-  char error[REALTIME_ERROR_BYTES];
+  char error[ERROR_BYTES];
   int result = realtime_lock_memory(error);
   return result < 0 ? js_throw(env, result, error) : js_undefined(env);
 }

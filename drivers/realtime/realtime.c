@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,14 +14,6 @@
 
 /* Threads that start while the list is read are found by reading it again; this many times at most. */
 #define PASSES_MAX 8
-
-__attribute__((format(printf, 3, 4))) static int describe(char error[REALTIME_ERROR_BYTES], int result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(error, REALTIME_ERROR_BYTES, format, arguments);
-  va_end(arguments);
-  return result;
-}
 
 /*
  * The thread that runs the program's code stands one below all others of its process: the runtime's own threads and
@@ -58,7 +49,7 @@ static int enter_all(int priority) {
   return result;
 }
 
-int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]) {
+int realtime_enter(uint32_t priority, char error[ERROR_BYTES]) {
   if (priority < 2 || priority > 99) return describe(error, -EINVAL, "realtime: priority is %u; it must be from 2 to 99", priority);
   int result = 1;
   for (int pass = 0; pass < PASSES_MAX && result > 0; pass++) result = enter_all((int)priority);
@@ -136,7 +127,7 @@ static int lock_named_mappings(void) {
   return result;
 }
 
-int realtime_lock_memory(char error[REALTIME_ERROR_BYTES]) {
+int realtime_lock_memory(char error[ERROR_BYTES]) {
   release_code();
   int number = -lock_named_mappings();
   if (number == 0) return 0;

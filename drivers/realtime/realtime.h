@@ -17,9 +17,9 @@
 
 #include <stdint.h>
 
-#define REALTIME_ERROR_BYTES 256
+#include "../base/error.h"
 
-int realtime_enter(uint32_t priority, char error[REALTIME_ERROR_BYTES]);
-int realtime_lock_memory(char error[REALTIME_ERROR_BYTES]);
+int realtime_enter(uint32_t priority, char error[ERROR_BYTES]);
+int realtime_lock_memory(char error[ERROR_BYTES]);
 
 #endif

@@ -42,7 +42,7 @@ static napi_value open_uart(napi_env env, napi_callback_info info) {
   struct js_port *port;
   if (!js_port_make(env, arguments[7], &driver, &port)) return NULL;
   struct uart *uart = NULL;
-  char error[UART_ERROR_BYTES];
+  char error[ERROR_BYTES];
   int result = uart_open(&uart, &options, js_port_wake, port, error);
   if (result < 0) return js_port_throw(port, result, error);
   return js_port_attach(port, uart);

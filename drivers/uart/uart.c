@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <linux/serial.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,15 +164,7 @@ static int set_tty(int fd, const struct termios2 *wanted, uint32_t *offered) {
   return is_near(taken.c_ospeed, wanted->c_ospeed) ? 0 : -EINVAL;
 }
 
-__attribute__((format(printf, 3, 4))) static int describe(char error[UART_ERROR_BYTES], int result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(error, UART_ERROR_BYTES, format, arguments);
-  va_end(arguments);
-  return result;
-}
-
-static int describe_open(char error[UART_ERROR_BYTES], const char *path, int number) {
+static int describe_open(char error[ERROR_BYTES], const char *path, int number) {
   switch (number) {
     case ENOENT:
     case ENODEV:
@@ -191,7 +182,7 @@ static int describe_open(char error[UART_ERROR_BYTES], const char *path, int num
   }
 }
 
-static int claim_tty(struct uart *uart, const struct uart_options *options, char error[UART_ERROR_BYTES]) {
+static int claim_tty(struct uart *uart, const struct uart_options *options, char error[ERROR_BYTES]) {
   uart->fd = open(options->path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   if (uart->fd < 0) return describe_open(error, options->path, errno);
   if (ioctl(uart->fd, TCGETS2, &uart->former) < 0) return describe(error, -ENOTTY, "uart: \"%s\" is not a tty", options->path);
@@ -205,7 +196,7 @@ static int claim_tty(struct uart *uart, const struct uart_options *options, char
   return 0;
 }
 
-static int prepare_tty(struct uart *uart, const struct uart_options *options, char error[UART_ERROR_BYTES]) {
+static int prepare_tty(struct uart *uart, const struct uart_options *options, char error[ERROR_BYTES]) {
   struct termios2 settings = uart->former;
   settings.c_iflag = input_flags(options);
   settings.c_oflag = 0;
@@ -254,7 +245,7 @@ static void free_uart(struct uart *uart) {
 }
 
 int uart_open(struct uart **out, const struct uart_options *options, void (*wake)(void *context), void *context,
-              char error[UART_ERROR_BYTES]) {
+              char error[ERROR_BYTES]) {
   struct uart *uart = calloc(1, sizeof *uart);
   if (uart == NULL) return describe(error, -ENOMEM, "uart: out of memory");
   uart->fd = -1;

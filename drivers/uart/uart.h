@@ -23,9 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/error.h"
 #include "../mailbox/mailbox.h"
-
-#define UART_ERROR_BYTES 256
 
 enum uart_fact {
   /* How many BREAKs were received since the tty was opened. */
@@ -66,7 +65,7 @@ struct uart_counters {
 enum uart_line { UART_DTR = 1, UART_RTS = 2, UART_BREAK = 4, UART_CTS = 8, UART_DSR = 16, UART_DCD = 32 };
 
 int uart_open(struct uart **uart, const struct uart_options *options, void (*wake)(void *context), void *context,
-              char error[UART_ERROR_BYTES]);
+              char error[ERROR_BYTES]);
 size_t uart_take(struct uart *uart, uint8_t *into, size_t room, enum mailbox_want want);
 int uart_write(struct uart *uart, const uint8_t *bytes, size_t length);
 int uart_drain(struct uart *uart);

@@ -32,7 +32,7 @@ static napi_value throw_for(napi_env env, const struct handle *handle, int resul
 /* watchdogOpen(path, timeoutS): { port, timeoutS } */
 static napi_value open_watchdog(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  char error[WATCHDOG_ERROR_BYTES];
+  char error[ERROR_BYTES];
   uint32_t timeout_s;
   struct handle *handle = calloc(1, sizeof *handle);
   if (handle == NULL) return js_throw(env, ENOMEM, "watchdog: out of memory");

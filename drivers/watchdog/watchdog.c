@@ -5,22 +5,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/watchdog.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 3, 4))) static int describe(char error[WATCHDOG_ERROR_BYTES], int result, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(error, WATCHDOG_ERROR_BYTES, format, arguments);
-  va_end(arguments);
-  return result;
-}
-
-static int describe_open(char error[WATCHDOG_ERROR_BYTES], const char *path, int number) {
+static int describe_open(char error[ERROR_BYTES], const char *path, int number) {
   switch (number) {
     case ENOENT:
     case ENODEV:
@@ -42,7 +33,7 @@ static int refuse_device(struct watchdog *watchdog) {
   return -EINVAL;
 }
 
-static int set_timeout(struct watchdog *watchdog, const char *path, uint32_t *timeout_s, char error[WATCHDOG_ERROR_BYTES]) {
+static int set_timeout(struct watchdog *watchdog, const char *path, uint32_t *timeout_s, char error[ERROR_BYTES]) {
   int timeout = (int)*timeout_s;
   int number = ioctl(watchdog->fd, WDIOC_SETTIMEOUT, &timeout) == 0 ? 0 : errno;
   if (number == EINVAL) {
@@ -59,7 +50,7 @@ static int set_timeout(struct watchdog *watchdog, const char *path, uint32_t *ti
   return 0;
 }
 
-int watchdog_open(struct watchdog *watchdog, const char *path, uint32_t *timeout_s, char error[WATCHDOG_ERROR_BYTES]) {
+int watchdog_open(struct watchdog *watchdog, const char *path, uint32_t *timeout_s, char error[ERROR_BYTES]) {
   if (*timeout_s == 0 || *timeout_s > INT_MAX) return describe(error, -EINVAL, "watchdog: a time-out of %u s is out of range", *timeout_s);
   struct stat status;
   if (stat(path, &status) < 0) return describe_open(error, path, errno);

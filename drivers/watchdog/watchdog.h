@@ -15,14 +15,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WATCHDOG_ERROR_BYTES 512
+#include "../base/error.h"
 
 struct watchdog {
   int fd;
 };
 
 /* 0 or -errno; then `error` says what is wrong, with the path. `timeout_s` is asked for, and receives what holds. */
-int watchdog_open(struct watchdog *watchdog, const char *path, uint32_t *timeout_s, char error[WATCHDOG_ERROR_BYTES]);
+int watchdog_open(struct watchdog *watchdog, const char *path, uint32_t *timeout_s, char error[ERROR_BYTES]);
 int watchdog_feed(struct watchdog *watchdog);
 int watchdog_close(struct watchdog *watchdog, bool disarm);
 

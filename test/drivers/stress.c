@@ -126,7 +126,7 @@ static void stress_tty(int round) {
   struct loop loop;
   struct pty *pty;
   struct uart *uart;
-  char path[PTY_PATH_BYTES], error[UART_ERROR_BYTES];
+  char path[PTY_PATH_BYTES], error[ERROR_BYTES];
   loop_init(&loop);
   check(pty_open(&pty, 65536, loop_wake, &loop, path) == 0, "a pseudo terminal opens");
   struct uart_options options = {
@@ -150,7 +150,7 @@ static void stress_tty(int round) {
 static struct ether *open_ether(const char *interface, struct loop *loop) {
   struct ether_options options = {.interface = interface, .types = {0x88b5, 0x88cc}, .type_count = 2, .queue_frames = 64};
   struct ether *ether;
-  char error[ETHER_ERROR_BYTES];
+  char error[ERROR_BYTES];
   if (ether_open(&ether, &options, loop_wake, loop, error) == 0) return ether;
   fprintf(stderr, "%s\n", error);
   exit(1);
