@@ -120,8 +120,13 @@ export class ReplicaState {
     return this.#replicas.has(card);
   }
 
-  levelMaxOf(card: CardId): number | undefined {
-    return this.#levels.get(card);
+  /**
+   * The level that the tables may rise to: the highest that all replicas store, and, once there is a level, every card that votes; one that is no
+   * replica may store none of them.
+   */
+  levelForAll(voters: readonly CardId[]): number {
+    const cards = this.#level === 0 ? this.replicas : [...this.replicas, ...voters];
+    return Math.min(...cards.map((card) => this.isReplica(card) ? this.#levels.get(card) ?? 0 : 0));
   }
 
   /** The cards that have announced that they store less than this level. */

@@ -17,102 +17,53 @@
  * told `changed` only when every replica, and enough of them, have it durably.
  */
 import { unreachable } from "../base/assert.ts";
-import { hex } from "../base/hex.ts";
 import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
-import type { ApplicationEvent, ApplicationRequest, GroupView } from "../cluster/application.ts";
+import type { ApplicationEvent } from "../cluster/application.ts";
 import type { NodeView } from "../cluster/view.ts";
-import { configAskMs, configHoldRetryMs, configObjectMs, configPartsWindow, configRecentMax, configYieldMs } from "../limits.ts";
+import { configHoldRetryMs, configObjectMs, configRecentMax } from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { ConfigMessage, ConfigState } from "../wire/message.ts";
-import { emptyHead, equalBytes, headOf, isSameHead } from "./chain.ts";
+import { emptyHead, equalBytes, isSameHead } from "./chain.ts";
 import type { Change, Head } from "./change.ts";
-import { type ConfigAlarm, ConfigAlarms } from "./replica-alarms.ts";
-import { CatchUp } from "./replica-catch-up.ts";
-import { decodeReplicaEntry, encodeReplicaEntry, partBytesMax, proposalEntries, type ReplicaEntry } from "./replica-entry.ts";
+import { ConfigAlarms } from "./replica-alarms.ts";
+import { Database, type Opened } from "./replica-database.ts";
+import { Durability } from "./replica-durability.ts";
+import { Electorate, named } from "./replica-electorate.ts";
+import { decodeReplicaEntry, partBytesMax, proposalEntries, type ReplicaEntry } from "./replica-entry.ts";
 import { digestOf, Heads } from "./replica-heads.ts";
+import type { LogFields, ReplicaInput, ReplicaOutput } from "./replica-io.ts";
 import { Joining } from "./replica-joining.ts";
 import { Requests } from "./replica-requests.ts";
 import { type Outcome, ReplicaState, type Snapshot } from "./replica-state.ts";
-import { Supply } from "./replica-supply.ts";
+import { Seat } from "./replica-seat.ts";
+import { conditionOf, type Situation, statusOf } from "./replica-status.ts";
 import { Tail } from "./replica-tail.ts";
+import { Transfers } from "./replica-transfers.ts";
+import { Turn } from "./replica-turn.ts";
 import { Upkeep } from "./replica-upkeep.ts";
 import { type Caller, Wishes } from "./replica-wishes.ts";
-import type { ConfigAnswer, ConfigRequest, ConfigurationStatus } from "./request.ts";
-import type { Branch, StoreFault, StoreOrder, StoreOrderBody, StoreResult } from "./store.ts";
+import type { ConfigRequest, ConfigurationStatus } from "./request.ts";
+import type { StoreFault, StoreResult } from "./store.ts";
 
-/** The group whose members are the replicas, and those that want to be. */
-export const configurationGroup = "cardinal.configuration";
-
-export type ReplicaInput =
-  /** This card has a store: there is a replica. */
-  | { readonly kind: "storeFound" }
-  | { readonly kind: "stored"; readonly result: StoreResult }
-  /** The cards that vote. */
-  | { readonly kind: "electorate"; readonly cards: readonly CardId[] }
-  /** A view, at its place in the order. */
-  | { readonly kind: "epoch"; readonly view: NodeView }
-  /** What the group service tells its member, and the number of the view whose order it is from. */
-  | { readonly kind: "group"; readonly event: ApplicationEvent; readonly epoch: number }
-  | { readonly kind: "message"; readonly from: CardId; readonly message: ConfigMessage }
-  /** What a card's heartbeat says of its configuration. */
-  | { readonly kind: "beat"; readonly from: CardId; readonly head: number }
-  | { readonly kind: "configure"; readonly client: number; readonly request: ConfigRequest }
-  | { readonly kind: "tick" };
-
-export type ReplicaOutput =
-  | { readonly kind: "request"; readonly request: ApplicationRequest }
-  /** `isAgain`: it may not have got what it was sent before. */
-  | { readonly kind: "send"; readonly to: CardId; readonly message: ConfigMessage; readonly isAgain: boolean }
-  | { readonly kind: "store"; readonly order: StoreOrder }
-  | { readonly kind: "configured"; readonly client: number; readonly answer: ConfigAnswer }
-  /** Another view is needed. */
-  | { readonly kind: "unsettled"; readonly reason: string }
-  /** Raised, or with new words; without a text it is over. */
-  | ConfigAlarm
-  | {
-    readonly kind: "log";
-    readonly level: "debug" | "info" | "warn" | "error";
-    readonly event: string;
-    readonly fields: LogFields;
-  };
 /** Faults that may pass without anybody's doing. */
 const passingFaults: ReadonlySet<StoreFault["code"]> = new Set(["disk-full", "io", "read-only"]);
 
-type LogFields = Readonly<Record<string, string | number | boolean | readonly (string | number)[]>>;
-
-type Opened = Extract<StoreResult, { kind: "opened" }>;
-type Take = (now: number, result: StoreResult) => void;
-
 export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   readonly #card: CardId;
-  readonly #counters = { accepted: 0, refused: 0, malformed: 0, announced: 0, elected: 0, setAside: 0, installed: 0, snapshots: 0 };
+  readonly #counters = { accepted: 0, refused: 0, malformed: 0, announced: 0, elected: 0 };
   readonly #alarms = new ConfigAlarms();
   #outputs: ReplicaOutput[] = [];
-  #electorate: readonly CardId[] = [];
+  #electorate = new Electorate();
 
   // The store.
   #store: "none" | "opening" | "open" | "hold" = "none";
   #fault: StoreFault | undefined;
   #retryAt = Infinity;
-  #lastOrder = 0;
-  /** What is to be done with the results of orders that are under way, and what these change, if anything. */
-  readonly #orders = new Map<number, {
-    readonly take: Take;
-    readonly changes: "commit" | "database" | undefined;
-    /** The changes that it refuses when it says that they do not fit. */
-    readonly refused: readonly Change[] | undefined;
-  }>();
-  #durable: Head = emptyHead;
-  #level = 0;
-  #levelMax = 0;
-  #branches: readonly Branch[] = [];
+  readonly #database = new Database((order) => this.#outputs.push({ kind: "store", order }));
   readonly #upkeep: Upkeep;
 
   // The group.
-  #lastRequest = 0;
-  #isMember = false;
-  #isJoinAsked = false;
-  #group: GroupView = { number: 0, members: [] };
+  readonly #seat: Seat;
   #view: NodeView | undefined;
   /** Why nothing is ordered; told to us when it is so. */
   #stopped: string | undefined;
@@ -120,8 +71,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   // What all agree on, and the way there.
   #state: ReplicaState | undefined;
   readonly #joining: Joining;
-  #catchUp: CatchUp;
-  #supply: Supply;
+  readonly #transfers: Transfers;
   #caughtUpSaid: Uint8Array | undefined;
   /** When this card last knew that its head is the system's. */
   #currentAt = -Infinity;
@@ -130,24 +80,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   /** The newest view in which something was accepted, as far as this card knows. */
   #seen = 0;
   readonly #tail = new Tail();
-  /** The last change that the store was given. */
-  #ordered: Head = emptyHead;
-  /** Since a change did not fit, they are committed one by one; what the store said of the one that did not, and until when the others are waited for. */
-  #isOneByOne = false;
-  #objection: { readonly fault: StoreFault; readonly until: number } | undefined;
   /** The first change that these replicas accepted, as far as this card has seen it. */
   #firstOfLineage: number | undefined;
   readonly #heads = new Heads(configRecentMax);
-  readonly #durableOf = new Map<CardId, Head>();
-  #askAt = Infinity;
-  /** The turn of others lasts until then. */
-  #yieldUntil = -Infinity;
-  /** When it is over, for wishes that wait for it. */
-  #planAt = Infinity;
-
-  /** The parts of our large change that have not been said, and the requests of those that are not ordered. */
-  #outgoing: ReplicaEntry[] = [];
-  readonly #partsUnderWay = new Set<number>();
+  readonly #durability = new Durability(this.#heads);
+  readonly #turn = new Turn();
 
   readonly #wishes: Wishes;
   readonly #requests: Requests;
@@ -155,6 +92,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   /** `nonce`: drawn at each start of the card, 32 bits. */
   constructor(card: CardId, nonce: number) {
     this.#card = card;
+    this.#seat = new Seat(card, (request) => this.#outputs.push({ kind: "request", request }));
     this.#wishes = new Wishes(card);
     this.#requests = new Requests(card, nonce, this.#wishes, {
       send: (to, message, isAgain) => this.#send(to, message, isAgain),
@@ -166,7 +104,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     });
     this.#joining = new Joining(card);
     this.#upkeep = new Upkeep({
-      order: (body, take) => this.#order(body, take, body.kind === "reset" ? "database" : undefined),
+      order: (body, take) => this.#database.order(body, take, body.kind === "reset" ? "database" : undefined),
       hold: (now, fault) => this.#enterHold(now, fault),
       answer: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
       onReset: (now, opened) => this.#onOpened(now, opened),
@@ -174,20 +112,23 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       reopen: () => this.#openStore(),
       leave: (now) => this.#leave(now),
     }, card);
-    this.#catchUp = this.#newCatchUp();
-    this.#supply = this.#newSupply();
+    this.#transfers = new Transfers(card, this.#database, {
+      send: (to, message, isAgain) => this.#send(to, message, isAgain),
+      onOpened: (opened) => this.#takeDatabase(opened),
+      commit: (changes) => this.#orderCommit(changes),
+      log: (event, fields) => this.#log("info", event, fields),
+    });
   }
 
   deadline(): number {
     if (this.#store === "none") return Infinity;
     return Math.min(
       this.#retryAt,
-      this.#askAt,
-      this.#planAt,
-      this.#objection?.until ?? Infinity,
+      this.#durability.deadline(),
+      this.#turn.deadline(),
+      this.#tail.objection?.until ?? Infinity,
       this.#joining.deadline(),
-      this.#catchUp.deadline(),
-      this.#supply.deadline(),
+      this.#transfers.deadline(),
       this.#upkeep.deadline(),
       this.#wishes.deadline(),
       this.#requests.deadline(),
@@ -204,7 +145,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         this.#onStored(now, input.result);
         break;
       case "electorate":
-        this.#electorate = input.cards;
+        this.#electorate = new Electorate(input.cards, input.tieBreak);
         break;
       case "epoch":
         this.#onEpoch(now, input.view);
@@ -238,52 +179,36 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   /** What heartbeats say of the durable head, `undefined` where there is none. */
   digest(): number | undefined {
-    return this.#store === "none" || this.#store === "opening" ? undefined : digestOf(this.#durable);
+    return this.#store === "none" || this.#store === "opening" ? undefined : digestOf(this.#database.durable);
   }
 
   /** `undefined` on a card without a store. */
   status(now: number): ConfigurationStatus | undefined {
     if (this.#store === "none") return undefined;
-    const { state, reason } = this.#condition();
-    const { sequence, epoch, hash } = this.#durable;
-    const progress = state === "catching-up" ? this.#catchUp.progress() : undefined;
+    const situation = this.#situation();
+    const condition = conditionOf(situation);
+    const progress = condition.state === "catching-up" ? this.#transfers.progress() : undefined;
     return {
-      state,
-      ...(reason === undefined ? {} : { reason }),
-      ...(this.#fault === undefined ? {} : { code: this.#fault.code }),
-      head: { sequence, epoch, hash: hex(hash) },
-      level: this.#level,
-      levelMax: this.#levelMax,
-      replicas: this.#state?.replicas ?? [],
-      ageMs: state === "current" ? 0 : Math.round(now - Math.max(this.#currentAt, 0)),
+      ...statusOf(now, situation, condition, this.#currentAt),
       ...(progress === undefined ? {} : { progress }),
-      branches: this.#branches.map(({ id, setAsideAt, head, common }) => ({
-        id,
-        setAsideAt,
-        changes: head.sequence - common.sequence,
-        since: common.sequence,
-      })),
       pending: this.#requests.count,
       load: this.#requests.load(),
-      counters: { ...this.#counters, snapshots: this.#supply.snapshots },
+      counters: { ...this.#counters, ...this.#transfers.counters },
     };
   }
 
-  #condition(): { readonly state: ConfigurationStatus["state"]; readonly reason?: string } {
-    if (this.#store === "hold") return { state: "hold", reason: (this.#fault as StoreFault).message };
-    if (this.#store !== "open") return { state: "opening" };
-    if (this.#stopped !== undefined) return { state: "stale", reason: this.#stopped };
-    const state = this.#state;
-    if (state === undefined) return { state: "joining", reason: this.#whyJoining() };
-    if (state.isReplica(this.#card)) return { state: "current" };
-    const behind = state.accepted.sequence - this.#durable.sequence;
-    return { state: "catching-up", reason: behind > 0 ? `${behind} changes behind` : "waiting for its turn in the order" };
-  }
-
-  #whyJoining(): string {
-    if (!this.#isMember) return "joining the group of replicas";
-    const silent = this.#joining.silent(this.#view?.ether ?? []);
-    return silent.length === 0 ? "waiting for the state of the replicas" : `waiting for the word of ${named(silent)}`;
+  #situation(): Situation {
+    return {
+      card: this.#card,
+      store: this.#store,
+      fault: this.#fault,
+      stopped: this.#stopped,
+      state: this.#state,
+      isMember: this.#seat.isMember,
+      silent: () => this.#joining.silent(this.#view?.ether ?? []),
+      lack: () => this.#electorate.lackOf(this.#seat.group.members.map(({ card }) => card)),
+      database: this.#database,
+    };
   }
 
   get #isReplica(): boolean {
@@ -297,31 +222,17 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   // ---- the store
 
-  #order(body: StoreOrderBody, take: Take, changes?: "commit" | "database"): void {
-    const order = ++this.#lastOrder;
-    this.#orders.set(order, { take, changes, refused: body.kind === "commit" ? body.changes : undefined });
-    this.#outputs.push({ kind: "store", order: { order, ...body } as StoreOrder });
-  }
-
-  /** Whether the store is at something that moves its head. */
-  #isChanging(what?: "commit" | "database"): boolean {
-    for (const { changes } of this.#orders.values()) if (changes !== undefined && (what ?? changes) === changes) return true;
-    return false;
-  }
-
   #onStored(now: number, result: StoreResult): void {
-    const order = this.#orders.get(result.order);
-    if (order === undefined) return;
-    this.#orders.delete(result.order);
-    if (result.kind !== "failed") return order.take(now, result);
-    if (order.refused === undefined || result.fault.code !== "divergent") return this.#enterHold(now, result.fault);
-    this.#onUnfit(now, order.refused, result.fault);
+    const failure = this.#database.onResult(now, result);
+    if (failure === undefined) return;
+    if (failure.unfit === undefined) this.#enterHold(now, failure.fault);
+    else this.#onUnfit(now, failure.unfit, failure.fault);
   }
 
   #openStore(): void {
     this.#store = "opening";
     this.#retryAt = Infinity;
-    this.#order({ kind: "open" }, (now, result) => {
+    this.#database.order({ kind: "open" }, (now, result) => {
       if (result.kind === "opened") this.#onOpened(now, result);
     }, "database");
   }
@@ -331,52 +242,34 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#fault = undefined;
     this.#retryAt = Infinity;
     this.#takeDatabase(opened);
-    this.#supply = this.#newSupply();
+    this.#transfers.onStoreOpened();
     this.#upkeep.onOpened(now);
     this.#log("info", "configuration opened", { sequence: opened.head.sequence, tables: opened.level });
-    this.#join();
+    this.#seat.ask();
     this.#forgetState(now);
   }
 
   #takeDatabase(opened: Opened): void {
-    this.#durable = this.#ordered = opened.head;
+    this.#database.onOpened(opened);
     this.#seen = Math.max(this.#seen, opened.head.epoch);
-    this.#level = opened.level;
-    this.#levelMax = opened.levelMax;
-    this.#branches = opened.branches;
-  }
-
-  #join(): void {
-    if (this.#isMember || this.#isJoinAsked) return;
-    this.#isJoinAsked = true;
-    const name = `card ${chassisOf(this.#card)}/${slotOf(this.#card)}`;
-    const request = ++this.#lastRequest;
-    this.#outputs.push({
-      kind: "request",
-      request: { kind: "join", request, group: configurationGroup, name, critical: false, monitorMs: 0 },
-    });
   }
 
   #leave(now: number): void {
-    if (this.#isMember || this.#isJoinAsked) {
-      this.#outputs.push({ kind: "request", request: { kind: "leave", request: ++this.#lastRequest, group: configurationGroup } });
-    }
-    this.#isMember = this.#isJoinAsked = false;
+    this.#seat.leave();
     this.#forgetState(now);
   }
 
   /** The store cannot be used: this card is no replica, and says so in every epoch. */
   #enterHold(now: number, fault: StoreFault): void {
     const isNew = this.#store !== "hold";
+    const isKnown = !isNew && this.#fault?.code === fault.code;
     this.#store = "hold";
     this.#fault = fault;
-    this.#orders.clear();
-    this.#objection = undefined;
-    this.#isOneByOne = false;
+    this.#database.forgetOrders();
     this.#retryAt = passingFaults.has(fault.code) ? now + configHoldRetryMs : Infinity;
     this.#upkeep.onHold(now, fault);
+    if (!isKnown) this.#log("error", "configuration in hold", { code: fault.code, reason: fault.message });
     if (!isNew) return;
-    this.#log("error", "configuration in hold", { code: fault.code, reason: fault.message });
     this.#leave(now);
     this.#joining.end();
     this.#sayHolding();
@@ -389,28 +282,23 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
    * is, is found by giving them one by one; then this card objects, proves itself, and waits for what the others say.
    */
   #onUnfit(now: number, changes: readonly Change[], fault: StoreFault): void {
-    // What the store was given besides, it does not carry out either.
-    const dropped = [...this.#orders];
-    this.#orders.clear();
-    for (const [order, { take }] of dropped) take(now, { order, kind: "failed", fault });
-    this.#catchUp.abandon();
-    this.#catchUp = this.#newCatchUp();
-    this.#order({ kind: "open" }, (_now, result) => {
+    this.#database.failOrders(now, fault);
+    this.#transfers.abandon();
+    this.#database.order({ kind: "open" }, (_now, result) => {
       if (result.kind !== "opened") return;
       this.#takeDatabase(result);
       // They may have been taken back in the meantime.
       const accepted = changes.filter(({ sequence, hash }) => equalBytes(this.#heads.hashAt(sequence) ?? emptyHead.hash, hash));
       if (this.#state === undefined || (accepted.length === 0 && this.#isReplica)) return;
       this.#tail.unshift(accepted);
-      this.#isOneByOne = true;
       if (changes.length > 1) return;
-      this.#objection = { fault, until: now + configObjectMs };
+      this.#tail.objectTo(fault, now + configObjectMs);
       this.#log("error", "change does not fit", {
         sequence: changes[0]?.sequence ?? 0,
         from: changes[0]?.card ?? 0,
         reason: fault.message,
       });
-      this.#say({ kind: "object", head: this.#durable, level: this.#level });
+      this.#seat.say({ kind: "object", head: this.#database.durable, level: this.#database.level });
       this.#upkeep.prove();
     }, "database");
   }
@@ -418,14 +306,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   /** Most replicas could not take what was behind this head: all go back to it, those that have more set it aside. */
   #onTakenBack(head: Head): void {
     this.#log("warn", "configuration taken back", { sequence: head.sequence, replicas: this.#state?.replicas ?? [] });
-    this.#objection = undefined;
-    this.#isOneByOne = false;
     this.#tail.clear();
     this.#firstOfLineage = undefined;
     this.#heads.takeBack(head.sequence);
-    for (const [card, { sequence }] of this.#durableOf) if (sequence > head.sequence) this.#durableOf.delete(card);
-    this.#catchUp.abandon();
-    this.#catchUp = this.#newCatchUp();
+    this.#durability.onTakenBack(head.sequence);
+    this.#transfers.abandon();
     this.#wishes.onTakenBack(head.sequence);
     const reason = "changes were taken back: those that follow need another view";
     if (this.#state?.replicas[0] === this.#card) this.#outputs.push({ kind: "unsettled", reason });
@@ -433,13 +318,15 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   // ---- the order
 
-  #say(entry: ReplicaEntry): void {
-    const data = encodeReplicaEntry(entry);
-    this.#outputs.push({ kind: "request", request: { kind: "send", request: ++this.#lastRequest, group: configurationGroup, data } });
-  }
-
   #sayHolding(): void {
-    this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: true, seen: this.#seen });
+    this.#seat.say({
+      kind: "announce",
+      head: this.#database.durable,
+      level: this.#database.level,
+      levelMax: this.#database.levelMax,
+      held: true,
+      seen: this.#seen,
+    });
   }
 
   #onEpoch(now: number, view: NodeView): void {
@@ -456,15 +343,15 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #onGroup(now: number, epoch: number, event: ApplicationEvent): void {
     switch (event.kind) {
       case "joined":
-        this.#isJoinAsked = false;
+        this.#seat.onAnswered();
         // It may have been asked to leave in the meantime.
         if (this.#store !== "open") return;
-        this.#isMember = true;
-        this.#group = event.view;
+        this.#seat.isMember = true;
+        this.#seat.group = event.view;
         this.#stopped = undefined;
         return this.#forgetState(now);
       case "view":
-        this.#group = event.view;
+        this.#seat.group = event.view;
         return this.#onMembersChanged(now, epoch, event.changes.map(({ member }) => member.card));
       case "message":
         return this.#onEntry(now, epoch, event.sequence, event.from.card, event.from.number > 0, event.data);
@@ -476,18 +363,17 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         return;
       case "resumed":
         this.#stopped = undefined;
-        if (this.#isMember && !this.#isReplica) this.#joining.announceSoon(now);
+        if (this.#seat.isMember && !this.#isReplica) this.#joining.announceSoon(now);
         return;
       case "refused":
         return this.#onRefusedRequest(now);
       case "left":
         // Gone in good order, and wanted back in the meantime; a join that was told before it was that of the membership that has ended.
-        this.#isMember = false;
-        if (this.#store === "open") this.#join();
+        this.#seat.isMember = false;
+        if (this.#store === "open") this.#seat.ask();
         return;
       case "sent":
-        if (this.#partsUnderWay.delete(event.request)) this.#sendParts();
-        return;
+        return this.#seat.onSent(event.request);
       case "watching":
       case "monitor":
         return;
@@ -498,20 +384,20 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   /** The group service had no room, or was still busy with our leaving: what was said is said again in a while. */
   #onRefusedRequest(now: number): void {
-    this.#isJoinAsked = false;
+    this.#seat.onAnswered();
     this.#caughtUpSaid = undefined;
-    if (this.#store === "open" && !this.#isMember) this.#retryAt = Math.min(this.#retryAt, now + configHoldRetryMs);
-    else if (this.#isMember) this.#forgetState(now);
+    if (this.#store === "open" && !this.#seat.isMember) this.#retryAt = Math.min(this.#retryAt, now + configHoldRetryMs);
+    else if (this.#seat.isMember) this.#forgetState(now);
   }
 
   #onMembersChanged(now: number, epoch: number, cards: readonly CardId[]): void {
-    for (const card of cards) this.#durableOf.delete(card);
+    for (const card of cards) this.#durability.forget(card);
     if (cards.includes(this.#card)) this.#caughtUpSaid = undefined;
     this.#state?.drop(cards);
     if (this.#state !== undefined) this.#onOutcome(now, this.#card, this.#state.settle(epoch));
     // Nobody knows what is accepted any more: all begin from what they have.
     if (this.#state?.replicas.length === 0) this.#forgetState(now);
-    if (this.#isMember && !this.#isReplica) this.#joining.onMembersChanged(now, epoch, cards);
+    if (this.#seat.isMember && !this.#isReplica) this.#joining.onMembersChanged(now, epoch, cards);
   }
 
   /** This card does not know the state of the replicas (any more): it announces itself. */
@@ -520,17 +406,13 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#state = undefined;
     this.#tail.clear();
     this.#heads.clear();
-    this.#durableOf.clear();
+    this.#durability.clear();
     this.#caughtUpSaid = undefined;
-    this.#objection = undefined;
-    this.#outgoing = [];
-    this.#partsUnderWay.clear();
+    this.#seat.dropParts();
     this.#firstOfLineage = undefined;
-    this.#askAt = Infinity;
-    this.#catchUp.abandon();
-    this.#catchUp = this.#newCatchUp();
+    this.#transfers.abandon();
     this.#requests.answerAll(this.#wishes.onDoubt());
-    if (this.#isMember) this.#joining.begin(now);
+    if (this.#seat.isMember) this.#joining.begin(now);
     else this.#joining.end();
   }
 
@@ -560,14 +442,14 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     const outcome = state.apply(epoch, card, entry);
     if (state.replicas.length === 0) return this.#forgetState(now);
     if (entry.kind === "announce") {
-      this.#durableOf.delete(card);
+      this.#durability.forget(card);
       const isAnswering = !entry.held && card !== this.#card && state.replicas[0] === this.#card;
       if (isAnswering) this.#send(card, { kind: "configState", announced: sequence, ...state.snapshot() });
     }
     if (entry.kind === "object" && card !== this.#card && this.#store === "open") this.#upkeep.prove();
     if (entry.kind === "caughtUp") {
       if (card === this.#card) this.#caughtUpSaid = undefined;
-      if (state.isReplica(card)) this.#durableOf.set(card, entry.head);
+      if (state.isReplica(card)) this.#durability.onDurable(card, entry.head);
     }
     this.#onOutcome(now, card, outcome);
   }
@@ -584,13 +466,13 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         this.#firstOfLineage ??= outcome.changes[0]?.sequence;
         for (const change of outcome.changes) this.#follow(now, change);
         if (card === this.#card) this.#wishes.onAccepted(outcome.id, outcome.changes);
-        if (card === this.#card) this.#askAt = Math.min(this.#askAt, now + configAskMs);
-        this.#yieldUntil = now + configYieldMs;
+        if (card === this.#card) this.#durability.await(now);
+        this.#turn.onOutcome(now);
         return;
       case "refused":
         this.#counters.refused++;
         if (card === this.#card) this.#requests.answerAll(this.#wishes.onRefused(outcome.id));
-        this.#yieldUntil = now + configYieldMs;
+        this.#turn.onOutcome(now);
         return;
       case "missed":
         return this.#forgetState(now);
@@ -603,7 +485,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   #onCurrent(): void {
     this.#joining.end();
-    this.#log("info", "configuration current", { sequence: this.#durable.sequence });
+    this.#log("info", "configuration current", { sequence: this.#database.durable.sequence });
     this.#upkeep.onCurrent();
   }
 
@@ -616,12 +498,12 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   // ---- coming to know the state
 
   #onElected(now: number, epoch: number, { groupView, head, level, replicas }: Extract<ReplicaEntry, { kind: "elect" }>): void {
-    if (groupView !== this.#group.number) return;
+    if (groupView !== this.#seat.group.number) return;
     this.#counters.elected++;
     const levels = [...this.#joining.announced].map(([card, { levelMax }]) => ({ card, levelMax }));
     this.#log("info", "configuration begins", { sequence: head.sequence, replicas });
     this.#knowState(now, { accepted: head, level, lineage: epoch, replicas, levels, line: [], parts: undefined });
-    for (const card of replicas) this.#durableOf.set(card, head);
+    for (const card of replicas) this.#durability.onDurable(card, head);
     if (this.#isReplica) this.#onCurrent();
   }
 
@@ -641,21 +523,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#joining.end();
     this.#heads.add(now, snapshot.accepted);
     this.#seen = Math.max(this.#seen, snapshot.accepted.epoch);
-    if (snapshot.level <= this.#levelMax) return;
-    const message = `the configuration has level ${snapshot.level}, this card's software stores up to ${this.#levelMax}: upgrade it`;
+    if (snapshot.level <= this.#database.levelMax) return;
+    const message =
+      `the configuration has level ${snapshot.level}, this card's software stores up to ${this.#database.levelMax}: upgrade it`;
     this.#enterHold(now, { code: "too-old", message });
-  }
-
-  /**
-   * Whether what these cards have cannot be passed over by any quorum: more than half of the electorate; or half of it, when it is all
-   * that the view orders messages with, or when there are only two cards, of which one must be able to go on.
-   */
-  #isEnough(cards: readonly CardId[]): boolean {
-    const voters = cards.filter((card) => this.#electorate.includes(card));
-    const half = this.#electorate.length / 2;
-    if (voters.length > half) return true;
-    const ether = this.#view?.ether ?? [];
-    return voters.length === half && (half === 1 || ether.every((card) => cards.includes(card)));
   }
 
   // ---- carrying on
@@ -664,24 +535,31 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (now >= this.#retryAt) {
       this.#retryAt = Infinity;
       if (this.#store === "hold") this.#openStore();
-      else this.#join();
+      else this.#seat.ask();
     }
-    if (now >= this.#planAt) this.#planAt = Infinity;
+    this.#turn.onTick(now);
     // The others take it.
-    if (this.#objection !== undefined && now >= this.#objection.until) this.#enterHold(now, this.#objection.fault);
+    const { objection } = this.#tail;
+    if (objection !== undefined && now >= objection.until) this.#enterHold(now, objection.fault);
     this.#joining.onTick(now);
     // While the store is at something, what it will end with is not known.
-    const canAnnounce = this.#stopped === undefined && this.#store === "open" && !this.#isChanging();
-    if (this.#isMember && !this.#isReplica && this.#joining.isToAnnounce(now, canAnnounce)) {
+    const canAnnounce = this.#stopped === undefined && this.#store === "open" && !this.#database.isChanging();
+    if (this.#seat.isMember && !this.#isReplica && this.#joining.isToAnnounce(now, canAnnounce)) {
       this.#counters.announced++;
-      this.#say({ kind: "announce", head: this.#durable, level: this.#level, levelMax: this.#levelMax, held: false, seen: this.#seen });
+      this.#seat.say({
+        kind: "announce",
+        head: this.#database.durable,
+        level: this.#database.level,
+        levelMax: this.#database.levelMax,
+        held: false,
+        seen: this.#seen,
+      });
     }
-    this.#catchUp.onTick(now);
-    this.#supply.onTick(now);
+    this.#transfers.onTick(now);
     this.#upkeep.onTick(now);
-    if (now >= this.#askAt) this.#askDurable(now);
+    if (now >= this.#durability.deadline()) this.#askDurable(now);
     if (now >= this.#wishes.deadline()) {
-      const lacksCards = this.#stopped !== undefined || (this.#state !== undefined && !this.#isEnough(this.#state.replicas));
+      const lacksCards = this.#stopped !== undefined || (this.#state !== undefined && !this.#electorate.isEnough(this.#state.replicas));
       this.#requests.answerAll(this.#wishes.expire(now, this.#whyUnacknowledged(), lacksCards));
     }
     this.#requests.onTick(now);
@@ -694,8 +572,10 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (state === undefined) return this.#elect(now);
     this.#commit();
     if (!state.isReplica(this.#card)) {
-      if (isSameHead(this.#durable, state.accepted)) this.#sayCaughtUp(state.accepted);
-      else if (!isSameHead(this.#ordered, state.accepted) && !this.#tail.followsOn(this.#ordered)) this.#catchUpFrom(now, state.replicas);
+      if (isSameHead(this.#database.durable, state.accepted)) this.#sayCaughtUp(state.accepted);
+      else if (!isSameHead(this.#database.ordered, state.accepted) && !this.#tail.followsOn(this.#database.ordered)) {
+        this.#transfers.begin(now, state.replicas);
+      }
       return this.#requests.handOn(now);
     }
     if (!this.#isCurrent) return;
@@ -705,59 +585,48 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #elect(now: number): void {
-    if (!this.#isMember || this.#stopped !== undefined) return;
-    const members = this.#group.members.map(({ card }) => card);
-    if (!this.#isEnough(members)) return;
-    const election = this.#joining.elect(now, members, this.#group.number, this.#view?.ether ?? []);
+    if (!this.#seat.isMember || this.#stopped !== undefined) return;
+    const members = this.#seat.group.members.map(({ card }) => card);
+    if (!this.#electorate.isEnough(members)) return;
+    const election = this.#joining.elect(now, members, this.#seat.group.number, this.#view?.ether ?? []);
     if (election === undefined) return;
-    if (this.#joining.seen < (this.#view?.number ?? 0)) return this.#say(election);
+    if (this.#joining.seen < (this.#view?.number ?? 0)) return this.#seat.say(election);
     const reason = "the configuration begins anew, and needs a view of which it has no changes";
     this.#outputs.push({ kind: "unsettled", reason });
   }
 
   /** Gives the store what follows on what it has, one transaction at a time: what comes meanwhile goes into the next one together. */
   #commit(): void {
-    if (this.#tail.isEmpty || this.#objection !== undefined || this.#isChanging() || !this.#tail.followsOn(this.#ordered)) return;
-    this.#orderCommit(this.#tail.take(this.#isOneByOne));
+    if (this.#database.isChanging()) return;
+    const changes = this.#tail.take(this.#database.ordered);
+    if (changes.length > 0) this.#orderCommit(changes);
   }
 
   #orderCommit(changes: readonly Change[]): void {
-    this.#ordered = headOf(changes.at(-1) as Change);
-    this.#order({ kind: "commit", changes }, (_now, result) => {
-      if (result.kind !== "committed") return;
-      this.#durable = result.head;
-      this.#level = result.level;
-      if (this.#tail.isEmpty) this.#isOneByOne = false;
+    this.#database.commit(changes, () => {
       // Only the origins of changes that were accepted lately wait for our word.
       const origins = new Set(changes.filter(({ sequence }) => this.#heads.hashAt(sequence) !== undefined).map(({ card }) => card));
-      for (const card of origins) if (card !== this.#card) this.#send(card, { kind: "configDurable", head: this.#durable });
-    }, "commit");
+      for (const card of origins) if (card !== this.#card) this.#send(card, { kind: "configDurable", head: this.#database.durable });
+    });
   }
 
   #sayCaughtUp(head: Head): void {
     if (this.#caughtUpSaid !== undefined) return;
     this.#caughtUpSaid = head.hash;
-    this.#say({ kind: "caughtUp", head });
-  }
-
-  #isOthersTurn(): boolean {
-    const first = this.#state?.line[0];
-    return first !== undefined && first !== this.#card;
+    this.#seat.say({ kind: "caughtUp", head });
   }
 
   /** Plans what waits, when nothing of ours is under way and nobody else's turn is on. */
   #plan(now: number, state: ReplicaState): void {
-    this.#planAt = Infinity;
-    if (!this.#wishes.isWaiting || this.#wishes.isUnderWay || !isSameHead(this.#ordered, state.accepted)) return;
-    if ((state.level === 0 && !this.#wishes.hasOwn) || !this.#isEnough(state.replicas)) return;
+    this.#turn.pass();
+    if (!this.#wishes.isWaiting || this.#wishes.isUnderWay || !isSameHead(this.#database.ordered, state.accepted)) return;
+    if ((state.level === 0 && !this.#wishes.hasOwn) || !this.#electorate.isEnough(state.replicas)) return;
     if (state.busy !== undefined || (this.#view?.number ?? 0) < state.lineage) return;
-    if (this.#isOthersTurn() && now < this.#yieldUntil) {
-      this.#planAt = this.#yieldUntil;
-      return;
-    }
+    const [first] = state.line;
+    if (!this.#turn.isOurs(now, first !== undefined && first !== this.#card)) return;
     const base = state.accepted;
-    const olderCards = state.olderThan(this.#levelMax);
-    this.#order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card, olderCards }, (_at, result) => {
+    const olderCards = state.olderThan(this.#database.levelMax);
+    this.#database.order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card, olderCards }, (_at, result) => {
       if (result.kind !== "planned") return this.#wishes.replan();
       // Others came first while the store was at it.
       if (!this.#isCurrent || !isSameHead(base, (this.#state as ReplicaState).accepted)) return this.#wishes.replan();
@@ -768,19 +637,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #propose(base: Head, { answers, id, proposals }: ReturnType<Wishes["onPlanned"]>): void {
     this.#requests.answerAll(answers);
     const entries = proposalEntries(id, base.hash, proposals);
-    if (entries.length > 1) this.#outgoing = entries;
-    else if (entries[0] !== undefined) this.#say(entries[0]);
-    this.#sendParts();
-  }
-
-  /** Of a large change so much at a time as does not fill what the order has room for. */
-  #sendParts(): void {
-    while (this.#partsUnderWay.size < configPartsWindow) {
-      const part = this.#outgoing.shift();
-      if (part === undefined) return;
-      this.#say(part);
-      this.#partsUnderWay.add(this.#lastRequest);
-    }
+    if (entries.length > 1) this.#seat.sayParts(entries);
+    else if (entries[0] !== undefined) this.#seat.say(entries[0]);
   }
 
   /**
@@ -789,87 +647,48 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
    * still pass over, is vouched for by one of theirs before anybody is told that it stays.
    */
   #seeToOwn(now: number, state: ReplicaState): void {
-    if (this.#wishes.hasOwn || !this.#isEnough(state.replicas)) return;
+    if (this.#wishes.hasOwn || !this.#electorate.isEnough(state.replicas)) return;
     const author = `card ${chassisOf(this.#card)}/${slotOf(this.#card)}`;
     const wish = { author, key: "", operations: [] };
     if (state.level > 0 && state.accepted.epoch < state.lineage && this.#wishes.awaitsOlderThan(state.lineage)) {
       this.#wishes.add(now, { kind: "self" }, { ...wish, comment: "what was there before stays" });
     }
     if (state.replicas[0] !== this.#card) return;
-    const cards = state.level === 0 ? state.replicas : [...new Set([...state.replicas, ...this.#electorate])];
-    const level = Math.min(...cards.map((card) => state.isReplica(card) ? state.levelMaxOf(card) ?? 0 : 0));
+    const level = state.levelForAll(this.#electorate.cards);
     if (level > state.level) this.#wishes.add(now, { kind: "self" }, { ...wish, comment: `level ${level}` }, level);
   }
 
   // ---- what is durable where
 
   #acknowledge(now: number, state: ReplicaState): void {
-    if (this.#wishes.awaited === undefined || !this.#isEnough(state.replicas)) return;
+    if (this.#wishes.awaited === undefined || !this.#electorate.isEnough(state.replicas)) return;
     const everywhere = Math.min(...state.replicas.map((card) => this.#durableOn(card)));
     const isVouched = state.accepted.epoch >= state.lineage && everywhere >= (this.#firstOfLineage ?? state.accepted.sequence);
     this.#requests.answerAll(this.#wishes.onDurable(everywhere, isVouched ? 0 : state.lineage));
-    if (this.#wishes.awaited === undefined) this.#askAt = Infinity;
-    else if (this.#askAt === Infinity) this.#askDurable(now);
+    if (this.#wishes.awaited === undefined) this.#durability.rest();
+    else if (this.#durability.deadline() === Infinity) this.#askDurable(now);
   }
 
-  /** The sequence up to which a card has our chain durably, as far as we know. */
   #durableOn(card: CardId): number {
-    if (card === this.#card) return this.#durable.sequence;
-    const head = this.#durableOf.get(card);
-    const ours = head === undefined ? undefined : this.#heads.hashAt(head.sequence);
-    return head !== undefined && ours !== undefined && equalBytes(ours, head.hash) ? head.sequence : -1;
+    return card === this.#card ? this.#database.durable.sequence : this.#durability.upTo(card);
   }
 
   #askDurable(now: number): void {
     const awaited = this.#wishes.awaited;
-    this.#askAt = Infinity;
-    if (awaited === undefined || this.#state === undefined) return;
-    this.#askAt = now + configAskMs;
-    for (const card of this.#state.replicas) {
-      if (card !== this.#card && this.#durableOn(card) < awaited) this.#send(card, { kind: "configAsk", id: 0, what: "durable" });
-    }
+    if (awaited === undefined || this.#state === undefined) return this.#durability.rest();
+    const others = this.#state.replicas.filter((card) => card !== this.#card);
+    for (const card of this.#durability.owing(now, awaited, others)) this.#send(card, { kind: "configAsk", id: 0, what: "durable" });
   }
 
   #whyUnacknowledged(): string | undefined {
     const state = this.#state;
     if (this.#stopped !== undefined) return this.#stopped;
     if (state === undefined) return "this card does not know the present head";
-    if (!this.#isEnough(state.replicas)) return `only ${named(state.replicas)} of ${this.#electorate.length} cards have the present head`;
+    const lack = this.#electorate.lackOf(state.replicas);
+    if (lack !== undefined) return `the present head is on ${lack}`;
     const awaited = this.#wishes.awaited ?? 0;
     const slow = state.replicas.filter((card) => this.#durableOn(card) < awaited);
     return slow.length === 0 ? undefined : `not durable on ${named(slow)}`;
-  }
-
-  // ---- catching up, and helping others to
-
-  #newCatchUp(): CatchUp {
-    return new CatchUp(this.#card, {
-      ask: (to, id, question, isAgain) => this.#send(to, { kind: "configAsk", id, ...question }, isAgain),
-      order: (body, take) => this.#order(body, take),
-      orderDatabase: (body, take) => {
-        this.#order(body, (now, result) => {
-          if (result.kind === "opened") {
-            this.#counters[body.kind === "setAside" ? "setAside" : "installed"]++;
-            this.#takeDatabase(result);
-          }
-          take(now, result);
-        }, "database");
-      },
-      commit: (changes) => this.#orderCommit(changes),
-      log: (event, fields) => this.#log("info", event, fields),
-    });
-  }
-
-  #newSupply(): Supply {
-    return new Supply({
-      give: (to, id, gift, isAgain = false) => this.#send(to, { kind: "configGive", id, ...gift }, isAgain),
-      order: (body, take) => this.#order(body, take),
-      sequence: () => this.#durable.sequence,
-    });
-  }
-
-  #catchUpFrom(now: number, replicas: readonly CardId[]): void {
-    if (!this.#isChanging("database")) this.#catchUp.begin(now, this.#ordered, replicas.filter((card) => card !== this.#card));
   }
 
   // ---- messages
@@ -883,15 +702,15 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "configState":
         return this.#onState(now, message);
       case "configDurable":
-        this.#durableOf.set(from, message.head);
+        this.#durability.onDurable(from, message.head);
         return;
       case "configAsk":
         if (this.#store !== "open") return;
-        if (message.what === "durable") return this.#send(from, { kind: "configDurable", head: this.#durable });
-        if (this.#isCurrent) return this.#supply.onAsk(now, from, message);
+        if (message.what === "durable") return this.#send(from, { kind: "configDurable", head: this.#database.durable });
+        if (this.#isCurrent) return this.#transfers.onAsk(now, from, message);
         return this.#send(from, { kind: "configGive", id: message.id, what: "nothing", reason: "behind" });
       case "configGive":
-        return this.#catchUp.onGive(now, from, message);
+        return this.#transfers.onGive(now, from, message);
       case "configForward":
         return this.#requests.onForward(now, from, message.id, message.wish);
       case "configAnswer":
@@ -902,18 +721,20 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #onBeat(now: number, from: CardId, digest: number): void {
-    const isSettled = this.#isCurrent && isSameHead(this.#durable, (this.#state as ReplicaState).accepted);
+    const isSettled = this.#isCurrent && isSameHead(this.#database.durable, (this.#state as ReplicaState).accepted);
     if (!isSettled || this.#state?.isReplica(from) !== true) return;
-    const verdict = this.#heads.compare(now, this.#durable, digest);
-    if (verdict === "other") this.#alarms.onDivergent(from, this.#durable.sequence);
+    const verdict = this.#heads.compare(now, this.#database.durable, digest);
+    if (verdict === "other") this.#alarms.onDivergent(from, this.#database.durable.sequence);
     else if (verdict === "same") this.#alarms.onEqual(from);
   }
 
   #watch(now: number): void {
-    const { state, reason } = this.#condition();
+    const { state, reason } = conditionOf(this.#situation());
     const replicas = this.#state?.replicas ?? [];
     const isVoter = this.#electorate.includes(this.#card);
-    this.#outputs.push(...this.#alarms.watch(now, { state, reason, isVoter, fault: this.#fault, branches: this.#branches, replicas }));
+    this.#outputs.push(
+      ...this.#alarms.watch(now, { state, reason, isVoter, fault: this.#fault, branches: this.#database.branches, replicas }),
+    );
   }
 
   // ---- requests
@@ -927,11 +748,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "check":
         return this.#upkeep.onCheck(client, request.repair);
       case "discardBranch":
-        return this.#order({ kind: "discardBranch", id: request.id }, (_now, result) => {
+        return this.#database.order({ kind: "discardBranch", id: request.id }, (_now, result) => {
           if (result.kind !== "discarded") {
             return this.#requests.refuse(caller, "invalid", `there is no branch "${request.id}" on this card`);
           }
-          this.#branches = result.branches;
+          this.#database.branches = result.branches;
           this.#outputs.push({ kind: "configured", client, answer: { kind: "discarded" } });
         });
       default:
@@ -960,8 +781,4 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   #log(level: "debug" | "info" | "warn" | "error", event: string, fields: LogFields): void {
     this.#outputs.push({ kind: "log", level, event, fields });
   }
-}
-
-function named(cards: readonly CardId[]): string {
-  return cards.map((card) => `card ${card}`).join(", ");
 }

@@ -28,8 +28,10 @@ import type { ApplicationEvent, ApplicationRequest } from "../cluster/applicatio
 import { Delta, type DeltaMessage, type DeltaOutput } from "../cluster/delta.ts";
 import { Groups, type GroupsInput, type GroupsOutput } from "../cluster/group.ts";
 import { Membership, type MembershipInput, type MembershipOutput } from "../cluster/membership.ts";
+import { electorateOf, tieBreakOf } from "../cluster/quorum.ts";
 import type { NodeView, Receipt } from "../cluster/view.ts";
-import { Replica, type ReplicaInput, type ReplicaOutput } from "../config/replica.ts";
+import { Replica } from "../config/replica.ts";
+import type { ReplicaInput, ReplicaOutput } from "../config/replica-io.ts";
 import { epochsMax } from "../limits.ts";
 import type { Message } from "../wire/message.ts";
 import type { Alarms } from "./alarms.ts";
@@ -85,7 +87,7 @@ export class Core {
     this.#delta = new Delta(identity.card);
     this.#groups = new Groups(identity.card, identity.incarnation, replicaClient);
     this.#replica = new Replica(identity.card, identity.nonce);
-    this.#replica.step(now, { kind: "electorate", cards: electorateOf(settings) });
+    this.#replica.step(now, votesOf(settings));
   }
 
   deadline(): number {
@@ -139,7 +141,7 @@ export class Core {
   onSettings(now: number, settings: NodeSettings, effects: Effect[]): void {
     this.#redundantLinks = settings.redundantLinks;
     this.onFact(now, { kind: "settings", settings }, effects);
-    this.onConfiguration(now, { kind: "electorate", cards: electorateOf(settings) }, effects);
+    this.onConfiguration(now, votesOf(settings), effects);
     const view = this.#membership.view();
     if (view !== undefined) this.#watchRedundancy(now, view, effects);
   }
@@ -415,9 +417,9 @@ export class Core {
   }
 }
 
-/** The cards that vote, this one among them. */
-function electorateOf({ expected, disabled }: NodeSettings): CardId[] {
-  return expected.filter((card) => !disabled.includes(card));
+function votesOf({ expected, disabled, tieBreak }: NodeSettings): Extract<ReplicaInput, { kind: "electorate" }> {
+  const cards = electorateOf(expected, disabled);
+  return { kind: "electorate", cards, tieBreak: tieBreakOf({ electorate: cards, tieBreak }) };
 }
 
 function named(cards: readonly CardId[]): string {

@@ -6,7 +6,9 @@ import type { CardId } from "../../src/base/ids.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { ApplicationEvent, ApplicationRequest, Member, MemberChange } from "../../src/cluster/application.ts";
 import type { NodeView } from "../../src/cluster/view.ts";
-import { configurationGroup, Replica, type ReplicaInput, type ReplicaOutput } from "../../src/config/replica.ts";
+import { Replica } from "../../src/config/replica.ts";
+import type { ReplicaInput, ReplicaOutput } from "../../src/config/replica-io.ts";
+import { configurationGroup } from "../../src/config/replica-seat.ts";
 import type { ConfigAnswer, ConfigRequest } from "../../src/config/request.ts";
 import type { Head, Wish } from "../../src/config/change.ts";
 import { EventQueue } from "../../src/sim/event-queue.ts";
@@ -94,7 +96,7 @@ export class ReplicaNetwork {
       const seat = this.seat(card);
       seat.replica = new Replica(card, this.prng.bits() >>> 0);
       seat.incarnation++;
-      this.feed(card, { kind: "electorate", cards: this.cards });
+      this.feed(card, { kind: "electorate", cards: this.cards, tieBreak: this.cards[0] });
       this.feed(card, { kind: "storeFound" });
     }
     this.changeView();

@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { configurationGroup } from "../../src/config/replica.ts";
+import { configurationGroup } from "../../src/config/replica-seat.ts";
 import type { ConfigRequest } from "../../src/config/request.ts";
 import { type Seat, slots, Table } from "./table.ts";
 

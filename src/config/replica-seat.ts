@@ -1,0 +1,74 @@
+/**
+ * This card's membership of the replicas' group: whether it has one or has asked for it, and what it says in the order. Of a large change
+ * only so many parts are under way at a time as do not fill what the order has room for.
+ */
+import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
+import type { ApplicationRequest, GroupView } from "../cluster/application.ts";
+import { configPartsWindow } from "../limits.ts";
+import { encodeReplicaEntry, type ReplicaEntry } from "./replica-entry.ts";
+
+/** The group whose members are the replicas, and those that want to be. */
+export const configurationGroup = "cardinal.configuration";
+
+export class Seat {
+  readonly #name: string;
+  readonly #request: (request: ApplicationRequest) => void;
+  #lastRequest = 0;
+  #isAsked = false;
+  isMember = false;
+  group: GroupView = { number: 0, members: [] };
+  /** The parts that have not been said, and the requests of those that are not ordered. */
+  #parts: ReplicaEntry[] = [];
+  readonly #partsUnderWay = new Set<number>();
+
+  constructor(card: CardId, request: (request: ApplicationRequest) => void) {
+    this.#name = `card ${chassisOf(card)}/${slotOf(card)}`;
+    this.#request = request;
+  }
+
+  ask(): void {
+    if (this.isMember || this.#isAsked) return;
+    this.#isAsked = true;
+    const request = ++this.#lastRequest;
+    this.#request({ kind: "join", request, group: configurationGroup, name: this.#name, critical: false, monitorMs: 0 });
+  }
+
+  /** What was asked for has been answered, one way or the other. */
+  onAnswered(): void {
+    this.#isAsked = false;
+  }
+
+  leave(): void {
+    if (this.isMember || this.#isAsked) this.#request({ kind: "leave", request: ++this.#lastRequest, group: configurationGroup });
+    this.isMember = this.#isAsked = false;
+  }
+
+  say(entry: ReplicaEntry): void {
+    this.#request({ kind: "send", request: ++this.#lastRequest, group: configurationGroup, data: encodeReplicaEntry(entry) });
+  }
+
+  /** Says the parts of a change, one after the other. */
+  sayParts(parts: readonly ReplicaEntry[]): void {
+    this.#parts = [...parts];
+    this.#fillWindow();
+  }
+
+  /** The order has what was said. */
+  onSent(request: number): void {
+    if (this.#partsUnderWay.delete(request)) this.#fillWindow();
+  }
+
+  dropParts(): void {
+    this.#parts = [];
+    this.#partsUnderWay.clear();
+  }
+
+  #fillWindow(): void {
+    while (this.#partsUnderWay.size < configPartsWindow) {
+      const part = this.#parts.shift();
+      if (part === undefined) return;
+      this.say(part);
+      this.#partsUnderWay.add(this.#lastRequest);
+    }
+  }
+}
