@@ -152,6 +152,15 @@ const messages: readonly Message[] = [
   { kind: "muxReset", id: 0xffffffff, slot: 8 },
   { kind: "muxReceipt", id: 24, slot: 1, outcome: "off" },
   { kind: "muxPower", powered: 0xff },
+  { kind: "boot", bootType: "warm", state: "hold", hold: "cards-missing", sequence: 70_000, epoch: 24, role: "secondary" },
+  { kind: "selfTest", id: 70_000, subject: 64 as CardId },
+  {
+    kind: "selfTestAnswer",
+    id: 70_000,
+    subject: 64 as CardId,
+    stage: "done",
+    results: [{ check: 5, result: "failed", code: "no-answer", ms: 500 }],
+  },
   { kind: "fragment", id: 258, index: 1, count: 3, data: bytes(100) },
   ...fragmentsOf(advertOf(cardCountMax), frameBytesMax.serial, 7),
 ];

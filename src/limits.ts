@@ -163,6 +163,40 @@ export const failingReasonBytesMax = 120;
 /** From telling the others to the end of a card that resets itself. */
 export const failingMs = 20;
 
+/** A check of the start that failed is tried again after this. */
+export const bootPostRetryMs = 10_000;
+/** A card that starts listens for the multiplexor's word, and for the announcements of those that it hears, so long at most. */
+export const bootMultiplexorMs = 1_200;
+export const bootAnswerMs = 500;
+/** What a card announces of its start is said again after this, and once it is ready; who is new is told at once, but not more often than this. */
+export const bootAnnounceMs = 1_000;
+export const bootAnnounceReadyMs = 10_000;
+export const bootAnswerGapMs = 100;
+/** The share of the serial line that announcements may use, and the bytes of one on it. */
+export const serialAnnounceLoadMax = 0.05;
+export const serialAnnounceBytes = 80;
+/** A start that is not further after this holds: for the configuration and the others, and for a view. */
+export const bootCatchUpMs = 60_000;
+export const bootQuorumMs = 10_000;
+/** So many starts in a row without being ready are a loop; the next one goes on after so long. */
+export const bootLoopStarts = 5;
+export const bootLoopMs = 600_000;
+/** The code of a hold, and of a check that failed, UTF-8. */
+export const holdCodeBytesMax = 32;
+export const checkCodeBytesMax = 16;
+/** Checks in the answer to a self-test. */
+export const selfTestChecksMax = 16;
+/** A self-test on the serial line, and so many frames of that size until its receipt is there, besides the card's own delay on either link. */
+export const selfTestFrameBytes = 64;
+export const selfTestFrames = 4;
+export const selfTestDelayMs = 5;
+/** Results so young answer another question; a verdict other than healthy is looked at again after this. */
+export const selfTestFreshMs = 1_000;
+export const selfTestAgainMs = 30_000;
+/** Third cards that are asked to test a card that is silent, and cards that wait for the same answers. */
+export const relaysMax = 3;
+export const selfTestAskersMax = 64;
+
 /** Rows of one of the larger tables of the configuration; tables whose rows belong to theirs have some times as many. */
 export const configRowsMax = 1_024;
 /** A line of text for people in the configuration, and any value of a row, UTF-8. */
@@ -179,8 +213,31 @@ export const placementWorkMax = 30_000;
 export const placementSearchMax = 1_000_000;
 /** Restarts and failovers of one unit, and failures of one card, that are remembered. */
 export const failuresKept = 256;
-/** Events of one failover that its record keeps. */
+/** Events of one failover that its record keeps, and records that a card keeps. */
 export const failoverEventsMax = 512;
+export const failoverRecordsMax = 64;
+/** Pieces of what the failover services agree on, or of their configuration, in one message, and how many there may be. */
+export const failoverPieceBytesMax = 30 * 1024;
+export const failoverPiecesMax = 1_024;
+/** Services that one entry of the failover services names, and the length of each of its texts. */
+export const failoverGrantsMax = 256;
+export const failoverWordsMax = 2_048;
+/** Epochs of one beginning of the failover services; the next one begins above them, at the number of its view times this. */
+export const failoverEpochsMax = 2 ** 20;
+/** What was said and had no effect is said again after this; what nobody answers is asked again after this. */
+export const failoverResayMs = 1_000;
+export const failoverAnnounceMs = 500;
+/** How long who is in the order and has not joined is waited for before all begins anew, and the first wait after joining. */
+export const failoverBeginMs = 1_000;
+export const failoverGatherMs = 10;
+/** Each card that speaks for all waits so much longer than the one below it. */
+export const failoverTurnMs = 250;
+/** How often the time is told while anything waits for it. */
+export const failoverTimeMs = 1_000;
+/** A card whose end is not proven is fenced again after this. */
+export const failoverFenceMs = 500;
+/** After a failover all is over when nothing has come for this long. */
+export const failoverCloseMs = 5_000;
 /** Networks that a host may come from. */
 export const addressesMax = 16;
 /** Changes that the audit remembers, and the text that one has in it. */

@@ -287,6 +287,10 @@ export class Node implements Service<Input, Effect> {
         if ("malformed" in whole) return this.#drop(link, "fragments");
         return this.#onMessage(now, link, frame, whole, effects);
       }
+      case "boot":
+      case "selfTest":
+      case "selfTestAnswer":
+        return;
       case "muxReset":
       case "muxReceipt":
       case "muxPower":

@@ -18,8 +18,9 @@ import {
   uidBytes,
   viewNumberMax,
 } from "../limits.ts";
+import { bootBodyOf, bootMessageOf } from "./boot-body.ts";
 import { configBodyOf, configMessageOf } from "./config-body.ts";
-import { isBytes, isCount, isSequence, type Value } from "./value.ts";
+import { isBytes, isCount, isSequence, isText, textWithin, type Value } from "./value.ts";
 import type { Advert, CommitView, Echo, Entry, Flush, Heartbeat, Mark, Message, MessageKind, Pass, ProposeView, Sync } from "./message.ts";
 
 /** The number of each kind on the wire. Numbers are never used again for something else. */
@@ -50,6 +51,9 @@ export const kindNumbers: Record<MessageKind, number> = {
   configDurable: 37,
   configForward: 38,
   configAnswer: 39,
+  boot: 40,
+  selfTest: 41,
+  selfTestAnswer: 42,
 };
 
 const kindsByNumber = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as MessageKind]));
@@ -59,6 +63,7 @@ export function kindOfNumber(number: unknown): MessageKind | undefined {
 
 const byeReasons = ["stop", "restart", "maintenance", "upgrade"] as const;
 const resetOutcomes = ["reset", "off", "absent", "failed"] as const;
+const muxStartsBytes = 2 * slotCountMax;
 const entryTypes = ["view", "control", "data"] as const;
 
 /** The CBOR value of a message's body. */
@@ -149,7 +154,11 @@ export function bodyOf(message: Message): Value[] {
     case "muxReceipt":
       return [message.id, message.slot, resetOutcomes.indexOf(message.outcome)];
     case "muxPower":
-      return [message.powered];
+      return [message.powered, ...message.starts === undefined ? [] : [message.starts]];
+    case "boot":
+    case "selfTest":
+    case "selfTestAnswer":
+      return bootBodyOf(message);
     default:
       return unreachable(message);
   }
@@ -213,7 +222,12 @@ export function messageOf(kind: MessageKind, body: unknown): Message | undefined
       return isCount(a, 0xffffffff) && isSlot(b) && outcome !== undefined ? { kind, id: a, slot: b, outcome } : undefined;
     }
     case "muxPower":
-      return isCount(a, 0xff) ? { kind, powered: a } : undefined;
+      if (!isCount(a, 0xff)) return undefined;
+      return { kind, powered: a, ...isBytes(b, muxStartsBytes, muxStartsBytes) ? { starts: b } : {} };
+    case "boot":
+    case "selfTest":
+    case "selfTestAnswer":
+      return bootMessageOf(kind, body);
     default:
       return unreachable(kind);
   }
@@ -372,18 +386,6 @@ function isApart(one: CardSet, other: CardSet): boolean {
   return one.every((byte, index) => (byte & (other[index] ?? 0)) === 0);
 }
 
-/** What is for people is cut to what fits rather than refused. */
-function textWithin(text: string, bytesMax: number): string {
-  const bytes = new Uint8Array(bytesMax);
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, new TextEncoder().encodeInto(text, bytes).written));
-}
-
 function isSlot(value: unknown): value is number {
   return isCount(value, slotCountMax) && value >= 1;
-}
-
-function isText(value: unknown, bytesMax: number): value is string {
-  // One UTF-16 unit is one to three bytes of UTF-8; the exact count is only taken where it can matter.
-  if (typeof value !== "string" || value.length > bytesMax) return false;
-  return value.length * 3 <= bytesMax || new TextEncoder().encode(value).length <= bytesMax;
 }

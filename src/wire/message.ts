@@ -72,8 +72,11 @@ export type MuxReceipt = {
   readonly outcome: "reset" | "off" | "absent" | "failed";
 };
 
-/** From the multiplexor, periodically and at once on a change: which slots have power, lowest slot in the lowest bit. */
-export type MuxPower = { readonly kind: "muxPower"; readonly powered: number };
+/**
+ * From the multiplexor, periodically and at once on a change: which slots have power, lowest slot in the lowest bit. `starts` has two bytes for each
+ * slot, lowest first: how often it got its power since the chassis was powered on, and how often its line was pulled; both wrap.
+ */
+export type MuxPower = { readonly kind: "muxPower"; readonly powered: number; readonly starts?: Uint8Array };
 
 /** "I have no view that holds": asks the coordinator of those who hear it for one. Sent to everybody, again and again until there is one. */
 export type WantView = {
@@ -271,6 +274,42 @@ export type ConfigAnswerMessage = { readonly kind: "configAnswer"; readonly id: 
 /** What the replicas of the configuration say to each other outside of the order. */
 export type ConfigMessage = ConfigState | ConfigAsk | ConfigGive | ConfigDurable | ConfigForward | ConfigAnswerMessage;
 
+/** How a card starts, said to all on both links: while it does, when that changes, and now and then once it is ready (FS-6). */
+export type Boot = {
+  readonly kind: "boot";
+  readonly bootType: "cold" | "warm" | "hot-insert" | "fenced" | "upgrade" | "maintenance";
+  readonly state: "post" | "listen" | "announce" | "catch-up" | "arbitrate" | "ready" | "hold";
+  /** The code of a hold, empty without one; later versions have others. */
+  readonly hold: string;
+  /** The head of its configuration. */
+  readonly sequence: number;
+  readonly epoch: number;
+  /** Its highest role in any failover set; before it is ready, that of its last run. */
+  readonly role: "none" | "alternate" | "secondary" | "primary";
+};
+
+/** "Test yourself", or, where the subject is not the receiver, "test that card and tell me" (FS-8). */
+export type SelfTest = { readonly kind: "selfTest"; readonly id: number; readonly subject: CardId };
+
+/** One named check; `check` is its number, which a reader of an earlier version may not know. */
+export type SelfTestResult = {
+  readonly check: number;
+  readonly result: "passed" | "failed" | "skipped";
+  /** A word, empty when it passed. */
+  readonly code: string;
+  readonly ms: number;
+};
+
+/** The answer to whoever asked, with the id of the question. */
+export type SelfTestAnswer = {
+  readonly kind: "selfTestAnswer";
+  readonly id: number;
+  readonly subject: CardId;
+  /** `received` at once, `done` with the results; of a third card about the subject: `silent` nothing came, `deaf` frames but no answer. */
+  readonly stage: "received" | "done" | "silent" | "deaf";
+  readonly results: readonly SelfTestResult[];
+};
+
 export type Message =
   | Heartbeat
   | Advert
@@ -290,6 +329,9 @@ export type Message =
   | Sync
   | Failing
   | ConfigMessage
+  | Boot
+  | SelfTest
+  | SelfTestAnswer
   | MuxReset
   | MuxReceipt
   | MuxPower;

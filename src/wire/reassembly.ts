@@ -8,9 +8,11 @@
 import { assert, unreachable } from "../base/assert.ts";
 import { cardCountMax, type LinkKind, type SenderId } from "../base/ids.ts";
 import {
+  checkCodeBytesMax,
   failingReasonBytesMax,
   fragmentCountMax,
   fragmentOverheadBytesMax,
+  holdCodeBytesMax,
   messageBytesMax,
   nameBytesMax,
   reassemblyMax,
@@ -113,7 +115,14 @@ function bodyBytesAtMost(message: Message): number {
     case "muxReceipt":
       return 1 + numberBytesMax + 1 + 1;
     case "muxPower":
-      return 1 + 2;
+      return 1 + 2 + 1 + (message.starts?.length ?? 0);
+    case "boot":
+      return 1 + 2 + textBytesAtMost(message.hold, holdCodeBytesMax) + longNumberBytesMax + numberBytesMax + 1;
+    case "selfTest":
+      return 1 + numberBytesMax + 2;
+    case "selfTestAnswer":
+      return 1 + numberBytesMax + 2 + 1 + listHeadBytesMax +
+        message.results.reduce((sum, { code }) => sum + 2 + 1 + textBytesAtMost(code, checkCodeBytesMax) + 3, 0);
     default:
       return unreachable(message);
   }

@@ -32,3 +32,15 @@ export function groupsOf<Item>(
   }
   return items;
 }
+
+/** What is for people is cut to what fits rather than refused. */
+export function textWithin(text: string, bytesMax: number): string {
+  const bytes = new Uint8Array(bytesMax);
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, new TextEncoder().encodeInto(text, bytes).written));
+}
+
+export function isText(value: unknown, bytesMax: number): value is string {
+  // One UTF-16 unit is one to three bytes of UTF-8; the exact count is only taken where it can matter.
+  if (typeof value !== "string" || value.length > bytesMax) return false;
+  return value.length * 3 <= bytesMax || new TextEncoder().encode(value).length <= bytesMax;
+}

@@ -3,14 +3,17 @@ import fc from "fast-check";
 import { cardSetOf } from "../../src/base/card-set.ts";
 import { type Address, type CardId, everybody, multiplexor, type SenderId } from "../../src/base/ids.ts";
 import {
+  checkCodeBytesMax,
   configHashesMax,
   configPartsMax,
   entryBytesMax,
   epochsMax,
   failingReasonBytesMax,
   fragmentCountMax,
+  holdCodeBytesMax,
   nameBytesMax,
   passEntriesMax,
+  selfTestChecksMax,
   sequenceMax,
   softwareBytesMax,
   uidBytes,
@@ -272,6 +275,25 @@ export const configuration: fc.Arbitrary<Message> = fc.oneof(
   record({ kind: fc.constant("configAnswer" as const), id: uint32, answer: fc.uint8Array({ minLength: 1, maxLength: 2_000 }) }),
 );
 
+/** The answer to a self-test; with as many checks as there are it fits a serial frame. */
+function selfTestAnswer(checksMax: number, codeBytesMax: number): fc.Arbitrary<Message> {
+  return record({
+    kind: fc.constant("selfTestAnswer" as const),
+    id: uint32,
+    subject: card,
+    stage: fc.constantFrom(...["received", "done", "silent", "deaf"] as const),
+    results: fc.array(
+      record({
+        check: fc.integer({ min: 0, max: 255 }),
+        result: fc.constantFrom(...["passed", "failed", "skipped"] as const),
+        code: textOf(codeBytesMax),
+        ms: fc.integer({ min: 0, max: 0xffff }),
+      }),
+      { maxLength: checksMax },
+    ),
+  });
+}
+
 const small: fc.Arbitrary<Message>[] = [
   heartbeat,
   record({
@@ -287,10 +309,33 @@ const small: fc.Arbitrary<Message>[] = [
     outcome: fc.constantFrom("reset" as const, "off" as const, "absent" as const, "failed" as const),
   }),
   record({ kind: fc.constant("muxPower" as const), powered: fc.integer({ min: 0, max: 255 }) }),
+  record({
+    kind: fc.constant("muxPower" as const),
+    powered: fc.integer({ min: 0, max: 255 }),
+    starts: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+  }),
+  record({
+    kind: fc.constant("boot" as const),
+    bootType: fc.constantFrom(...["cold", "warm", "hot-insert", "fenced", "upgrade", "maintenance"] as const),
+    state: fc.constantFrom(...["post", "listen", "announce", "catch-up", "arbitrate", "ready", "hold"] as const),
+    hold: textOf(holdCodeBytesMax),
+    sequence,
+    epoch: uint32,
+    role: fc.constantFrom(...["none", "alternate", "secondary", "primary"] as const),
+  }),
+  record({ kind: fc.constant("selfTest" as const), id: uint32, subject: card }),
+  selfTestAnswer(7, 8),
 ];
 
 /** Messages that are not fragments themselves. */
-export const wholeMessage: fc.Arbitrary<Message> = fc.oneof(...small, advert(64), membership, order, configuration);
+export const wholeMessage: fc.Arbitrary<Message> = fc.oneof(
+  ...small,
+  advert(64),
+  membership,
+  order,
+  configuration,
+  selfTestAnswer(selfTestChecksMax, checkCodeBytesMax),
+);
 /** Messages that fit in one frame of the link. */
 export const etherMessage: fc.Arbitrary<Message> = fc.oneof(wholeMessage.filter((message) => frameFits("ether", message)), fragment(1_400));
 export const serialMessage: fc.Arbitrary<Message> = fc.oneof(

@@ -16,6 +16,7 @@ import {
   etherTagBytes,
   failingReasonBytesMax,
   fragmentCountMax,
+  holdCodeBytesMax,
   incarnationMax,
   keyBytes,
   messageBytesMax,
@@ -210,6 +211,14 @@ test("each rule of the specification has its counterpart in the code", () => {
     "config-durable": () => assert.equal(cddl.fields("config-durable"), ["sequence", "epoch", "hash"]),
     "config-forward": () => assert.equal(bounds("config-forward", "wish"), [1, configForwardBytesMax]),
     "config-answer": () => assert.equal(bounds("config-answer", "answer"), [1, configForwardBytesMax]),
+    boot: () => {
+      assert.equal(cddl.fields("boot"), ["boot-type", "state", "hold", "sequence", "epoch", "role"]);
+      assert.equal(bounds("boot", "hold"), [0, holdCodeBytesMax]);
+      assert.equal([bounds("boot", "boot-type"), bounds("boot", "state"), bounds("boot", "role")], [[0, 5], [0, 6], [0, 3]]);
+    },
+    "self-test": () => assert.equal(cddl.fields("self-test"), ["id", "subject"]),
+    "self-test-answer": () => assert.equal(cddl.fields("self-test-answer"), ["id", "subject", "stage", "results"]),
+    "self-test-result": () => assert.is(cddl.choices("self-test-result").length, 1),
     joined: () => assert.equal(cddl.references("joined"), ["message", "extension"]),
     "mux-reset": () => assert.equal(cddl.fields("mux-reset"), ["id", "slot"]),
     slot: () => assert.equal(bounds("slot"), [1, slotCountMax]),
@@ -221,7 +230,10 @@ test("each rule of the specification has its counterpart in the code", () => {
     off: () => {},
     absent: () => {},
     failed: () => {},
-    "mux-power": () => assert.equal(bounds("mux-power", "powered"), [0, 0xff]),
+    "mux-power": () => {
+      assert.equal(bounds("mux-power", "powered"), [0, 0xff]);
+      assert.equal(cddl.fields("mux-power"), ["powered", "starts"]);
+    },
     extension: () => assert.is(cddl.choices("extension")[0]?.[0], -(2 ** 31)),
   };
   assert.equal([...cddl.rules].sort(), Object.keys(counterparts).sort());

@@ -166,6 +166,31 @@ const configGives: readonly Message[] = [
 const configDurable: Message = { kind: "configDurable", head: configHead };
 const configForward: Message = { kind: "configForward", id: 7, wish: bytes(0x80) };
 const configAnswer: Message = { kind: "configAnswer", id: 7, answer: bytes(0x80) };
+const muxPowerWithStarts: Message = {
+  kind: "muxPower",
+  powered: 0b11,
+  starts: bytes(0, 1, 2, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+};
+const boots: readonly Message[] = [
+  { kind: "boot", bootType: "cold", state: "announce", hold: "", sequence: 0, epoch: 0, role: "none" },
+  { kind: "boot", bootType: "maintenance", state: "hold", hold: "maintenance", sequence: 2 ** 33, epoch: 70_000, role: "primary" },
+];
+const selfTest: Message = { kind: "selfTest", id: 0xffffffff, subject: card(9) };
+const selfTestAnswers: readonly Message[] = [
+  { kind: "selfTestAnswer", id: 24, subject: card(9), stage: "received", results: [] },
+  { kind: "selfTestAnswer", id: 24, subject: card(9), stage: "deaf", results: [] },
+  {
+    kind: "selfTestAnswer",
+    id: 24,
+    subject: card(9),
+    stage: "done",
+    results: [
+      { check: 1, result: "passed", code: "", ms: 0 },
+      { check: 4, result: "failed", code: "no-carrier", ms: 200 },
+      { check: 255, result: "skipped", code: "later", ms: 0xffff },
+    ],
+  },
+];
 
 type Vector = readonly ["ether" | "serial", Frame, string];
 
@@ -639,6 +664,76 @@ const vectors: readonly Vector[] = [
     "serial",
     { ...fromCard, message: configAnswer },
     "0007881119c0de0318071903e8182782074180482fdacd86821e1e7720854ac600",
+  ],
+  [
+    "ether",
+    { ...fromMultiplexor, message: muxPowerWithStarts },
+    "881119c0de18410301181812820350000102ff00000000000000000000000050ff59b78cd50e7e075e5b1be825283b0c",
+  ],
+  [
+    "serial",
+    { ...fromMultiplexor, message: muxPowerWithStarts },
+    "0010881119c0de18410301181812820350040102ff01010101010101010101010648ea85721308377521636e0abc00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: boots[0] as Message },
+    "891119c0de0300071903e8182886000260000000480000000000000000503682e3340a3b83059e22be8df6133bfc",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: boots[0] as Message },
+    "0007881119c0de0308071903e818288603026001010e485f8f246504d77aefb05db70d00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: boots[1] as Message },
+    "881119c0de0300071903e818288605066b6d61696e74656e616e63651b00000002000000001a000111700350f7fabb12be9ac1fdb35b2a9a5efc072a",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: boots[1] as Message },
+    "0007881119c0de0317071903e818288605066b6d61696e74656e616e63651b01010202010101021a12011170034863457912757f90cf674bc6ab00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: selfTest },
+    "891119c0de0300071903e81829821affffffff094800000000000000005073e752b6ac81c45f1171c6f634e407bd",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: selfTest },
+    "0007881119c0de031b071903e81829821affffffff09487abe9257f36da5a9db3a16a200",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: selfTestAnswers[0] as Message },
+    "891119c0de0300071903e8182a84181809008049000000000000000000506f712e650ea6633d8da88a73ba0f6839",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: selfTestAnswers[0] as Message },
+    "0007881119c0de030b071903e8182a841818090f8048d72e555495c595f4a4bdf03f00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: selfTestAnswers[1] as Message },
+    "891119c0de0300071903e8182a8418180903804900000000000000000050cdee240b519a765655a6e1aa17660228",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: selfTestAnswers[1] as Message },
+    "0007881119c0de031a071903e8182a84181809038048ee3ca5d58a7168426306f81c00",
+  ],
+  [
+    "ether",
+    { ...fromCard, message: selfTestAnswers[2] as Message },
+    "881119c0de0300071903e8182a84181809018c0100600004016a6e6f2d6361727269657218c818ff02656c6174657219ffff503b0f79cffba6cae985a774fd54e2456f",
+  ],
+  [
+    "serial",
+    { ...fromCard, message: selfTestAnswers[2] as Message },
+    "0007881119c0de030e071903e8182a84181809018c0102602904016a6e6f2d6361727269657218c818ff02656c6174657219ffff48602f46b0c548876469f7fe9800",
   ],
 ];
 
