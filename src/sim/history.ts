@@ -158,8 +158,7 @@ export class History {
 
   /** The last bytes of a frame that went out: its authentication tag. */
   tag(bytes: Uint8Array): void {
-    const end = bytes.length;
-    for (let index = Math.max(0, end - 8); index < end; index++) this.#mix(bytes[index] as number);
+    this.#mixBytes(bytes, Math.max(0, bytes.length - 8));
   }
 
   fact(at: number, fact: string): void {
@@ -199,7 +198,7 @@ export class History {
   #mixValue(value: unknown): void {
     if (value instanceof Uint8Array) {
       this.#mix(value.length);
-      for (let index = 0; index < value.length; index++) this.#mix(value[index] as number);
+      this.#mixBytes(value, 0);
     } else if (typeof value === "object" && value !== null) {
       for (const key in value) {
         this.#mixText(key);
@@ -211,14 +210,43 @@ export class History {
   }
 
   #mixText(text: string): void {
-    for (let index = 0; index < text.length; index++) this.#mix(text.charCodeAt(index));
+    let low = this.#low;
+    let high = this.#high;
+    for (let index = 0; index < text.length; index++) {
+      const word = text.charCodeAt(index);
+      low = mixLow(low, word);
+      high = mixHigh(high, word);
+    }
+    this.#low = low;
+    this.#high = high;
+  }
+
+  /** Most of what is mixed are messages of applications, so the state is kept out of memory for the length of one. */
+  #mixBytes(bytes: Uint8Array, from: number): void {
+    let low = this.#low;
+    let high = this.#high;
+    for (let index = from; index < bytes.length; index++) {
+      const word = bytes[index] as number;
+      low = mixLow(low, word);
+      high = mixHigh(high, word);
+    }
+    this.#low = low;
+    this.#high = high;
   }
 
   #mix(word: number): void {
-    this.#low = Math.imul(this.#low ^ word, 0x9e3779b1);
-    this.#low ^= this.#low >>> 15;
-    this.#high = Math.imul((this.#high << 5) ^ (this.#high >>> 27) ^ word, 0x85ebca77);
+    this.#low = mixLow(this.#low, word);
+    this.#high = mixHigh(this.#high, word);
   }
+}
+
+function mixLow(low: number, word: number): number {
+  const product = Math.imul(low ^ word, 0x9e3779b1);
+  return product ^ (product >>> 15);
+}
+
+function mixHigh(high: number, word: number): number {
+  return Math.imul((high << 5) ^ (high >>> 27) ^ word, 0x85ebca77);
 }
 
 /** One hash for several, in their order. */
