@@ -21,6 +21,8 @@
 #include "announcement.h"
 
 #define DUMP_BYTES 32768
+/* How often addresses may have changed while they were dumped. */
+#define DUMPS_MAX 16
 #define REQUEST_BYTES 256
 /* The kernel answers at once; a lost answer must not hold the program up for ever. */
 #define ANSWER_TIMEOUT_S 1
@@ -60,66 +62,147 @@ static int open_route(void) {
   return fd;
 }
 
-struct listing {
+struct entry {
   unsigned index;
-  void (*each)(void *context, const char *interface, const char *address);
-  void *context;
+  struct net_address address;
 };
 
-static void tell_address(const struct listing *listing, const struct nlmsghdr *header) {
-  const struct ifaddrmsg *message = NLMSG_DATA(header);
-  if (header->nlmsg_len < NLMSG_LENGTH(sizeof *message)) return;
-  if (listing->index != 0 && message->ifa_index != listing->index) return;
-  if (message->ifa_family != AF_INET && message->ifa_family != AF_INET6) return;
-  size_t expected = message->ifa_family == AF_INET ? 4 : 16;
-  const void *bytes = NULL;
-  size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof *message);
-  for (const struct rtattr *attribute = IFA_RTA(message); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
-    if (RTA_PAYLOAD(attribute) < expected) continue;
-    /* On a point-to-point interface IFA_ADDRESS is the other end's. */
-    if (attribute->rta_type == IFA_LOCAL || (attribute->rta_type == IFA_ADDRESS && bytes == NULL)) bytes = RTA_DATA(attribute);
-  }
-  char name[IF_NAMESIZE], host[INET6_ADDRSTRLEN], text[NET_ADDRESS_BYTES];
-  if (bytes == NULL || if_indextoname(message->ifa_index, name) == NULL) return;
-  if (inet_ntop(message->ifa_family, bytes, host, sizeof host) == NULL) return;
-  snprintf(text, sizeof text, "%s/%u", host, message->ifa_prefixlen);
-  listing->each(listing->context, name, text);
-}
+_Static_assert(sizeof(struct entry) == 28, "entries are compared as bytes, so there is nothing between their members");
 
-/* 1 at the end of the dump, 0 when there is more, -errno. */
-static int read_dump(int fd, uint8_t *bytes, const struct listing *listing) {
-  ssize_t got = recv(fd, bytes, DUMP_BYTES, 0);
-  if (got < 0) return errno == EINTR ? 0 : -errno;
-  size_t left = (size_t)got;
-  const struct nlmsghdr *header = (const void *)bytes;
-  for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
-    if (header->nlmsg_type == NLMSG_DONE) return 1;
-    if (header->nlmsg_type == NLMSG_ERROR) return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
-    if (header->nlmsg_type == RTM_NEWADDR) tell_address(listing, header);
+struct dump {
+  struct entry *entries;
+  size_t count;
+  size_t room;
+  /* Messages of the kernel's that had addresses. */
+  size_t parts;
+};
+
+static int keep_entry(struct dump *dump, const struct entry *entry) {
+  if (dump->count == dump->room) {
+    size_t room = dump->room == 0 ? 64 : dump->room * 2;
+    struct entry *entries = realloc(dump->entries, room * sizeof *entries);
+    if (entries == NULL) return -ENOMEM;
+    dump->entries = entries;
+    dump->room = room;
   }
+  dump->entries[dump->count++] = *entry;
   return 0;
 }
 
-int net_list(const char *interface, void (*each)(void *context, const char *interface, const char *address), void *context,
-             char error[ERROR_BYTES]) {
-  struct listing listing = {.each = each, .context = context};
-  if (interface[0] != '\0') {
-    listing.index = index_of(interface);
-    if (listing.index == 0) return describe_errno(error, interface, "", -ENODEV);
+static int read_entry(struct dump *dump, const struct nlmsghdr *header) {
+  const struct ifaddrmsg *message = NLMSG_DATA(header);
+  if (header->nlmsg_len < NLMSG_LENGTH(sizeof *message)) return 0;
+  if (message->ifa_family != AF_INET && message->ifa_family != AF_INET6) return 0;
+  struct entry entry = {.index = message->ifa_index, .address = {.family = message->ifa_family, .prefix = message->ifa_prefixlen}};
+  const void *bytes = NULL;
+  size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof *message);
+  for (const struct rtattr *attribute = IFA_RTA(message); RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    if (RTA_PAYLOAD(attribute) < bytes_of(&entry.address)) continue;
+    /* On a point-to-point interface IFA_ADDRESS is the other end's. */
+    if (attribute->rta_type == IFA_LOCAL || (attribute->rta_type == IFA_ADDRESS && bytes == NULL)) bytes = RTA_DATA(attribute);
   }
-  int fd = open_route();
-  if (fd < 0) return describe_errno(error, interface, "no netlink socket", fd);
+  if (bytes == NULL) return 0;
+  memcpy(entry.address.bytes, bytes, bytes_of(&entry.address));
+  return keep_entry(dump, &entry);
+}
+
+/* 1, or why the kernel broke the dump off. */
+static int result_of_dump(const struct nlmsghdr *done) {
+  int result = done->nlmsg_len < NLMSG_LENGTH(sizeof result) ? 0 : *(const int *)NLMSG_DATA(done);
+  return result < 0 ? result : 1;
+}
+
+/* 1 at the end of the dump, 0 when there is more, -errno. */
+static int read_dump(int fd, uint8_t *bytes, struct dump *dump) {
+  ssize_t got = recv(fd, bytes, DUMP_BYTES, 0);
+  if (got < 0) return errno == EINTR ? 0 : -errno;
+  size_t left = (size_t)got;
+  int result = 0;
+  const struct nlmsghdr *header = (const void *)bytes;
+  if (NLMSG_OK(header, left) && header->nlmsg_type == RTM_NEWADDR) dump->parts++;
+  for (; NLMSG_OK(header, left) && result == 0; header = NLMSG_NEXT(header, left)) {
+    if (header->nlmsg_type == NLMSG_DONE) return result_of_dump(header);
+    if (header->nlmsg_type == NLMSG_ERROR) return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+    if (header->nlmsg_type == RTM_NEWADDR) result = read_entry(dump, header);
+  }
+  return result;
+}
+
+static int dump_addresses(struct dump *dump, uint8_t *bytes) {
   struct {
     struct nlmsghdr header;
     struct ifaddrmsg message;
   } request = {.header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_GETADDR, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
-  uint8_t *bytes = malloc(DUMP_BYTES);
-  int result = bytes == NULL ? -ENOMEM : 0;
-  if (result == 0 && send(fd, &request, sizeof request, 0) < 0) result = -errno;
-  while (result == 0) result = read_dump(fd, bytes, &listing);
-  free(bytes);
+  int fd = open_route();
+  if (fd < 0) return fd;
+  dump->count = 0;
+  dump->parts = 0;
+  int result = send(fd, &request, sizeof request, 0) < 0 ? -errno : 0;
+  while (result == 0) result = read_dump(fd, bytes, dump);
   close(fd);
+  return result;
+}
+
+static bool is_same(const struct dump *one, const struct dump *other) {
+  return one->count == other->count && memcmp(one->entries, other->entries, one->count * sizeof *one->entries) == 0;
+}
+
+/*
+ * Between two parts the kernel goes on by counting: it passes over an address for each that went meanwhile, and does not always say so
+ * (NLM_F_DUMP_INTR). So a dump of several parts counts when the next one is the same.
+ */
+static int dump_whole(struct dump *dump, uint8_t *bytes) {
+  struct dump former = {0};
+  int result = dump_addresses(dump, bytes);
+  for (int round = 0; result > 0 && dump->parts > 1 && !is_same(dump, &former); round++) {
+    struct dump swapped = former;
+    former = *dump;
+    *dump = swapped;
+    result = round < DUMPS_MAX ? dump_addresses(dump, bytes) : -EAGAIN;
+  }
+  free(former.entries);
+  return result;
+}
+
+static void tell_entries(const struct dump *dump, unsigned wanted, net_visit *visit, void *context) {
+  unsigned named = 0;
+  char name[IF_NAMESIZE];
+  for (size_t index = 0; index < dump->count; index++) {
+    const struct entry *entry = &dump->entries[index];
+    if (wanted != 0 && entry->index != wanted) continue;
+    if (entry->index != named && if_indextoname(entry->index, name) == NULL) continue;
+    named = entry->index;
+    visit(context, name, &entry->address);
+  }
+}
+
+int net_list(const char *interface, net_visit *visit, void *context, char error[ERROR_BYTES]) {
+  unsigned index = 0;
+  if (interface[0] != '\0') {
+    index = index_of(interface);
+    if (index == 0) return describe_errno(error, interface, "", -ENODEV);
+  }
+  struct dump dump = {0};
+  uint8_t *bytes = malloc(DUMP_BYTES);
+  int result = bytes == NULL ? -ENOMEM : dump_whole(&dump, bytes);
+  if (result > 0) tell_entries(&dump, index, visit, context);
+  free(dump.entries);
+  free(bytes);
   return result < 0 ? describe_errno(error, interface, "its addresses cannot be listed", result) : 0;
+}
+
+/* Sends a request and waits for the kernel's answer, of which what has room is kept: how many bytes that are, or -errno. */
+static ssize_t exchange(const void *request, size_t length, void *answer, size_t room) {
+  int fd = open_route();
+  if (fd < 0) return fd;
+  ssize_t got = send(fd, request, length, 0);
+  if (got >= 0) {
+    do got = recv(fd, answer, room, 0);
+    while (got < 0 && errno == EINTR);
+  }
+  if (got < 0) got = -errno;
+  close(fd);
+  return got;
 }
 
 struct address_request {
@@ -143,20 +226,10 @@ static void put_broadcast(struct address_request *request, const struct net_addr
   put_attribute(request, IFA_BROADCAST, &host, sizeof host);
 }
 
-/* Sends the request and waits for the kernel's answer. */
 static int perform(const struct address_request *request) {
-  int fd = open_route();
-  if (fd < 0) return fd;
-  int result = send(fd, request, request->header.nlmsg_len, 0) < 0 ? -errno : 0;
   _Alignas(struct nlmsghdr) uint8_t answer[1024];
-  ssize_t got = -1;
-  if (result == 0) {
-    do got = recv(fd, answer, sizeof answer, 0);
-    while (got < 0 && errno == EINTR);
-    if (got < 0) result = -errno;
-  }
-  close(fd);
-  if (result < 0) return result;
+  ssize_t got = exchange(request, request->header.nlmsg_len, answer, sizeof answer);
+  if (got < 0) return (int)got;
   const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
   if ((size_t)got < NLMSG_LENGTH(sizeof(struct nlmsgerr)) || header->nlmsg_type != NLMSG_ERROR) return -EBADMSG;
   return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
@@ -198,14 +271,15 @@ static int promote_secondaries(const char *interface) {
 }
 
 struct lost {
-  const char *removed;
+  const struct net_address *removed;
   size_t others;
 };
 
-static void count_other(void *context, const char *interface, const char *address) {
+static void count_other(void *context, const char *interface, const struct net_address *address) {
   (void)interface;
   struct lost *lost = context;
-  if (strchr(address, ':') == NULL && strcmp(address, lost->removed) != 0) lost->others++;
+  bool removed = net_same_host(address, lost->removed) && address->prefix == lost->removed->prefix;
+  if (address->family == AF_INET && !removed) lost->others++;
 }
 
 /* A read-only /proc matters only where another address could be taken along. */
@@ -213,9 +287,7 @@ static int protect_others(const char *interface, const struct net_address *addre
   if (address->family != AF_INET || index_of(interface) == 0) return 0;
   int promoted = promote_secondaries(interface);
   if (promoted == 0) return 0;
-  char text[NET_ADDRESS_BYTES];
-  net_format(address, text);
-  struct lost lost = {.removed = text};
+  struct lost lost = {.removed = address};
   int result = net_list(interface, count_other, &lost, error);
   if (result < 0 || lost.others == 0) return result;
   return describe_errno(error, interface, "promote_secondaries cannot be set, and without it other addresses would go too", promoted);
@@ -301,7 +373,7 @@ int net_probe(struct net_announcer *announcer, const char *interface, const stru
   return result < 0 ? describe_errno(error, interface, "the address cannot be asked for", result) : 0;
 }
 
-/* The interface's flags, or -errno. Of the kernel's answer only the beginning is wanted. */
+/* The interface's flags, or -errno. */
 static int64_t flags_of(unsigned index) {
   struct {
     struct nlmsghdr header;
@@ -310,18 +382,9 @@ static int64_t flags_of(unsigned index) {
       .header = {.nlmsg_len = sizeof request, .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST},
       .link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index},
   };
-  int fd = open_route();
-  if (fd < 0) return fd;
-  int64_t result = send(fd, &request, sizeof request, 0) < 0 ? -errno : 0;
   _Alignas(struct nlmsghdr) uint8_t answer[1024];
-  ssize_t got = -1;
-  if (result == 0) {
-    do got = recv(fd, answer, sizeof answer, 0);
-    while (got < 0 && errno == EINTR);
-    if (got < 0) result = -errno;
-  }
-  close(fd);
-  if (result < 0) return result;
+  ssize_t got = exchange(&request, sizeof request, answer, sizeof answer);
+  if (got < 0) return got;
   const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
   if ((size_t)got >= NLMSG_LENGTH(sizeof(struct nlmsgerr)) && header->nlmsg_type == NLMSG_ERROR) {
     return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;

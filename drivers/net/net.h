@@ -2,7 +2,7 @@
  * Addresses of interfaces, and telling the neighbours of them. Every call is quick; results are 0 or -errno, and on
  * an error `error` says what is wrong, with the interface's name.
  *
- *   net_list()      all addresses, or those of one interface (name not empty)
+ *   net_list()      all addresses, or those of one interface (name not empty), as they were at one moment
  *   net_add()       IPv6 without duplicate address detection; fine when the address is there already
  *   net_remove()    fine when the address is not there. Other addresses of the same IPv4 subnet stay: the kernel
  *                   would take them along with the first one, so it is told to promote them instead
@@ -50,8 +50,9 @@ struct net_announcer {
 void net_announcer_init(struct net_announcer *announcer);
 void net_announcer_free(struct net_announcer *announcer);
 
-int net_list(const char *interface, void (*each)(void *context, const char *interface, const char *address), void *context,
-             char error[ERROR_BYTES]);
+typedef void net_visit(void *context, const char *interface, const struct net_address *address);
+
+int net_list(const char *interface, net_visit *visit, void *context, char error[ERROR_BYTES]);
 int net_add(const char *interface, const struct net_address *address, char error[ERROR_BYTES]);
 int net_remove(const char *interface, const struct net_address *address, char error[ERROR_BYTES]);
 int net_announce(struct net_announcer *announcer, const char *interface, const struct net_address *address, char error[ERROR_BYTES]);
@@ -60,7 +61,7 @@ int net_probe(struct net_announcer *announcer, const char *interface, const stru
 int net_link(const char *interface, char error[ERROR_BYTES]);
 /* Whether an interface of ours has this hardware address. */
 bool net_owns_mac(const uint8_t mac[NET_MAC_BYTES]);
-/* "address/prefix" as net_list() writes it. */
+/* "address/prefix". */
 void net_format(const struct net_address *address, char text[NET_ADDRESS_BYTES]);
 /* The same address, whatever the prefixes. */
 bool net_same_host(const struct net_address *one, const struct net_address *other);

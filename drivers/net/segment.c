@@ -34,6 +34,8 @@ struct taken {
   char interface[SEGMENT_INTERFACE_BYTES];
   struct net_address address;
   int64_t rival_at;
+  /* Of the last look. */
+  bool present;
 };
 
 /* An interface that has, or had, an address that was taken. The sockets are bound to its index. */
@@ -54,6 +56,9 @@ struct segment {
   size_t taken_count;
   struct wire wires[SEGMENT_INTERFACES_MAX];
   size_t wire_count;
+  /* Hardware addresses that were heard and are ours, since an interface changed last. */
+  uint8_t own_macs[SEGMENT_INTERFACES_MAX][NET_MAC_BYTES];
+  size_t own_count;
   uint8_t *netlink_bytes;
   char *text;
   size_t text_length;
@@ -125,12 +130,27 @@ static int filter_wire(struct segment *segment, struct wire *wire) {
   return result < 0 ? result : filter_family(&wire->advertisements, AF_INET6, wire, addresses, count);
 }
 
+/* A wire to be made another's; NULL when on each of them an address is taken. */
+static struct wire *free_wire(struct segment *segment) {
+  if (segment->wire_count < SEGMENT_INTERFACES_MAX) {
+    struct wire *wire = &segment->wires[segment->wire_count++];
+    *wire = (struct wire){.arp = -1, .advertisements = -1};
+    return wire;
+  }
+  struct net_address addresses[SEGMENT_ADDRESSES_MAX];
+  for (size_t index = 0; index < segment->wire_count; index++) {
+    if (addresses_on(segment, segment->wires[index].interface, addresses) == 0) return &segment->wires[index];
+  }
+  return NULL;
+}
+
 /* The wire of an interface that exists, bound to what has its name now; NULL when there are too many. */
 static struct wire *open_wire(struct segment *segment, const char *interface, unsigned index) {
   struct wire *wire = wire_of(segment, interface);
   if (wire == NULL) {
-    if (segment->wire_count == SEGMENT_INTERFACES_MAX) return NULL;
-    wire = &segment->wires[segment->wire_count++];
+    wire = free_wire(segment);
+    if (wire == NULL) return NULL;
+    close_wire(wire);
     *wire = (struct wire){.arp = -1, .advertisements = -1, .index = index};
     strcpy(wire->interface, interface);
   }
@@ -156,8 +176,12 @@ static void forget(struct segment *segment, struct taken *taken) {
 
 static int watch(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
   unsigned index = if_nametoindex(request->interface);
-  struct wire *wire = index == 0 ? NULL : open_wire(segment, request->interface, index);
-  if (wire == NULL) return 0; /* Adding the address says what is wrong. */
+  if (index == 0) return 0; /* Adding the address says what is wrong. */
+  struct wire *wire = open_wire(segment, request->interface, index);
+  if (wire == NULL) {
+    return describe(error, -ENOSPC, "net: \"%s\": addresses are taken on %d interfaces, and that is the most", request->interface,
+                    SEGMENT_INTERFACES_MAX);
+  }
   if (find_taken(segment, request->interface, &request->address) == NULL) {
     if (segment->taken_count == SEGMENT_ADDRESSES_MAX) {
       return describe(error, -ENOSPC, "net: \"%s\": %d addresses are taken, and that is the most", request->interface,
@@ -173,6 +197,17 @@ static int watch(struct segment *segment, const struct segment_request *request,
   return describe(error, result, "net: \"%s\": its segment cannot be watched: %s", request->interface, strerrordesc_np(-result));
 }
 
+/* Asking the kernel takes a hundred calls: a storm of our own announcements must not have it asked for each frame. */
+static bool is_own(struct segment *segment, const uint8_t mac[NET_MAC_BYTES]) {
+  for (size_t index = 0; index < segment->own_count; index++) {
+    if (memcmp(segment->own_macs[index], mac, NET_MAC_BYTES) == 0) return true;
+  }
+  if (!net_owns_mac(mac)) return false;
+  if (segment->own_count == SEGMENT_INTERFACES_MAX) segment->own_count = 0;
+  memcpy(segment->own_macs[segment->own_count++], mac, NET_MAC_BYTES);
+  return true;
+}
+
 static void read_claims(struct segment *segment, const struct wire *wire, int fd) {
   uint8_t frame[ETH_FRAME_LEN];
   for (int round = 0; round < CLAIMS_AT_ONCE; round++) {
@@ -182,7 +217,7 @@ static void read_claims(struct segment *segment, const struct wire *wire, int fd
     if (!claim_parse(&claim, frame, (size_t)got)) continue;
     struct taken *taken = find_taken(segment, wire->interface, &claim.address);
     int64_t now = now_us();
-    if (taken == NULL || now - taken->rival_at < RIVAL_GAP_US || net_owns_mac(claim.mac)) continue;
+    if (taken == NULL || now - taken->rival_at < RIVAL_GAP_US || is_own(segment, claim.mac)) continue;
     taken->rival_at = now;
     char text[NET_ADDRESS_BYTES];
     net_format(&taken->address, text);
@@ -191,35 +226,19 @@ static void read_claims(struct segment *segment, const struct wire *wire, int fd
   }
 }
 
-struct presence {
-  const char *interface;
-  const struct net_address *address;
-  bool found;
-};
-
-static void note_presence(void *context, const char *interface, const char *text) {
-  struct presence *presence = context;
-  struct net_address address;
-  if (strcmp(interface, presence->interface) != 0) return;
-  char host[NET_ADDRESS_BYTES];
-  snprintf(host, sizeof host, "%s", text);
-  host[strcspn(host, "/")] = '\0';
-  presence->found = presence->found || (net_parse(&address, host, 0) == 0 && net_same_host(&address, presence->address));
+static void note_present(void *context, const char *interface, const struct net_address *address) {
+  struct taken *taken = find_taken(context, interface, address);
+  if (taken != NULL) taken->present = true;
 }
 
-/* Whether the interface has the address, or that cannot be told. */
-static bool is_present(const char *interface, const struct net_address *address) {
-  char error[ERROR_BYTES];
-  struct presence presence = {.interface = interface, .address = address};
-  int result = net_list(interface, note_presence, &presence, error);
-  return presence.found || (result < 0 && result != -ENODEV);
-}
-
-/* Tells of what was taken and is not there any more. */
+/* Tells of what was taken and is not there any more, unless that cannot be told. */
 static void check_taken(struct segment *segment) {
+  char error[ERROR_BYTES];
+  for (size_t index = 0; index < segment->taken_count; index++) segment->taken[index].present = false;
+  if (net_list("", note_present, segment, error) < 0) return;
   for (size_t index = segment->taken_count; index-- > 0;) {
     struct taken *taken = &segment->taken[index];
-    if (is_present(taken->interface, &taken->address)) continue;
+    if (taken->present) continue;
     char text[NET_ADDRESS_BYTES];
     net_format(&taken->address, text);
     tell(segment, SEGMENT_LOST, "%s %s", taken->interface, text);
@@ -254,6 +273,7 @@ static void read_netlink(struct segment *segment) {
       addresses = addresses || header->nlmsg_type == RTM_DELADDR || header->nlmsg_type == RTM_DELLINK;
     }
   }
+  if (links) segment->own_count = 0;
   for (size_t index = 0; links && index < segment->wire_count; index++) check_wire(segment, &segment->wires[index]);
   if (addresses) check_taken(segment);
 }
@@ -271,7 +291,7 @@ static void send_listing(struct segment *segment, const struct segment_request *
   segment->text_length = 0;
 }
 
-static void note_listed(void *context, const char *interface, const char *address) {
+static void note_listed(void *context, const char *interface, const struct net_address *address) {
   const struct listing *listing = context;
   struct segment *segment = listing->segment;
   size_t room = TEXT_BYTES - segment->text_length;
@@ -279,7 +299,9 @@ static void note_listed(void *context, const char *interface, const char *addres
     send_listing(segment, listing->request);
     room = TEXT_BYTES;
   }
-  segment->text_length += (size_t)snprintf(segment->text + segment->text_length, room, "%s %s\n", interface, address);
+  char text[NET_ADDRESS_BYTES];
+  net_format(address, text);
+  segment->text_length += (size_t)snprintf(segment->text + segment->text_length, room, "%s %s\n", interface, text);
 }
 
 static int list(struct segment *segment, const struct segment_request *request, char error[ERROR_BYTES]) {
@@ -323,19 +345,13 @@ struct entries {
   char elsewhere[SEGMENT_INTERFACE_BYTES];
 };
 
-static void note_entry(void *context, const char *interface, const char *text) {
+static void note_entry(void *context, const char *interface, const struct net_address *address) {
   struct entries *entries = context;
-  struct net_address address;
-  char host[NET_ADDRESS_BYTES];
-  snprintf(host, sizeof host, "%s", text);
-  char *slash = strchr(host, '/');
-  if (slash == NULL) return;
-  *slash = '\0';
-  if (net_parse(&address, host, (uint32_t)atoi(slash + 1)) < 0 || !net_same_host(&address, &entries->request->address)) return;
+  if (!net_same_host(address, &entries->request->address)) return;
   if (strcmp(interface, entries->request->interface) != 0) {
     snprintf(entries->elsewhere, sizeof entries->elsewhere, "%s", interface);
   } else if (entries->here_count < sizeof entries->here / sizeof entries->here[0]) {
-    entries->here[entries->here_count++] = address;
+    entries->here[entries->here_count++] = *address;
   }
 }
 

@@ -20,8 +20,8 @@
  * has it any more.
  *
  * A rival is an ARP message or a neighbour advertisement that gives the address a hardware address that no interface
- * of ours has; one event a second for each address. Packet sockets stay open until the end, for closing one takes
- * some ten milliseconds; in the kernel they filter for the addresses taken.
+ * of ours has; one event a second for each address. Packet sockets stay open, for closing one takes some ten milliseconds,
+ * until the end, or until one interface more is watched than can be; in the kernel they filter for the addresses taken.
  */
 #ifndef CARDINAL_SEGMENT_H
 #define CARDINAL_SEGMENT_H

@@ -1,10 +1,10 @@
 /** Both drivers of addresses against one suite: the native one on a veth pair in a network namespace of its own. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { nativeDrivers } from "../../drivers/native.ts";
 import { simulatedMachine } from "../../drivers/simulated/machine.ts";
-import type { NetEvent } from "../../src/io/ports.ts";
+import type { InterfaceAddress, NetEvent } from "../../src/io/ports.ts";
 import { closing } from "./closing.ts";
 import { command, enterNamespaces } from "./namespace.ts";
 import { netConformance, type NetWorld } from "./net.ts";
@@ -117,6 +117,56 @@ test("net, native: an address is there within a millisecond, and nothing waits f
     const median = taken[taken.length >> 1] as number;
     assert.ok(median < 1, `the median is ${median} ms`);
   } finally {
+    await world.end();
+  }
+});
+
+test("net, native: a listing has every address that was there all the time, though others go meanwhile", async () => {
+  const world = await native();
+  try {
+    const addresses = Array.from({ length: 2_000 }, (_, index) => `10.0.${index >> 8}.${index & 0xff}/32`);
+    const lines = (verb: string, some: readonly string[]) => some.map((address) => `addr ${verb} ${address} dev ${left}\n`).join("");
+    assert.is(spawnSync("ip", ["-batch", "-"], { input: lines("add", addresses) }).status, 0);
+    const [going, staying] = [addresses.slice(0, 1_000), addresses.slice(1_000)];
+    const net = await world.drivers.net.open(() => {});
+    const removal = spawn("ip", ["-batch", "-"], { stdio: ["pipe", "inherit", "inherit"] });
+    const removed = new Promise((resolve) => removal.once("exit", resolve));
+    removal.stdin.end(lines("del", going));
+    let refused = "";
+    while (removal.exitCode === null) {
+      const listed = await net.list(left).catch((error: Error) => (refused = error.message, undefined));
+      const hosts = new Set(listed?.map(({ address }) => address));
+      if (listed !== undefined) assert.equal(staying.filter((address) => !hosts.has(address)), []);
+    }
+    assert.is(await removed, 0);
+    assert.match(refused, /^$|addresses cannot be listed/);
+  } finally {
+    await world.end();
+  }
+});
+
+test("net, native: interfaces that come and go leave room for others, and one too many is refused", async () => {
+  const world = await native();
+  const interfaceMax = 32;
+  const names = Array.from({ length: interfaceMax + 1 }, (_, index) => `pair${index}`);
+  try {
+    const lines = names.map((name) => `link add ${name} type veth peer name ${name}p\nlink set ${name} up\n`).join("");
+    assert.is(spawnSync("ip", ["-batch", "-"], { input: lines }).status, 0);
+    const events: NetEvent[] = [];
+    const net = await world.drivers.net.open((event) => events.push(event));
+    const addresses = names.map((name, index) => ({ interface: name, address: `192.0.2.${index + 1}/32` }));
+    const [first, last] = [addresses[0] as InterfaceAddress, addresses[interfaceMax] as InterfaceAddress];
+    for (const address of addresses.slice(0, interfaceMax)) await net.take(address, 0);
+    let refused = "";
+    await net.take(last, 0).catch((error: Error) => refused = error.message);
+    assert.is(refused, `net: "${last.interface}": addresses are taken on ${interfaceMax} interfaces, and that is the most`);
+    await net.release(first);
+    await net.take(last, 0);
+    command("ip", "addr", "del", last.address, "dev", last.interface);
+    await world.until("the loss is told", () => events.some(({ kind }) => kind === "lost"));
+    assert.equal(events.filter(({ kind }) => kind === "lost"), [{ kind: "lost", address: last }]);
+  } finally {
+    spawnSync("ip", ["-batch", "-"], { input: names.map((name) => `link del ${name}\n`).join("") });
     await world.end();
   }
 });
