@@ -24,7 +24,7 @@ export function checkInvariants(after: TablesAfter, report: ReportInvariant): vo
 }
 
 /** Rows that are to be looked at, each with the change that is the reason. */
-class Affected extends Map<string, RowChange> {
+export class Affected extends Map<string, RowChange> {
   note(id: unknown, change: RowChange): void {
     if (typeof id === "string" && !this.has(id)) this.set(id, change);
   }
@@ -50,19 +50,25 @@ function checkCards(after: TablesAfter, report: ReportInvariant): void {
   }
 }
 
-function checkSets(after: TablesAfter, report: ReportInvariant): void {
+/** A card that is disabled, or gets less capacity; one that goes is no member of a set any more. */
+function servesLess({ before, after }: RowChange): boolean {
+  if (before?.["enabled"] !== 1 || after === undefined) return false;
+  return after["enabled"] !== 1 || (after["capacity"] as number) < (before["capacity"] as number);
+}
+
+/** The sets whose members a wish changes, or what their cards can serve, each with the sets that stand on it. */
+export function touchedSets(after: TablesAfter): Affected {
   const affected = new Affected();
   for (const change of after.changesOf("failoverSets")) affected.note(change.id, change);
   for (const change of after.changesOf("setMembers")) {
     affected.note(change.before?.["set"], change);
     affected.note(change.after?.["set"], change);
-    if (change.after !== undefined) checkMember(change, change.after, report);
   }
   const noteMembers = (column: string, id: string, change: RowChange) => {
     for (const member of after.rowsWith("setMembers", column, id)) affected.note(member["set"], change);
   };
   for (const change of after.changesOf("cards")) {
-    if (change.before?.["enabled"] !== 1 || change.after?.["enabled"] === 1) continue;
+    if (!servesLess(change)) continue;
     noteMembers("card", change.id, change);
     for (const group of after.rowsWith("portGroups", "card", change.id)) noteMembers("portGroup", group.id, change);
     for (const member of after.rowsWith("subgroupMembers", "card", change.id)) {
@@ -78,9 +84,15 @@ function checkSets(after: TablesAfter, report: ReportInvariant): void {
   }
   // A set's parents stand on it. The map grows while it is walked.
   for (const [set, change] of affected) noteMembers("memberSet", set, change);
+  return affected;
+}
 
+function checkSets(after: TablesAfter, report: ReportInvariant): void {
+  for (const change of after.changesOf("setMembers")) {
+    if (change.after !== undefined) checkMember(change, change.after, report);
+  }
   const heights = new Map<string, number>();
-  for (const [set, change] of affected) {
+  for (const [set, change] of touchedSets(after)) {
     const row = after.row("failoverSets", set);
     if (row === undefined) continue;
     const members = after.rowsWith("setMembers", "set", set);
@@ -141,7 +153,7 @@ function canServe(member: Row, after: TablesAfter): boolean {
   return typeof id === "string" && after.row("cards", id)?.["enabled"] === 1;
 }
 
-function cardsOfDevice(device: string, after: ConfigReader): string[] {
+export function cardsOfDevice(device: string, after: ConfigReader): string[] {
   return after.rowsWith("subgroups", "resource", device).flatMap((subgroup) =>
     after.rowsWith("subgroupMembers", "subgroup", subgroup.id).map(({ card }) => card as string)
   );
@@ -226,7 +238,7 @@ function checkPreferred(after: TablesAfter, report: ReportInvariant): void {
 }
 
 /** The resources that a resource needs: by name, and the device under a filesystem. */
-function needsOf(id: string, after: ConfigReader): string[] {
+export function needsOf(id: string, after: ConfigReader): string[] {
   const needs = after.rowsWith("dependencies", "resource", id).map(({ needs }) => needs as string);
   const device = after.row("resources", id)?.["device"];
   return typeof device === "string" ? [...needs, device] : needs;

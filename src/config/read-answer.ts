@@ -66,3 +66,28 @@ export type BranchRow = {
 };
 
 export type BranchPage = { readonly head: Head; readonly rows: readonly BranchRow[]; readonly next?: string };
+
+/** What is wrong, or may be, with the failover sets as a whole. What an `error` is about nobody can serve; what a `warning` is about not everybody, or not for long. */
+export type SetFinding = {
+  readonly code: SetFindingCode;
+  readonly severity: "error" | "warning";
+  readonly table: "failoverSets" | "setMembers" | "services";
+  readonly id: string;
+  readonly message: string;
+};
+
+export type SetFindingCode =
+  | "cycle"
+  | "two-parents"
+  | "no-member"
+  | "no-card"
+  | "one-card"
+  | "sets-in-n-way"
+  | "only-spares"
+  | "no-room"
+  | "no-access"
+  | "not-preferred"
+  | "apart-together"
+  | "too-many-apart";
+
+export type SetsChecked = { readonly head: Head; readonly findings: readonly SetFinding[] };

@@ -350,9 +350,14 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         this.#seat.group = event.view;
         this.#stopped = undefined;
         return this.#forgetState(now);
-      case "view":
+      case "view": {
         this.#seat.group = event.view;
-        return this.#onMembersChanged(now, epoch, event.changes.map(({ member }) => member.card));
+        const changed = event.changes.map(({ member }) => member.card);
+        const staying = event.view.members.map(({ card }) => card).filter((card) => !changed.includes(card));
+        // Others may have gone on without them meanwhile, and have ended: nobody that stays can tell.
+        if (!this.#electorate.isEnough(staying)) return this.#forgetState(now);
+        return this.#onMembersChanged(now, epoch, changed);
+      }
       case "message":
         return this.#onEntry(now, epoch, event.sequence, event.from.card, event.from.number > 0, event.data);
       case "lost":

@@ -6,7 +6,8 @@
  * 1. Each operation by itself: table, id, columns, values. Defaults are filled in, values brought into their one form.
  * 2. The rows laid over the tables: references both ways, what is unique, counts.
  * 3. What must hold between rows: `invariants.ts`.
- * 4. The row of the audit, if anything changes at all.
+ * 4. What nobody could serve any more: `servable.ts`.
+ * 5. The row of the audit, if anything changes at all.
  */
 import type { CardId } from "../base/ids.ts";
 import { chassisOf, slotOf } from "../base/ids.ts";
@@ -15,9 +16,10 @@ import { configFindingsMax, wishOperationsMax } from "../limits.ts";
 import { auditOperations } from "./audit.ts";
 import type { ConfigRefusal, Operation, Row, Scalar } from "./change.ts";
 import { type IdParts, idParts, idRight, referencesTo } from "./ids.ts";
-import { checkInvariants } from "./invariants.ts";
+import { checkInvariants, type ReportInvariant } from "./invariants.ts";
 import type { ConfigReader } from "./reader.ts";
 import { type ColumnRule, type TableName, tableNames, type TableRule } from "./rules.ts";
+import { checkServable } from "./servable.ts";
 import { tables as allTables } from "./tables.ts";
 import { type RowChange, TablesAfter } from "./tables-after.ts";
 import { checkedSetting, checkedValue, isWrong, shownValue } from "./values.ts";
@@ -66,7 +68,7 @@ export function tableFindings(reader: ConfigReader, level: number): string[] {
   const context = { level, sequence: 0, author: "", comment: "", card: 1 as CardId, time: 0 };
   const names = tableNames.filter((name) => allTables[name].since <= level && !allTables[name].internal);
   const operations = names.flatMap((table) => [...reader.rows(table)].map((row): Operation => ({ kind: "put", table, row })));
-  const judged = new Judgement(nothing, context, allTables).of(operations, Infinity);
+  const judged = new Judgement(nothing, context, allTables).of(operations, "tables");
   if (judged.kind === "refused") return judged.refusals.map(({ message }) => message);
   // Out of nothing every row is made, so what is right comes in the order of what is there.
   return operations.flatMap((operation, index) => {
@@ -100,23 +102,22 @@ class Judgement {
     this.#after = new TablesAfter(reader);
   }
 
-  of(operations: readonly Operation[], operationsMax = wishOperationsMax): Validated | Refused {
+  /** `as` whole tables, which are made out of nothing here, they may be of any number, and what nobody can serve is no damage. */
+  of(operations: readonly Operation[], as: "wish" | "tables" = "wish"): Validated | Refused {
     const refused = (code: ConfigRefusal["code"], message: string): Refused => ({ kind: "refused", refusals: [{ code, message }] });
     if (!Array.isArray(operations)) return refused("invalid", "a wish's operations are no list");
-    if (operations.length > operationsMax) {
-      return refused("bounds", `a wish of ${operations.length} operations; at most ${operationsMax} are one change, so make several`);
+    if (as === "wish" && operations.length > wishOperationsMax) {
+      return refused("bounds", `a wish of ${operations.length} operations; at most ${wishOperationsMax} are one change, so make several`);
     }
     for (const [index, operation] of (operations as readonly unknown[]).entries()) this.#layOperation(index, operation);
     if (this.#findings.length === 0) {
       for (const change of this.#after.changes()) this.#checkRelations(change);
       this.#checkCounts();
     }
-    if (this.#findings.length === 0) {
-      checkInvariants(
-        this.#after,
-        ({ operation, table, id }, column, text) => this.#report("invalid", { operation, table, id, column }, text),
-      );
-    }
+    const report: ReportInvariant = ({ operation, table, id }, column, text) =>
+      this.#report("invalid", { operation, table, id, column }, text);
+    if (this.#findings.length === 0) checkInvariants(this.#after, report);
+    if (this.#findings.length === 0 && as === "wish") checkServable(this.#after, report);
     const [first, ...more] = this.#findings;
     if (first !== undefined) return { kind: "refused", refusals: [first, ...more] };
     const changes = [...this.#after.changes()].filter(({ before, after }) =>

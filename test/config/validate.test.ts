@@ -286,6 +286,56 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
     nested(9),
     "would have more than 8 levels of sets",
   ],
+  // What nobody could serve.
+  [
+    [put("services", "files", { weight: 101 })],
+    "services files: would leave nobody to serve services files: on one card that weighs 101, must be at most 100, the largest capacity of a card of failoverSets both",
+  ],
+  [
+    [put("services", "more", { set: "both", weight: 61 })],
+    "services more: would leave nobody to serve services files and more: on one card",
+  ],
+  [
+    ["1/1", "1/2", "2/1", "2/2"].map((id) => put("cards", id, { capacity: 39 })),
+    "cards 1/1: would leave nobody to serve services files: on one card that weighs 40, must be at most 39",
+  ],
+  [
+    [put("services", "low", { set: "lower", weight: 60 }), put("cards", "2/1", { enabled: 0 })],
+    "would leave nobody to serve services low: on one card that weighs 60, must be at most 50, the largest capacity of a card of failoverSets lower",
+  ],
+  [[put("services", "intranet", { weight: 101 })], "the largest capacity of a card of failoverSets web"],
+  [
+    [
+      put("services", "intranet", { weight: 60, together: "x" }),
+      put("services", "wiki", { set: "web", weight: 60, together: "x" }),
+    ],
+    "nobody to serve services intranet and wiki: on one card that weighs 120",
+  ],
+  [
+    [put("services", "files", { apart: "x" }), put("services", "more", { set: "both", apart: "x" })],
+    "services files: would have services files and more apart (x) and on one card, as failoverSets both is hierarchical; must be one of both",
+  ],
+  [
+    [put("services", "intranet", { apart: "x", together: "y" }), put("services", "wiki", { set: "web", apart: "x", together: "y" })],
+    "would have services intranet and wiki apart (x) and together (y)",
+  ],
+  [
+    [put("services", "scans", { set: "lower" })],
+    "services scans: would leave nobody to serve services scans: resources scanner is reached by 1/1, 1/2, must be reached by one of failoverSets lower: 2/1, 2/2",
+  ],
+  [
+    [...device("scratch"), put("dependencies", "web-server/scratch"), remove("setMembers", "web/1/1")],
+    "resources scratch is reached by 1/1",
+  ],
+  [
+    [
+      ...device("scratch"),
+      resource("reader", "application", { ...command, service: "far" }),
+      put("dependencies", "reader/scratch"),
+      put("services", "far", { set: "lower" }),
+    ],
+    "would leave nobody to serve services far: resources scratch",
+  ],
   // Cards.
   [[put("cards", "1/1", { enabled: 0 })], "cards 1/1: enabled is false, must be true while system's tieBreak is this card"],
   [[put("system", "system", { tieBreak: "2/2" }), put("cards", "2/2", { enabled: 0 })], 'tieBreak is "2/2", which is not enabled'],
@@ -427,6 +477,21 @@ const accepted: readonly (readonly [what: string, operations: readonly Operation
     remove("dependencies", "scan-server/scanner"),
   ]],
   ["sets of eight levels", nested(8)],
+  ["an N-way set has more services than room: those of the lowest priority wait", [
+    put("services", "intranet", { weight: 100 }),
+    ...["a", "b", "c", "d"].map((id) => put("services", id, { set: "web", weight: 100 })),
+  ]],
+  ["a service that is off weighs nothing", [put("services", "more", { set: "both", weight: 1_000, enabled: 0 })]],
+  ["services are apart in an N-way set", [
+    put("services", "intranet", { apart: "x" }),
+    put("services", "wiki", { set: "web", apart: "x" }),
+  ]],
+  ["a card of a set reaches the device that its service needs", [
+    ...device("scratch"),
+    resource("reader", "application", { ...command, service: "near" }),
+    put("dependencies", "reader/scratch"),
+    put("services", "near", { set: "upper" }),
+  ]],
   ["a resource that is needed over very many ways", layers(32, 3)],
   ["a device path of another card", device("third", "/dev/disk/by-id/wwn-0x5000c500a1b2c302")],
   ["a path of an export called by a name", [put("exportPaths", "volume-1/second", { card: "1/1", port: 3_261 })]],
@@ -440,6 +505,40 @@ test("HA-15: what is right is carried out, in any order of its operations, and l
       assert.equal(tableFindings(tables, 1), [], what);
     }
   }
+});
+
+test("FS-3: a service is refused what none of its cards reaches, whichever change is the one too many", () => {
+  const run = (id: string, service: string | null) => resource(id, "application", { ...command, service });
+  const needs = (ends: string) => put("dependencies", ends);
+  const reader = [...device("scratch"), run("store", null), run("reader", "far"), put("services", "far", { set: "upper" })];
+  const all = [...reader, needs("reader/store"), needs("store/scratch")];
+  const low = put("services", "far", { set: "lower" });
+  const cases: readonly (readonly [before: readonly Operation[], wish: readonly Operation[]])[] = [
+    [all, [low]],
+    [all, [put("subgroupMembers", "scratch/one/2/1", { path: "/dev/x" }), remove("subgroupMembers", "scratch/one/1/1")]],
+    [all, [put("cards", "1/2"), member("upper/2/1", {}), remove("setMembers", "upper/1/1")]],
+    [[...all, put("system", "system", { tieBreak: "1/2" })], [put("cards", "1/1", { enabled: 0 })]],
+    [[...reader, low, needs("reader/store")], [needs("store/scratch")]],
+    [[...reader, low, needs("store/scratch")], [needs("reader/store")]],
+    [[...all.filter((each) => each !== low), run("reader", null), low], [put("resources", "reader", { service: "far" })]],
+    [[...all, put("services", "far", { set: "lower", enabled: 0 })], [put("services", "far", { enabled: 1 })]],
+  ];
+  for (const [index, [before, wish]] of cases.entries()) {
+    const tables = example.copy();
+    const rows = new Map(before.map((each) => [`${each.table} ${each.kind === "put" ? each.row.id : each.id}`, each]));
+    assert.is(tables.change([...rows.values()]), undefined, `before case ${index}`);
+    assert.match(String(tables.change(wish)), "would leave nobody to serve services far: resources scratch is reached by", `case ${index}`);
+  }
+});
+
+test("FS-3: what nobody could serve before is no damage, and may get better, not worse", () => {
+  const tables = example.copy();
+  // As the rules of an earlier version may have let it in.
+  tables.apply(["1/1", "1/2", "2/1", "2/2"].map((id) => put("cards", id, { capacity: 20 })));
+  assert.equal(tableFindings(tables, 1), []);
+  assert.match(String(tables.change([put("services", "files", { weight: 41 })])), "services files: would leave nobody to serve");
+  assert.is(tables.change([put("services", "files", { weight: 30 })]), undefined);
+  assert.is(tables.change([put("cards", "1/1", { capacity: 25 })]), undefined);
 });
 
 test("a wish is carried out with its defaults, and told in the audit", () => {

@@ -424,6 +424,14 @@ const bites: readonly Bite[] = [
     world: scenarioOf("configuration/two-halves-in-turn.txt"),
   },
   {
+    checker: "config-kept",
+    breaks: "what a card knew in a view lasts though too few of that view are left",
+    file: "config/replica.ts",
+    line: "if (!this.#electorate.isEnough(staying)) return this.#forgetState(now);",
+    broken: "",
+    world: scenarioOf("configuration/stalled-card-was-passed-over.txt"),
+  },
+  {
     checker: "config-once",
     breaks: "nobody looks whether a key has been carried out",
     file: "sim/config-store.ts",
