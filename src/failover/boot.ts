@@ -76,6 +76,8 @@ export type BootInput =
   /** The node view that holds with a quorum has this card in it, or not. */
   | { readonly kind: "view"; readonly holds: boolean; readonly reason: string }
   | { readonly kind: "configuration"; readonly configuration: BootConfiguration }
+  /** Whether this card knows what the services of failover have agreed on; where nobody says so, nothing has to be known. */
+  | { readonly kind: "known"; readonly known: boolean }
   /** A second card claims our slot; without evidence, no longer. */
   | { readonly kind: "twin"; readonly evidence: string | undefined }
   /** The others cannot be understood, in words why; or no longer. */
@@ -180,6 +182,7 @@ export class Boot implements Service<BootInput, BootOutput> {
   #type: { readonly type: BootType; readonly reason: string } | undefined;
   #view: { readonly holds: boolean; readonly reason: string } = { holds: false, reason: "no view yet" };
   #configuration: BootConfiguration = { state: "none", sequence: 0, epoch: 0 };
+  #known = true;
   #twin: string | undefined;
   #incompatible: string | undefined;
   #quarantine: string | undefined;
@@ -232,6 +235,9 @@ export class Boot implements Service<BootInput, BootOutput> {
         break;
       case "configuration":
         this.#configuration = input.configuration;
+        break;
+      case "known":
+        this.#known = input.known;
         break;
       case "twin":
         this.#twin = input.evidence;
@@ -565,9 +571,14 @@ export class Boot implements Service<BootInput, BootOutput> {
   }
 
   #judgeQuorum(now: number): Judgement {
-    if (this.#view.holds) return done;
-    const until = this.#enteredAt + bootQuorumMs;
-    return now < until ? waits(`a view: ${this.#view.reason}`, until) : held("no-quorum", this.#view.reason);
+    if (!this.#view.holds) {
+      const until = this.#enteredAt + bootQuorumMs;
+      return now < until ? waits(`a view: ${this.#view.reason}`, until) : held("no-quorum", this.#view.reason);
+    }
+    if (this.#known) return done;
+    const until = this.#enteredAt + bootCatchUpMs;
+    const text = "it does not know yet what the others have agreed on";
+    return now < until ? waits(text, until) : held("catching-up", text);
   }
 
   /** Who is ready knows who has what. */
