@@ -2,8 +2,8 @@
  * What of the configuration the decisions of failover are made from: cards, sets with their members, services with their resources and what
  * these need, and the policy. Read once for each configuration; a decision never reads rows.
  *
- * Rows come proven by the rules of the configuration. What these rules cannot see, such as a cycle that two changes make together, `set-check.ts`
- * finds; `readFailoverConfig` itself leaves out what leads nowhere and never fails.
+ * Rows come proven by the rules of the configuration. What of sets is wrong all the same, by the rules of an earlier version, `set-check.ts` finds;
+ * `readFailoverConfig` itself leaves out what leads nowhere and never fails.
  */
 import type { Row, Scalar } from "../config/change.ts";
 import type { TableName } from "../config/rules.ts";

@@ -1,33 +1,12 @@
 /**
- * What is wrong with a configuration of failover sets as a whole, before it is put into force: sets that contain themselves, that two others contain, or
- * that nobody can serve; services that no card has room for or access to. Each finding names the row and what would be right.
+ * What is wrong with the failover sets of a configuration as a whole, or may be: sets that contain themselves, that two others contain, or that nobody can
+ * serve; services that no card has room for or access to. Each finding names the row and what would be right. It looks at what is there: a change that
+ * would bring an error about is refused (`invariants.ts` and `servable.ts` of the configuration; a property holds the two together).
  */
 import type { CardId } from "../base/ids.ts";
-import { type FailoverConfig, type ServiceConfig, type SetConfig, type SetId } from "./config.ts";
+import type { SetFinding, SetFindingCode } from "../config/read-answer.ts";
+import { cardName, type FailoverConfig, type ServiceConfig, type SetConfig, type SetId } from "./config.ts";
 import { seatsOf } from "./seats.ts";
-
-export type SetFindingCode =
-  | "cycle"
-  | "two-parents"
-  | "no-member"
-  | "no-card"
-  | "one-card"
-  | "sets-in-n-way"
-  | "only-spares"
-  | "no-room"
-  | "no-access"
-  | "not-preferred"
-  | "apart-together"
-  | "too-many-apart";
-
-export type SetFinding = {
-  readonly code: SetFindingCode;
-  /** An `error` is refused; a `warning` is shown. */
-  readonly severity: "error" | "warning";
-  readonly table: "failoverSets" | "setMembers" | "services" | "dependencies";
-  readonly id: string;
-  readonly message: string;
-};
 
 export function checkSets(config: FailoverConfig): SetFinding[] {
   const findings: SetFinding[] = [];
@@ -118,7 +97,7 @@ function checkSet(set: SetConfig, services: readonly ServiceConfig[], config: Fa
       "warning",
       "failoverSets",
       set.id,
-      `card ${cards[0]} is the only one of ${set.id}: its failure is an outage; add another card`,
+      `card ${cards.map(cardName).join()} is the only one of ${set.id}: its failure is an outage; add another card`,
     );
   }
   if (set.composition === "n-way" && set.members.every(({ spare }) => spare)) {
@@ -158,8 +137,9 @@ function checkRoom(set: SetConfig, services: readonly ServiceConfig[], cards: re
   }
   const room = cards.reduce((sum, card) => sum + roomOf(card), 0);
   if (weight > room) {
-    const message = `the services of ${set.id} weigh ${weight} and all its members together have a capacity of ${room}`;
-    findings.push({ code: "no-room", severity: "error", table: "failoverSets", id: set.id, message });
+    const message =
+      `the services of ${set.id} weigh ${weight} and all its members together have a capacity of ${room}: those of the lowest priority are not served`;
+    findings.push({ code: "no-room", severity: "warning", table: "failoverSets", id: set.id, message });
   } else if (weight > room - largest && cards.length > 1) {
     const message = `the services of ${set.id} weigh ${weight}: when its largest card fails the others have a capacity of ${
       room - largest
@@ -192,7 +172,7 @@ function checkServices(set: SetConfig, services: readonly ServiceConfig[], cards
         "not-preferred",
         "warning",
         service.id,
-        `${service.id} prefers card ${strangers.join(", ")}, which ${set.id} does not have as a usable member`,
+        `${service.id} prefers card ${strangers.map(cardName).join(", ")}, which ${set.id} does not have as a usable member`,
       );
     }
     if (service.apart !== undefined) apart.set(service.apart, [...apart.get(service.apart) ?? [], service]);
@@ -220,9 +200,9 @@ function checkServices(set: SetConfig, services: readonly ServiceConfig[], cards
     } else if (members.length > cards.length) {
       find(
         "too-many-apart",
-        "error",
+        "warning",
         members[0]?.id ?? "",
-        `${members.length} services of ${set.id} are to be apart (${word}) and it has ${cards.length} cards`,
+        `${members.length} services of ${set.id} are to be apart (${word}) and it has ${cards.length} cards: those of the lowest priority are not served`,
       );
     }
   }
