@@ -160,7 +160,7 @@ export class ConfigOnce extends ConfigChecker {
 export class ConfigSettled extends ConfigChecker {
   readonly name = "config-settled";
   readonly sentence =
-    "Within a stated time after the last fault all running cards with a store are current with the same head, and no operator waits.";
+    "Within a stated time after the last fault all running cards with a store are current with the same head, and nobody who asked waits for an answer.";
 
   override settled(scene: Scene): Unsettled | undefined {
     let first: { readonly card: SimCard; readonly text: string } | undefined;
@@ -174,7 +174,8 @@ export class ConfigSettled extends ConfigChecker {
       first ??= { card, text };
       if (first.text !== text) return { card, detail: `has ${text} while ${first.card.label} has ${first.text}` };
     }
-    return undefined;
+    const { owing } = this.operators;
+    return owing === undefined ? undefined : { card: owing, detail: "owes an answer to somebody who asked for a change" };
   }
 }
 

@@ -248,9 +248,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
     (world, { card, group, gapMs, bytes }) => world.applications.chatter(card, group, gapMs, bytes),
   ),
   quiet: verb(
-    "no application sends by itself any more, or they do again",
+    "no application sends by itself and no operator asks any more, or they do again",
     { state: oneOf(["on", "off"], "on") },
-    (world, { state }) => world.applications.setQuiet(state === "on"),
+    (world, { state }) => world.setQuiet(state === "on"),
   ),
   kill: verb("the card's application in a group dies", { card, group }, (world, { card, group }) => world.applications.kill(card, group)),
   hang: verb(

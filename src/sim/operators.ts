@@ -89,6 +89,9 @@ export class Operators {
   /** The run that a store works for. */
   readonly #runs = new Map<SimCard, Run>();
   readonly #asked = new Map<number, { readonly write: Write | undefined; readonly card: SimCard; readonly run: Run }>();
+  #quiet = false;
+  /** Who would ask again, and waits for the quiet to end. */
+  #waiting: Write[] = [];
   readonly writes: Write[] = [];
   #traps: StoreTrap[] = [];
   #acknowledged = 0;
@@ -199,9 +202,17 @@ export class Operators {
     this.#lookAfter(roundsMax);
   }
 
+  /** While it is quiet nobody asks for anything; what was asked for is still answered. */
+  setQuiet(quiet: boolean): void {
+    this.#quiet = quiet;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const write of waiting) this.#again(write);
+  }
+
   /** What needs an operator's word gets it: a store that holds is repaired, what was set aside is discarded. */
   #lookAfter(rounds: number): void {
-    for (const card of this.#stores.keys()) {
+    for (const card of this.#quiet ? [] : this.#stores.keys()) {
       const configuration = card.run?.program.status(card.run.now).configuration;
       if (configuration?.state === "hold" || this.#stores.get(card)?.isDamaged === true) this.repair(card);
       if (configuration !== undefined && configuration.branches.length > 0) this.discardBranches(card);
@@ -231,7 +242,7 @@ export class Operators {
     if (this.#gapMs === Infinity) return;
     this.#edge.world.later(this.#edge.world.at - this.#gapMs * Math.log(1 - this.#prng.unit()), () => {
       if (writer !== this.#writers || this.#gapMs === Infinity) return;
-      const card = this.#anyCard();
+      const card = this.#quiet ? undefined : this.#anyCard();
       if (card !== undefined) this.#begin(card);
       this.#scheduleWriter(writer);
     });
@@ -302,6 +313,10 @@ export class Operators {
       return;
     }
     this.#edge.world.later(this.#edge.world.at + this.#prng.between(...pauseMs), () => {
+      if (this.#quiet) {
+        this.#waiting.push(write);
+        return;
+      }
       const card = this.#anyCard();
       if (card === undefined) {
         write.asked++;
@@ -310,9 +325,10 @@ export class Operators {
     });
   }
 
-  /** Nobody waits for an answer. */
-  get isQuiet(): boolean {
-    return this.writes.every(({ state }) => state !== "underWay");
+  /** The card that owes somebody an answer, if there is one. */
+  get owing(): SimCard | undefined {
+    for (const { card } of this.#asked.values()) return card;
+    return undefined;
   }
 
   /** The changes of a card's chain that carry an operator's key, as far as the chain is kept. */

@@ -132,9 +132,9 @@ export function runScenario(
     } else if (name === "settle") {
       quiet = true;
       world.runUntil(world.at + settleMs(world) - quietMs);
-      world.applications.setQuiet(true);
+      world.setQuiet(true);
       world.runUntil(world.at + quietMs);
-      world.applications.setQuiet(false);
+      world.setQuiet(false);
       quiet = false;
       if (world.violations.length === 0) world.checkers.checkSettled();
     } else if (name === "show") {

@@ -333,6 +333,12 @@ export class World {
     this.#ambushes.drop(from, kind, to, count);
   }
 
+  /** While it is quiet nobody sends or asks by himself: what is left under way is the cards' own. */
+  setQuiet(quiet: boolean): void {
+    this.applications.setQuiet(quiet);
+    this.operators?.setQuiet(quiet);
+  }
+
   /** Ends all faults of links and clocks; who stopped stays stopped. */
   heal(): void {
     this.#ambushes.clear();
