@@ -151,7 +151,7 @@ static napi_value search_users(napi_env env, napi_callback_info info) {
     free(search);
     return js_throw(env, ENOMEM, "child: out of memory");
   }
-  napi_queue_async_work(env, search->work);
+  if (napi_queue_async_work(env, search->work) != napi_ok) on_searched(env, napi_generic_failure, search);
   return promise;
 }
 

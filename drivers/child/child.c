@@ -30,6 +30,8 @@
 /* How often those that were sent a signal are counted, and how long SIGKILL may take. */
 #define LOOK_US 20000
 #define KILL_US 1000000
+/* Between two looks when all are ended. */
+#define END_POLL_MS 5
 
 enum phase { RUNNING, TERMINATING, KILLING };
 
@@ -296,10 +298,16 @@ static void begin(const struct children *children, struct child *child, enum pha
   child->look_at = child->left > 0 ? now + LOOK_US : now;
 }
 
+/* What is left of its kin is counted at once, and then again and again as of others. */
+static void note_end(struct child *child) {
+  child->ended = true;
+  child->look_at = 0;
+}
+
 /* Whether the child that was told to end, and all its kin, have ended, or are given up. */
 static bool is_over(const struct children *children, struct child *child, int64_t now) {
   if (child->phase == TERMINATING && now >= child->due_at) begin(children, child, KILLING, now);
-  if (now >= child->look_at || child->ended) {
+  if (now >= child->look_at) {
     int left = signal_kin(children, child, child->phase == KILLING ? SIGKILL : 0);
     child->left = left > 0 ? (uint32_t)left : 0;
     child->look_at = now + LOOK_US;
@@ -458,7 +466,7 @@ static void serve(struct children *children, const struct pollfd *fds, nfds_t co
   for (size_t index = 0; index < children->child_count; index++) {
     struct child *child = children->children[index];
     if (fds[2 + 2 * index].revents != 0) read_output(children, child);
-    if (fds[1 + 2 * index].revents != 0) child->ended = true;
+    if (fds[1 + 2 * index].revents != 0) note_end(child);
   }
   size_t first = 1 + 2 * children->child_count;
   size_t leftovers = children->leftover_count;
@@ -477,13 +485,14 @@ static void serve(struct children *children, const struct pollfd *fds, nfds_t co
 
 /* Everything is killed at once, and waited for no longer than a kill may take. */
 static void end_all(struct children *children) {
-  int64_t until = now_us() + KILL_US;
+  int64_t until = now_us() + 2 * KILL_US;
   for (size_t index = 0; index < children->child_count; index++) begin(children, children->children[index], KILLING, now_us());
-  while (children->child_count > 0 && now_us() < until + KILL_US) {
+  while (children->child_count > 0 && now_us() < until) {
+    poll(NULL, 0, END_POLL_MS);
     for (size_t index = children->child_count; index-- > 0;) {
       struct child *child = children->children[index];
       struct pollfd fd = {.fd = child->pidfd, .events = POLLIN};
-      if (!child->ended) child->ended = poll(&fd, 1, 5) > 0;
+      if (!child->ended && poll(&fd, 1, 0) > 0) note_end(child);
       if (is_over(children, child, now_us())) finish(children, index);
     }
   }

@@ -32,9 +32,10 @@ struct device {
   char path[DEVICE_PATH_BYTES];
   bool exclusive;
   struct orders asked;
-  /* Guards the state. */
   pthread_mutex_t lock;
+  /* With the lock; `finished` tells that it is FINISHED. */
   enum state state;
+  pthread_cond_t finished;
   /* The thread's own from here on. */
   int fd;
   bool is_block;
@@ -161,6 +162,7 @@ static void free_device(struct device *device) {
   if (device->worker.event >= 0) close(device->worker.event);
   mailbox_free(&device->box);
   orders_free(&device->asked);
+  pthread_cond_destroy(&device->finished);
   pthread_mutex_destroy(&device->lock);
   free(device);
 }
@@ -178,6 +180,7 @@ static void *run(void *argument) {
   pthread_mutex_lock(&device->lock);
   bool alone = device->state == ABANDONED;
   device->state = FINISHED;
+  pthread_cond_signal(&device->finished);
   pthread_mutex_unlock(&device->lock);
   if (alone) free_device(device);
   return NULL;
@@ -190,12 +193,14 @@ int device_open(struct device **out, const char *path, bool exclusive, void (*wa
   device->worker.event = -1;
   device->exclusive = exclusive;
   snprintf(device->path, sizeof device->path, "%s", path);
-  int result = -pthread_mutex_init(&device->lock, NULL);
-  if (result < 0) {
-    free(device);
-    return result;
-  }
-  result = orders_init(&device->asked, ASKED_MAX, sizeof(enum device_kind));
+  pthread_mutex_init(&device->lock, NULL);
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  /* The clock that is never set, as of now_us(). */
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&device->finished, &attributes);
+  pthread_condattr_destroy(&attributes);
+  int result = orders_init(&device->asked, ASKED_MAX, sizeof(enum device_kind));
   if (result == 0) result = mailbox_init(&device->box, QUEUE_BYTES, ASKED_MAX + 2, wake, context);
   if (result == 0) result = worker_start(&device->worker, "cardinal-device", run, device);
   if (result < 0) {
@@ -216,25 +221,27 @@ size_t device_take(struct device *device, uint8_t *into, size_t room) {
   return mailbox_take(&device->box, into, room, MAILBOX_WANT_ALWAYS);
 }
 
-void device_close(struct device *device) {
-  pthread_t thread = device->worker.thread;
-  atomic_store(&device->worker.stopping, true);
-  worker_poke(&device->worker);
+/* Whether the thread has ended in time; if not, it frees what it has when it does. */
+static bool is_finished(struct device *device) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
+  clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_sec += CLOSE_S;
-  if (pthread_timedjoin_np(thread, NULL, &until) == 0) {
-    free_device(device);
-    return;
-  }
   pthread_mutex_lock(&device->lock);
+  int error = 0;
+  while (device->state != FINISHED && error == 0) error = pthread_cond_timedwait(&device->finished, &device->lock, &until);
   bool finished = device->state == FINISHED;
   if (!finished) {
     device->state = ABANDONED;
-    pthread_detach(thread);
+    pthread_detach(device->worker.thread);
   }
   pthread_mutex_unlock(&device->lock);
-  if (!finished) return;
-  pthread_join(thread, NULL);
+  return finished;
+}
+
+void device_close(struct device *device) {
+  atomic_store(&device->worker.stopping, true);
+  worker_poke(&device->worker);
+  if (!is_finished(device)) return;
+  worker_stop(&device->worker);
   free_device(device);
 }

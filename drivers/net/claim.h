@@ -20,8 +20,8 @@ struct claim {
 };
 
 /*
- * Reads an ARP message's sender (0.0.0.0 of who only asks before taking an address), or a neighbour advertisement's target with its link-layer address, or the frame's source
- * where it has none. False when the frame is neither, or claims nothing.
+ * Reads an ARP message's sender (0.0.0.0 of who only asks before taking an address), or a neighbour advertisement's target
+ * with its link-layer address, or the frame's source where it has none. False when the frame is neither, or claims nothing.
  */
 bool claim_parse(struct claim *claim, const uint8_t *frame, size_t length);
 

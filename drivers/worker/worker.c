@@ -77,5 +77,6 @@ void worker_stop(struct worker *worker) {
   worker_poke(worker);
   pthread_join(worker->thread, NULL);
   close(worker->event);
+  worker->event = -1;
   worker->running = false;
 }
