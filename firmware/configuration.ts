@@ -98,6 +98,14 @@ export class CardConfiguration implements ConfigurationSource {
     return this.#read((store) => store.valueAt(path, { secrets: false }));
   }
 
+  paths(begun: string): ReturnType<ConfigurationSource["paths"]> {
+    return this.#read((store) => store.paths(begun));
+  }
+
+  checkSets(): ReturnType<ConfigurationSource["checkSets"]> {
+    return this.#read((store) => store.checkSets());
+  }
+
   planSetting(...asked: Parameters<ConfigurationSource["planSetting"]>): ReturnType<ConfigurationSource["planSetting"]> {
     return this.#read((store) => store.planSetting(...asked));
   }

@@ -111,6 +111,9 @@ export const tablesSchema = z.object({
 export const valueSchema = z.object({ head: headSchema, value: z.unknown().meta({ description: "The value as JSON." }) }).meta({
   id: "Value",
 });
+export const pathsSchema = z.object({ head: headSchema, paths: z.array(z.string()).meta({ description: "The places, in order." }) }).meta({
+  id: "Paths",
+});
 export const settingSchema = z.object({
   text: z.string().meta({ description: "The value as text: plain, a number, true or false; JSON for a row or a section." }),
 }).meta({ id: "Setting" });
@@ -153,10 +156,23 @@ export const branchRowsSchema = z.object({
   next: mayBeAbsent(z.string().meta({ description: "Where the next page begins: send it as `after`." })),
 }).meta({ id: "BranchRows" });
 
+const setFindingSchema = z.object({
+  code: z.string().meta({ description: "What it is, such as `one-card`." }),
+  severity: z.enum(["error", "warning"]).meta({
+    description: "`error`: nobody can serve it; `warning`: not everything can be served, or not after a failure.",
+  }),
+  table,
+  id,
+  message: z.string().meta({ description: "What is so, and what would be right." }),
+}).meta({ id: "SetFinding" });
+
 export const checkedSchema = z.object({
   card: cardId,
   findings: z.array(z.string()).meta({ description: "All that is wrong; empty when nothing is." }),
   repaired: z.boolean().meta({ description: "What was wrong was taken from another card." }),
+  sets: mayBeAbsent(
+    z.array(setFindingSchema).meta({ description: "What is to be said of the failover sets; absent while the tables cannot be read." }),
+  ),
 }).meta({ id: "Checked" });
 
 export const discardedSchema = z.object({ discarded: z.string().meta({ description: "The id of the branch that is gone." }) }).meta({

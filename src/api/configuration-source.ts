@@ -4,7 +4,7 @@
  */
 import type { CardId } from "../base/ids.ts";
 import type { Head, Row } from "../config/change.ts";
-import type { BranchPage, HistoryPage, Planned, RowPage, Unread } from "../config/read-answer.ts";
+import type { BranchPage, HistoryPage, Planned, RowPage, SetsChecked, Unread } from "../config/read-answer.ts";
 import type { ConfigAnswer, ConfigRequest, ConfigurationStatus } from "../config/request.ts";
 
 export type ConfigurationSource = {
@@ -27,6 +27,10 @@ export type ConfigurationSource = {
   plan(document: Uint8Array): Promise<Planned>;
   /** What stands at a path of the document, such as `cards.1/2.name`; secrets are not shown. */
   valueAt(path: string): Promise<{ readonly head: Head; readonly value: unknown } | { readonly mistake: string } | Unread>;
+  /** What a path that was begun may go on as, its last part completed. */
+  paths(begun: string): Promise<{ readonly head: Head; readonly paths: readonly string[] } | Unread>;
+  /** What is wrong with the failover sets as a whole, or may be. */
+  checkSets(): Promise<SetsChecked | Unread>;
   planSetting(path: string, text: string): Promise<Planned>;
   planUnsetting(path: string): Promise<Planned>;
   /** What a branch has that the chain has not; with `prefer` rows that both changed are as that side has them, without it they are findings. */

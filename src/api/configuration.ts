@@ -93,6 +93,7 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
         },
       },
     },
+    { path: `${root}/paths`, mediaTypes: [json], methods: { GET: { answer: (context) => answerPaths(context, source) } } },
     { path: `${root}/tables`, mediaTypes: [json], methods: { GET: { answer: answerTables } } },
     {
       path: `${root}/tables/:table`,
@@ -164,6 +165,13 @@ async function answerDocument(context: Context, source: ConfigurationSource): Pr
   const found = await source.document();
   if ("unread" in found) return refused(context, source, found);
   return read(context, source, found.head, context.body(found.text, 200, { "content-type": json }));
+}
+
+async function answerPaths(context: Context, source: ConfigurationSource): Promise<Response> {
+  const found = await source.paths(context.req.query("begun") ?? "");
+  if ("unread" in found) return refused(context, source, found);
+  const { head, paths } = found;
+  return read(context, source, head, context.json({ head: headJson(head), paths }));
 }
 
 async function answerValue(context: Context, source: ConfigurationSource): Promise<Response> {
@@ -376,7 +384,10 @@ async function check(context: Context, source: ConfigurationSource, caller: Call
     const answer = await source.ask({ kind: "check", repair });
     if (answer.kind === "refused") return answerRefusal(context, source, answer);
     if (answer.kind !== "checked") return unexpected(answer);
-    return freshness(context, source, context.json({ card: source.card, findings: answer.findings, repaired: answer.repaired }));
+    const { findings, repaired } = answer;
+    const sets = await source.checkSets();
+    const told = { card: source.card, findings, repaired, ...("unread" in sets ? {} : { sets: sets.findings }) };
+    return freshness(context, source, context.json(told));
   } finally {
     release();
   }

@@ -5,7 +5,7 @@
 import type { Worker } from "node:worker_threads";
 import { unreachable } from "../base/assert.ts";
 import type { Head, Row } from "../config/change.ts";
-import type { BranchPage, HistoryPage, Planned, RowPage, Unread } from "../config/read-answer.ts";
+import type { BranchPage, HistoryPage, Planned, RowPage, SetsChecked, Unread } from "../config/read-answer.ts";
 import type { StoreOrder, StoreResult } from "../config/store.ts";
 import { storeKeptRowsMax } from "../limits.ts";
 import type { FromThread, ToThread } from "./config-store/message.ts";
@@ -89,6 +89,16 @@ export class ConfigStore {
     options: { readonly secrets: boolean },
   ): Promise<{ readonly head: Head; readonly value: unknown } | { readonly mistake: string } | Unread> {
     return this.#read({ kind: "valueAt", path, ...options });
+  }
+
+  /** What a path that was begun may go on as. */
+  paths(begun: string): Promise<{ readonly head: Head; readonly paths: readonly string[] } | Unread> {
+    return this.#read({ kind: "paths", begun });
+  }
+
+  /** What is wrong with the failover sets as a whole, or may be. */
+  checkSets(): Promise<SetsChecked | Unread> {
+    return this.#read({ kind: "checkSets" });
   }
 
   planDocument(document: Uint8Array): Promise<Planned> {

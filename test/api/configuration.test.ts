@@ -244,14 +244,34 @@ test("a branch is compared, merged with a preference, and discarded", async () =
 });
 
 test("a check says what it found, a backup is a stream, a restore is planned like a document", async () => {
-  const { ask } = standInApp();
-  assert.equal(await (await ask("POST", `${root}/check?repair=true`)).json(), { card: cardAt(1, 2), findings: [], repaired: true });
+  const { ask, source } = standInApp();
+  const checked = { card: cardAt(1, 2), findings: [], repaired: true };
+  assert.equal(await (await ask("POST", `${root}/check?repair=true`)).json(), { ...checked, sets: [] });
+  source.setFindings = [{
+    code: "one-card",
+    severity: "warning",
+    table: "failoverSets",
+    id: "db",
+    message: "card 1/1 is the only one of db",
+  }];
+  assert.equal(await (await ask("POST", `${root}/check?repair=true`)).json(), { ...checked, sets: source.setFindings });
+  source.unread = { code: "hold", message: "the store is not open" };
+  assert.equal(await (await ask("POST", `${root}/check?repair=true`)).json(), checked, "what cannot be read is not called right");
+  source.unread = undefined;
   const backup = await ask("GET", `${root}/backup`);
   assert.equal([backup.headers.get("content-type"), await backup.text()], ["application/x-ndjson", "first\nsecond\n"]);
   assert.match(backup.headers.get("content-disposition") ?? "", /filename="configuration-0\.ndjson"/);
   const headers = { "content-type": "application/x-ndjson" };
   const restored = await ask("POST", `${root}/restore?plan=true`, { body: "first\nsecond\n", headers });
   assert.equal((await restored.json() as { steps: { id: string }[] }).steps[0]?.id, "13");
+});
+
+test("what a path may go on as is told with the head, and refused while nothing can be read", async () => {
+  const { ask, source } = standInApp();
+  const told = async (query: string) => (await (await ask("GET", `${root}/paths${query}`)).json() as { paths?: string[] }).paths;
+  assert.equal([await told(""), await told("?begun=ca"), await told("?begun=x")], [["cards", "chassis"], ["cards"], []]);
+  source.unread = { code: "hold", message: "the store is not open" };
+  assert.is((await ask("GET", `${root}/paths`)).status, 503);
 });
 
 test("404 lists the paths as the document writes them", async () => {

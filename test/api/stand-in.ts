@@ -1,7 +1,7 @@
 /** A configuration in memory for the tests of HTTP: a chain of changes without a store, on one card. */
 import { configurationResources } from "../../src/api/configuration.ts";
 import type { ConfigurationSource } from "../../src/api/configuration-source.ts";
-import type { Finding, HistoryEntry, Plan } from "../../src/config/read-answer.ts";
+import type { Finding, HistoryEntry, Plan, SetFinding } from "../../src/config/read-answer.ts";
 import { Authority, digestOf, tokenText } from "../../src/api/authority.ts";
 import { createApp } from "../../src/api/app.ts";
 import { exampleStatus } from "../../src/api/example.ts";
@@ -28,6 +28,7 @@ export class StandIn implements ConfigurationSource {
   branches: ConfigurationStatus["branches"] = [];
   served = 0;
   damage: readonly string[] = [];
+  setFindings: readonly SetFinding[] = [];
   beforeAnswer: () => Promise<void> = () => Promise.resolve();
   /** So many changes come too late. */
   conflicts = 0;
@@ -173,6 +174,15 @@ export class StandIn implements ConfigurationSource {
   async planUnsetting(path: string): ReturnType<ConfigurationSource["planUnsetting"]> {
     const [table = "", id = ""] = path.split(".");
     return await Promise.resolve(this.#plan([{ kind: "remove", table, id }], [{ kind: "remove", table: table as TableName, id }]));
+  }
+
+  paths(begun: string): ReturnType<ConfigurationSource["paths"]> {
+    if (this.unread !== undefined) return Promise.resolve({ unread: this.unread });
+    return Promise.resolve({ head: this.head, paths: ["cards", "chassis"].filter((path) => path.startsWith(begun)) });
+  }
+
+  checkSets(): ReturnType<ConfigurationSource["checkSets"]> {
+    return Promise.resolve(this.unread === undefined ? { head: this.head, findings: this.setFindings } : { unread: this.unread });
   }
 
   planMerge(_branch: string, prefer: "branch" | "chain" | undefined): ReturnType<ConfigurationSource["planMerge"]> {

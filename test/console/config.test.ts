@@ -262,6 +262,27 @@ test("check says what it found, and ends with 1 when that is not repaired", () =
     assert.equal([found.code, found.stdout.split("\n")[0]], [1, source.damage[0]]);
     const repaired = await say(["config", "check", "--repair"]);
     assert.equal([repaired.code, repaired.stdout.trimEnd().split("\n").at(-1)], [0, "repaired from another card"]);
+    source.damage = [];
+    source.setFindings = [
+      {
+        code: "one-card",
+        severity: "warning",
+        table: "failoverSets",
+        id: "db",
+        message: "card 1/1 is the only one of db: add another card",
+      },
+    ];
+    const warned = await say(["config", "check"]);
+    assert.equal([warned.code, warned.stdout.split("\n").slice(1)], [
+      0,
+      ["", "Failover sets", "  warning  card 1/1 is the only one of db: add another card", ""],
+    ]);
+    source.setFindings = [{ ...source.setFindings[0]!, severity: "error", message: "nobody can serve it" }];
+    const unserved = await say(["config", "check", "--json"]);
+    assert.equal([unserved.code, (JSON.parse(unserved.stdout) as { sets: unknown }).sets], [1, source.setFindings]);
+    source.unread = { code: "hold", message: "it is not open" };
+    assert.match((await say(["config", "check"])).stdout, /the failover sets were not looked at/);
+    source.unread = undefined;
     const file = await say(["config", "check", "card.json"]);
     assert.equal([file.code, file.stdout], [2, ""]);
     assert.match(file.stderr, /a card\.json is proven by: cardinal card check card\.json/);

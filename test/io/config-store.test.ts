@@ -133,6 +133,24 @@ test("a document is exported, planned and applied, and its mistakes have their p
     assert.ok("value" in value && value.value === "hello");
     assert.equal(plan(await store.planSetting("hosts.h1.note", "bye")).steps.length, 1);
     assert.equal(plan(await store.planUnsetting("hosts.h1")).steps.map(({ kind }) => kind), ["remove"]);
+    assert.equal(read(await store.paths("hosts.h")).paths, ["hosts.h1"]);
+  }));
+
+test("FS-3: the failover sets are looked at in the thread, and what may be wrong with them is told", () =>
+  withStores(async (make) => {
+    const { store, driver } = make();
+    assert.ok("unread" in await store.checkSets(), "not before it is opened");
+    await driver.begin();
+    const document = {
+      chassis: { "1": {} },
+      cards: { "1/1": {} },
+      failoverSets: { db: { members: { "1/1": {} } } },
+      services: { web: { set: "db" } },
+    };
+    await driver.change(wish("a", plan(await store.planDocument(new TextEncoder().encode(JSON.stringify(document)))).operations));
+    const { head, findings } = read(await store.checkSets());
+    assert.is(head.sequence, 2);
+    assert.equal(findings.map(({ code, severity, id }) => [code, severity, id]), [["one-card", "warning", "db"]]);
   }));
 
 test("a branch is compared row by row with the chain that went on, and merged", () =>

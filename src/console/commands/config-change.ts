@@ -1,5 +1,6 @@
 /** `cardinal config`: whole documents, backups and branches: planned, looked at, then carried out as one change each. */
 import { joinedBytes } from "../../base/bytes.ts";
+import type { SetFinding } from "../../config/read-answer.ts";
 import type { ConfigurationStatus } from "../../config/request.ts";
 import { type Command, type CommandContext, fileValueName, printJson } from "../command.ts";
 import { type ChangeConditions, type ConfigClient, type HeadText, headText, ifMatch, withQuery } from "../config-client.ts";
@@ -10,7 +11,7 @@ import { instantText } from "../history-text.ts";
 import { shown, type Step, stepCounts, stepLines } from "../plan-text.ts";
 import { Progress } from "../progress.ts";
 import { askYesNo } from "../question.ts";
-import { note, paintOf, printable, table } from "../text-layout.ts";
+import { note, paintOf, pairs, printable, table } from "../text-layout.ts";
 
 const documentBytesMax = 4 * 1024 * 1024;
 /** Long work has this long between two signs of life. */
@@ -104,8 +105,9 @@ const backupCommand: Command = defineConfigCommand({
 
 const checkCommand: Command = defineConfigCommand({
   words: ["config", "check"],
-  summary: "prove a card's database: integrity, chain, references, invariants",
+  summary: "prove a card's database: integrity, chain, references, invariants; look at the failover sets",
   about: [
+    "Of the failover sets an error is what nobody can serve; a warning is what not everybody can, or what a single failure takes away.",
     "With --repair what is wrong is taken from another card; nothing else is disturbed, and what was found damaged is kept aside.",
     aboutTokens,
   ],
@@ -335,6 +337,26 @@ async function backup(context: CommandContext, client: ConfigClient, file: strin
   }
 }
 
+type Checked = {
+  readonly findings: readonly string[];
+  readonly repaired: boolean;
+  /** Absent where the tables cannot be read. */
+  readonly sets?: readonly SetFinding[];
+};
+
+/** What is to be said of the failover sets, each after its weight; nothing when there is nothing. */
+function setsText(sets: readonly SetFinding[] | undefined, { columns, color }: CommandContext["terminal"]): string {
+  if (sets === undefined) return "the failover sets were not looked at: the tables cannot be read\n";
+  if (sets.length === 0) return "";
+  const paint = paintOf(color);
+  const lines = pairs(
+    sets.map(({ severity, message }) => [severity, printable(message), severity === "error" ? "bad" : "warning"] as const),
+    columns,
+    paint,
+  );
+  return `\n${[paint("heading", "Failover sets"), ...lines].join("\n")}\n`;
+}
+
 async function check(context: CommandContext, client: ConfigClient, repair: boolean): Promise<ExitCode> {
   const { terminal, json } = context;
   const progress = new Progress(terminal, repair ? "repair" : "check");
@@ -351,7 +373,7 @@ async function check(context: CommandContext, client: ConfigClient, repair: bool
   })().catch(() => {});
   try {
     const path = `v1/configuration/check${repair ? "?repair=true" : ""}`;
-    const { value } = await client.change<{ readonly findings: readonly string[]; readonly repaired: boolean }>(path, {
+    const { value } = await client.change<Checked>(path, {
       method: "POST",
       timeoutMs: longTimeoutMs,
     }, repair ? "the repair goes on: `cardinal config status` shows how far it is" : undefined);
@@ -366,7 +388,9 @@ async function check(context: CommandContext, client: ConfigClient, repair: bool
         value.repaired ? "repaired from another card\n" : "not repaired: `cardinal config check --repair` takes it from another card\n",
       );
     }
-    return value.findings.length === 0 || value.repaired ? exitCodes.fine : exitCodes.failed;
+    if (!json) terminal.stdout(setsText(value.sets, terminal));
+    const isRight = (value.findings.length === 0 || value.repaired) && value.sets?.some(({ severity }) => severity === "error") !== true;
+    return isRight ? exitCodes.fine : exitCodes.failed;
   } finally {
     isOver = true;
     progress.end();

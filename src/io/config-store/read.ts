@@ -10,6 +10,8 @@ export type StoreRead =
   | { readonly kind: "history"; readonly before?: number; readonly since?: number; readonly limit: number; readonly rows: boolean }
   | { readonly kind: "document"; readonly secrets: boolean }
   | { readonly kind: "valueAt"; readonly path: string; readonly secrets: boolean }
+  | { readonly kind: "paths"; readonly begun: string }
+  | { readonly kind: "checkSets" }
   | { readonly kind: "planDocument"; readonly document: Uint8Array }
   | { readonly kind: "planSetting"; readonly path: string; readonly text: string }
   | { readonly kind: "planUnsetting"; readonly path: string }

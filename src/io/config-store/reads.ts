@@ -8,11 +8,13 @@ import { hex } from "../../base/hex.ts";
 import type { CardId } from "../../base/ids.ts";
 import type { Change, Head, Row, Scalar } from "../../config/change.ts";
 import { documentText, exportDocument, planDocument } from "../../config/document.ts";
-import { settingAtPath, unsettingAtPath, valueAtPath } from "../../config/document-path.ts";
+import { completionsOfPath, settingAtPath, unsettingAtPath, valueAtPath } from "../../config/document-path.ts";
 import type { BranchPage, Finding, HistoryEntry, HistoryPage, Plan, Planned, RowPage, Unread } from "../../config/read-answer.ts";
 import { rowDifferences, type RowStep, stepOf } from "../../config/row-difference.ts";
 import type { TableName } from "../../config/rules.ts";
 import type { ValidationContext } from "../../config/validate.ts";
+import { readFailoverConfig } from "../../failover/config.ts";
+import { checkSets } from "../../failover/set-check.ts";
 import { storePageMax, storeViewMs, storeViewsMax } from "../../limits.ts";
 import { BackupParser, backupPieces } from "./backup.ts";
 import { branchCursor, withBranch } from "./branch-comparison.ts";
@@ -76,6 +78,10 @@ export class StoreReads {
         const found = valueAtPath(read.path, tables, { secrets: read.secrets });
         return "mistake" in found ? found : { head, value: found.value };
       }
+      case "paths":
+        return { head, paths: completionsOfPath(read.begun, tables) };
+      case "checkSets":
+        return { head, findings: checkSets(readFailoverConfig(tables)) };
       case "planDocument":
         return planOfDocument(moment, read.document);
       case "planSetting":
