@@ -65,12 +65,20 @@ export function encodeFrame(link: LinkKind, keyring: Keyring, frame: Frame): Uin
     bodyOf(frame.message),
   ];
   const tagBytes = tagBytesOf(link);
-  let bytes = encodeCbor(items, 0, 1 + tagBytes);
-  const short = link === "ether" ? etherPayloadBytesMin - bytes.length : 0;
-  if (short > 0) bytes = encodeCbor([...items, new Uint8Array(short - 1)], 0, 1 + tagBytes);
+  const plain = encodeCbor(items, 0, 1 + tagBytes);
+  const bytes = link === "ether" && plain.length < etherPayloadBytesMin ? padded(plain, plain.length - tagBytes - 1) : plain;
   const end = bytes.length - tagBytes - 1;
   bytes[end] = 0x40 | tagBytes;
   bytes.set(keyring.sign(link, bytes.subarray(0, end)), end + 1);
+  return bytes;
+}
+
+/** A frame with `end` bytes of envelope, and a ninth item that fills it up to Ethernet's shortest payload, before there is a tag. */
+function padded(plain: Uint8Array, end: number): Uint8Array {
+  const bytes = new Uint8Array(etherPayloadBytesMin);
+  for (let index = 1; index < end; index++) bytes[index] = plain[index] as number;
+  bytes[0] = 0x80 | 9;
+  bytes[end] = 0x40 | (etherPayloadBytesMin - plain.length - 1);
   return bytes;
 }
 

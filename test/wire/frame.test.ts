@@ -58,6 +58,14 @@ test("an Ethernet frame is never so short that an interface pads it", () => {
   fc.assert(fc.property(linkAndFrame, ({ link, frame }) => link === "serial" || encodeFrame(link, keyring, frame).length >= 46));
 });
 
+test("what fills a short Ethernet frame is zero, whatever was written before it", () => {
+  encodeFrame("ether", keyring, { ...bye, message: { kind: "fragment", id: 1, index: 0, count: 1, data: new Uint8Array(60).fill(0xee) } });
+  const envelopeBytes = encodeFrame("serial", keyring, bye).length - 1 - serialTagBytes;
+  const fillBytes = 46 - 1 - etherTagBytes - envelopeBytes - 1;
+  const bytes = encodeFrame("ether", keyring, bye);
+  assert.equal([...bytes.subarray(envelopeBytes, -1 - etherTagBytes)], [0x40 | fillBytes, ...new Uint8Array(fillBytes)]);
+});
+
 test("a decoded message keeps nothing of the buffer that it came in", () => {
   const frame: Frame = { ...bye, message: { kind: "fragment", id: 1, index: 0, count: 1, data: Uint8Array.of(1, 2, 3) } };
   for (const bytes of [encodeFrame("ether", keyring, frame), Buffer.from(encodeFrame("ether", keyring, frame))]) {
