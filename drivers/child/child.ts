@@ -11,7 +11,8 @@ const kindTimedOut = 3;
 const kindKilled = 4;
 const kindEmptied = 16;
 
-const headerBytes = 20;
+/** Of a record, before its text. */
+const wordCount = 5;
 
 /** Each with a null character at its end. */
 function block(texts: readonly string[]): Uint8Array {
@@ -101,14 +102,8 @@ class NativeChildPort implements ChildPort {
 
   #take(): void {
     if (!this.#open) return;
-    const { bytes } = this.#inbox;
-    const taken = this.#addon.childTake(this.#native, bytes);
-    const records: { readonly words: Int32Array; readonly text: string }[] = [];
-    this.#inbox.forEach(taken, (start, end) => {
-      const words = new Int32Array(bytes.slice(start, start + headerBytes).buffer);
-      records.push({ words, text: new TextDecoder().decode(bytes.slice(start + headerBytes, end)) });
-    });
-    for (const { words, text } of records) {
+    const taken = this.#addon.childTake(this.#native, this.#inbox.bytes);
+    for (const { words, text } of this.#inbox.reports(taken, wordCount)) {
       const [id = 0, kind = 0, value = 0, left = 0, microseconds = 0] = words;
       if (kind === kindEmptied) {
         if (this.#open) this.#options.onEmptied(text);

@@ -5,7 +5,8 @@ import { Inbox } from "../mailbox/mailbox.ts";
 
 const askProbe = 2;
 const askRelease = 3;
-const headerBytes = 12;
+/** Of a record, before its text. */
+const wordCount = 3;
 
 type Waiting = { readonly resolve: () => void; readonly reject: (error: Error) => void };
 
@@ -53,14 +54,9 @@ class NativeDevicePort implements DevicePort {
 
   #take(): void {
     if (!this.#open) return;
-    const { bytes } = this.#inbox;
-    const taken = this.#addon.deviceTake(this.#native, bytes);
-    const answers: { readonly result: number; readonly text: string }[] = [];
-    this.#inbox.forEach(taken, (start, end) => {
-      const [, result = 0] = new Int32Array(bytes.slice(start, start + headerBytes).buffer);
-      answers.push({ result, text: new TextDecoder().decode(bytes.slice(start + headerBytes, end)) });
-    });
-    for (const { result, text } of answers) {
+    const taken = this.#addon.deviceTake(this.#native, this.#inbox.bytes);
+    for (const { words, text } of this.#inbox.reports(taken, wordCount)) {
+      const [, result = 0] = words;
       const waiting = this.#waiting.shift();
       if (result < 0) waiting?.reject(new Error(text));
       else waiting?.resolve();

@@ -10,6 +10,8 @@ export const wantNever = 0;
 export const wantIfNoneTaken = 1;
 export const wantAlways = 2;
 
+export type Report = { readonly words: Int32Array; readonly text: string };
+
 /** Where a take lands. It is read at once, so all ports of a driver share one. */
 export class Inbox {
   /** What the addon writes to. */
@@ -17,6 +19,7 @@ export class Inbox {
   /** The room for a take of the facts alone. */
   readonly preamble: Uint8Array = this.bytes.subarray(0, preambleBytes);
   readonly #words: Uint32Array = new Uint32Array(this.bytes.buffer);
+  readonly #decoder = new TextDecoder();
 
   fact(index: number): number {
     return this.#words[index] as number;
@@ -36,6 +39,19 @@ export class Inbox {
       visit(start, end);
       at = (end + 3) & ~3;
     }
+  }
+
+  /** Records that are so many words and a text, oldest first. They are copies, so each may lead to another take. */
+  reports(taken: number, wordCount: number): Report[] {
+    const reports: Report[] = [];
+    this.forEach(taken, (start, end) => {
+      const textStart = start + wordCount * 4;
+      reports.push({
+        words: new Int32Array(this.bytes.slice(start, textStart).buffer),
+        text: this.#decoder.decode(this.bytes.subarray(textStart, end)),
+      });
+    });
+    return reports;
   }
 
   /** All records as one run of bytes, in a buffer of its own. */

@@ -13,7 +13,8 @@ const kindRival = 16;
 const kindLost = 17;
 const kindCarrier = 18;
 
-const headerBytes = 16;
+/** Of a record, before its text. */
+const wordCount = 4;
 /** The result of a piece of a listing that others follow. */
 const resultMore = 1;
 
@@ -92,14 +93,8 @@ class NativeNetPort implements NetPort {
 
   #take(): void {
     if (!this.#open) return;
-    const { bytes } = this.#inbox;
-    const taken = this.#addon.netTake(this.#native, bytes);
-    const records: { readonly words: Int32Array; readonly text: string }[] = [];
-    this.#inbox.forEach(taken, (start, end) => {
-      const words = new Int32Array(bytes.slice(start, start + headerBytes).buffer);
-      records.push({ words, text: new TextDecoder().decode(bytes.slice(start + headerBytes, end)) });
-    });
-    for (const { words, text } of records) {
+    const taken = this.#addon.netTake(this.#native, this.#inbox.bytes);
+    for (const { words, text } of this.#inbox.reports(taken, wordCount)) {
       const [id = 0, result = 0, microseconds = 0, kind = 0] = words;
       if (id === 0) this.#tell(kind, text);
       else this.#answer(id >>> 0, result, text, microseconds / 1_000);
