@@ -28,6 +28,7 @@ import * as assert from "uvu/assert";
 import { Prng } from "../../src/base/prng.ts";
 import type { Change } from "../../src/config/change.ts";
 import type { StoreResult } from "../../src/config/store.ts";
+import { logPagesMax } from "../../src/limits.ts";
 import { ConfigStore } from "../../src/io/config-store.ts";
 import { host, type Ordered, StoreDriver, wish } from "../conformance/config-store.ts";
 import { command, enterNamespaces, runCommand } from "../conformance/namespace.ts";
@@ -162,16 +163,45 @@ async function crashed(root: string, changes: number): Promise<string> {
 test("a log that is torn anywhere gives the changes before, whole", () =>
   inDirectory(async (root) => {
     const original = await crashed(root, 12);
-    const log = join(original, "configuration.db-wal");
-    const size = statSync(log).size;
+    const size = readFileSync(join(original, "configuration.db-wal")).findLastIndex((byte) => byte !== 0);
     assert.ok(size > 50_000);
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 8; round++) {
       const torn = join(root, `torn-${round}`);
       cpSync(original, torn, { recursive: true });
-      truncateSync(join(torn, "configuration.db-wal"), between(0, size));
+      const log = join(torn, "configuration.db-wal");
+      // The file ends there; or it had its length before, and what was written from there on is not on the disk.
+      const at = between(0, size);
+      if (round % 2 === 0) truncateSync(log, at);
+      else writeFileSync(log, readFileSync(log).fill(0, at));
       const head = await proveReplay(torn, join(root, "replayed"));
       assert.ok(head >= 0 && head <= 13);
     }
+  }));
+
+test("the log has its length beforehand, keeps it while it is written again and again, and its end is found after a crash", () =>
+  inDirectory(async (root) => {
+    const directory = join(root, "store");
+    const log = join(directory, "configuration.db-wal");
+    const dump = await withPlace(directory, async ({ driver }) => {
+      await driver.begin();
+      await setTimeout(200);
+      const { size } = statSync(log);
+      assert.is(size, 32 + logPagesMax * (24 + 4096));
+      for (let round = 0; round < 3; round++) {
+        await driver.changeTimes(150, `r${round}-`);
+        await setTimeout(100);
+        assert.is(statSync(log).size, size);
+      }
+      await driver.changeTimes(3, "last");
+      command("cp", "-r", directory, join(root, "crashed"));
+      assert.equal((await driver.ask("checked", { kind: "check" })).findings, []);
+      return await driver.place.dump();
+    });
+    await withPlace(join(root, "crashed"), async ({ driver }) => {
+      await driver.open();
+      assert.is(await driver.place.dump(), dump);
+      assert.equal((await driver.ask("checked", { kind: "check" })).findings, []);
+    });
   }));
 
 /** The byte at an offset, read by another process: a handle that this one closed would cost the store's thread its locks. */

@@ -14,7 +14,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { syncDirectory } from "../durable-file.ts";
 import { StoreError } from "./fault.ts";
 import { PageSums, wrongPageError } from "./page-sums.ts";
-import { type LogFrames, noFrames, readLog } from "./write-ahead-log.ts";
+import { lengthenLog, type LogFrames, noFrames, readLog } from "./write-ahead-log.ts";
 
 /** "Card": the file is a configuration of ours, whatever its name. */
 export const applicationId = 0x43617264;
@@ -154,6 +154,11 @@ export class DatabaseFile {
     // Somebody reads an older state: the log stays, and the rest is copied another time.
     if (result === undefined || result.log !== result.checkpointed) return;
     this.#sums.noteReplaced(frames, sequence);
+  }
+
+  /** Gives the log the room of so many pages beforehand. */
+  lengthenLog(pages: number): void {
+    lengthenLog(`${this.path}-wal`, pageBytes, pages);
   }
 
   /** Keeps the file from being changed by checkpoints, for who reads it in pieces. */

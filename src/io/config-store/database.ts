@@ -68,6 +68,7 @@ export class ConfigDatabase {
   #readState: HeadReader | undefined;
   #readLevel = 0;
   #fault: StoreFault | undefined;
+  #isLogLengthened = false;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -187,13 +188,28 @@ export class ConfigDatabase {
     }
   }
 
-  /** The log is copied into the file when it has grown; at moments when nobody waits. */
+  /** The log is copied into the file when it has grown, and has room for what is to come; at moments when nobody waits. */
   rest(): void {
     if (this.#fault !== undefined || !this.#file.isOpen) return;
+    const { logPagesMax } = this.#options.bounds;
     try {
-      if (this.#file.loggedPages > this.#options.bounds.logPagesMax / 4) this.#file.checkpoint(this.head.sequence);
+      if (this.#file.loggedPages > logPagesMax / 4) this.#file.checkpoint(this.head.sequence);
     } catch (error) {
       this.#fail(error);
+      return;
+    }
+    this.#lengthenLog(logPagesMax);
+  }
+
+  /** Once for each time that the file is opened: where there is no room for it, commits take what there is. */
+  #lengthenLog(pages: number): void {
+    if (this.#isLogLengthened) return;
+    this.#isLogLengthened = true;
+    try {
+      this.#file.lengthenLog(pages);
+    } catch (error) {
+      // Throws what is no fault of the disk.
+      faultOf(error, this.#file.path);
     }
   }
 
@@ -227,6 +243,7 @@ export class ConfigDatabase {
     this.#readChain = undefined;
     this.#readState = undefined;
     this.#readLevel = 0;
+    this.#isLogLengthened = false;
     const { directory } = this.#options;
     for (const path of [directory, `${directory}/snapshots`, `${directory}/branches`]) makeDirectory(path);
     this.#snapshots.clean();
@@ -343,7 +360,7 @@ export class ConfigDatabase {
   }
 
   #append(change: Change): void {
-    const broken = brokenLink(this.head, change);
+    const broken = brokenLink(this.head, change, fastDigest);
     if (broken !== undefined) throw new StoreError("divergent", broken);
     switch (change.kind) {
       case "rows":

@@ -2,8 +2,9 @@
  * SQLite's write-ahead log as a file (https://www.sqlite.org/fileformat2.html#walformat): proven frame by frame. SQLite
  * proves it only when it recovers after a crash; while a program runs, it reads what stands there.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
 import { systemErrorCode } from "../refusal.ts";
+import { writeAllAt } from "./fault.ts";
 import { type PageSum, pageSumOf, WordSum } from "./word-sum.ts";
 
 /** Frames that are right, the last of them the end of a transaction. */
@@ -19,9 +20,34 @@ export type LogFrames = {
 
 const headerBytes = 32;
 const frameHeaderBytes = 24;
+const stepBytes = 256 * 1024;
 const magicLittle = 0x377f0682;
 const magicBig = 0x377f0683;
 export const noFrames: LogFrames = { count: 0, sums: new Map(), pageCount: 0, lost: 0 };
+
+/**
+ * Fills the log's file up with zeros, to the length of `frames`. SQLite writes a log from its beginning again and again, and never makes the file shorter:
+ * then a commit changes no length, and its fsync takes the file system half the time. Zeros are the end of a log for whoever reads it.
+ */
+export function lengthenLog(path: string, pageBytes: number, frames: number): void {
+  const length = headerBytes + frames * (frameHeaderBytes + pageBytes);
+  const file = openSync(path, "r+");
+  try {
+    const from = fstatSync(file).size;
+    if (from >= length) return;
+    const zeros = new Uint8Array(stepBytes);
+    try {
+      for (let at = from; at < length; at += stepBytes) writeAllAt(file, zeros.subarray(0, Math.min(stepBytes, length - at)), at);
+      fdatasyncSync(file);
+    } catch (error) {
+      // The room that is left on a full disk is for what has to be written.
+      ftruncateSync(file, from);
+      throw error;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
 
 /** Reads the log at `path`; the frames up to `countMax` or the first that is wrong. A log that is not there has none. */
 export function readLog(path: string, pageBytes: number, countMax = Infinity): LogFrames {
