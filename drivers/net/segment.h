@@ -51,7 +51,7 @@ enum segment_kind {
   SEGMENT_RIVAL = 16,
   /* An address that was taken has been removed by somebody else. */
   SEGMENT_LOST = 17,
-  /* The text is "interface up", "interface down" or "interface gone", of interfaces that have a taken address. */
+  /* The text is "interface up", "interface down" or "interface gone", of interfaces that have a taken address, or had one. */
   SEGMENT_CARRIER = 18,
 };
 
