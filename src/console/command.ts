@@ -59,6 +59,10 @@ export type Operand = {
 /** A value or operand of this name is a path: shells complete it so. */
 export const fileValueName = "FILE";
 
+/** An operand of this name is a place in the configuration: shells ask the card, by `placesCommand`, what it may go on as. */
+export const placeOperandName = "PATH";
+export const placesCommand = ["config", "paths"] as const;
+
 export type Example = { readonly line: string; readonly what: string };
 
 export type Command = {

@@ -1,9 +1,10 @@
 /**
- * Completion scripts for shells, from the table of commands. The scripts are static: pressing Tab starts no program.
- * Each script walks the words before the cursor to the command that they name, then offers what may follow.
+ * Completion scripts for shells, from the table of commands. The scripts are static: pressing Tab starts no program, but for a place in the
+ * configuration, of which only the card knows what it may go on as; a card that does not answer offers nothing. Each script walks
+ * the words before the cursor to the command that they name, counting the operands behind it, then offers what may follow.
  */
 import { unreachable } from "../base/assert.ts";
-import { type Command, fileValueName, type Option } from "./command.ts";
+import { type Command, fileValueName, type Option, placeOperandName, placesCommand } from "./command.ts";
 import { generalOptions, wordsAfter } from "./help.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
@@ -54,6 +55,10 @@ function takesFile(command: Command | undefined): boolean {
   return command?.operands.some(({ name }) => name === fileValueName) ?? false;
 }
 
+function takesPlace(command: Command | undefined): boolean {
+  return command?.operands[0]?.name === placeOperandName;
+}
+
 /** "--config|-c": the ways to write the options that take a value, of a file or of something else. */
 function valueOptions(commands: readonly Command[], ofFile: boolean): string[] {
   const found = commands.flatMap((command) => Object.entries(command.options)).filter(([, { kind, value }]) =>
@@ -62,17 +67,44 @@ function valueOptions(commands: readonly Command[], ofFile: boolean): string[] {
   return [...new Set(found.flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]))];
 }
 
+/**
+ * What bash and zsh have in common: from the words of the line, `place` and how many operands come after it, and what may follow at that place. (Bash takes
+ * a colon and an equals sign for words: --url=http://192.0.2.1 is five of them, and no operand.)
+ */
+function walk(
+  commands: readonly Command[],
+  words: { readonly first: string; readonly end: string; readonly at: string },
+  cases: readonly string[],
+): string {
+  const known = placesOf(commands).filter(({ words }) => words.length > 0).map(({ words }) => JSON.stringify(words.join(" "))).join("|");
+  const withValue = [...valueOptions(commands, true), ...valueOptions(commands, false)].join("|") || '""';
+  return `  for (( index = ${words.first}; index < ${words.end}; index++ )); do
+    word="${words.at}"
+    next="\${place:+$place }$word"
+    case "$next" in
+      ${known}) place="$next"; operands=0; before=""; continue ;;
+    esac
+    case "$before" in
+      ${withValue}|*[:=]) ;;
+      *) [[ "$word" == [-:=]* ]] || operands=$(( operands + 1 )) ;;
+    esac
+    before="$word"
+  done
+  case "$place" in
+${cases.join("\n")}
+  esac`;
+}
+
 function bashScript(commands: readonly Command[]): string {
   const places = placesOf(commands);
   const cases = places.map((place) =>
     `    ${JSON.stringify(place.words.join(" "))}) words=${JSON.stringify(choicesAt(place, commands).join(" "))} options=${
       JSON.stringify(optionsOf(place.command).map(([name]) => `--${name}`).join(" "))
-    } files=${takesFile(place.command) ? "yes" : ""} ;;`
+    } files=${takesFile(place.command) ? "yes" : ""} paths=${takesPlace(place.command) ? "yes" : ""} ;;`
   );
-  const known = places.filter(({ words }) => words.length > 0).map(({ words }) => JSON.stringify(words.join(" "))).join("|");
   return `# Completion of cardinal for bash: eval "$(cardinal completion bash)"
 _cardinal() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="" place="" next="" word="" words="" options="" files="" index
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="" place="" next="" word="" before="" words="" options="" files="" paths="" operands=0 index
   (( COMP_CWORD > 0 )) && previous="\${COMP_WORDS[COMP_CWORD-1]}"
   COMPREPLY=()
   case "$previous" in
@@ -81,18 +113,12 @@ _cardinal() {
   }) mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames 2>/dev/null; return ;;
     ${[...valueOptions(commands, false)].join("|") || '""'}) return ;;
   esac
-  for (( index = 1; index < COMP_CWORD; index++ )); do
-    word="\${COMP_WORDS[index]}"
-    next="\${place:+$place }$word"
-    case "$next" in
-      ${known}) place="$next" ;;
-    esac
-  done
-  case "$place" in
-${cases.join("\n")}
-  esac
+${walk(commands, { first: "1", end: "COMP_CWORD", at: "\${COMP_WORDS[index]}" }, cases)}
   if [[ "$current" == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+  elif [[ -n "$paths" ]]; then
+    (( operands > 0 )) || mapfile -t COMPREPLY < <("\${COMP_WORDS[0]}" ${placesCommand.join(" ")} "$current" 2>/dev/null)
+    compopt -o nospace 2>/dev/null
   elif [[ -n "$files" ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames 2>/dev/null
@@ -123,30 +149,22 @@ function zshScript(commands: readonly Command[]): string {
     const options = optionsOf(place.command).map(([name, { summary }]) => described(`--${name}`, summary));
     return `    ${JSON.stringify(place.words.join(" "))}) choices=(${words.join(" ")}) options=(${options.join(" ")}) files=${
       takesFile(place.command) ? "yes" : "''"
-    } ;;`;
+    } paths=${takesPlace(place.command) ? "yes" : "''"} ;;`;
   });
-  const known = places.filter(({ words }) => words.length > 0).map(({ words }) => JSON.stringify(words.join(" "))).join("|");
   return `#compdef cardinal
 # Completion of cardinal for zsh: source <(cardinal completion zsh)
 _cardinal() {
-  local place='' next='' word='' files='' index
+  local place='' next='' word='' before='' files='' paths='' operands=0 index
   local -a choices options
   case "$words[CURRENT-1]" in
     ${valueOptions(commands, true).join("|") || "''"}) _files; return ;;
     ${valueOptions(commands, false).join("|") || "''"}) _message 'value'; return ;;
   esac
-  for (( index = 2; index < CURRENT; index++ )); do
-    word="$words[index]"
-    next="\${place:+$place }$word"
-    case "$next" in
-      ${known}) place="$next" ;;
-    esac
-  done
-  case "$place" in
-${cases.join("\n")}
-  esac
+${walk(commands, { first: "2", end: "CURRENT", at: "$words[index]" }, cases)}
   if [[ "$words[CURRENT]" == -* ]]; then
     _describe 'option' options
+  elif [[ -n "$paths" ]]; then
+    (( operands > 0 )) || compadd -S '' -- \${(f)"$("$words[1]" ${placesCommand.join(" ")} "$words[CURRENT]" 2>/dev/null)"}
   elif [[ -n "$files" ]]; then
     _files
   else
@@ -160,13 +178,22 @@ compdef _cardinal cardinal
 function fishScript(commands: readonly Command[]): string {
   const text = (value: string) => quoted(value, "\\'");
   const known = placesOf(commands).filter(({ words }) => words.length > 0).map(({ words }) => text(words.join(" "))).join(" ");
+  const withValue = [...valueOptions(commands, true), ...valueOptions(commands, false)].join(" ");
   const lines = [
     "# Completion of cardinal for fish: cardinal completion fish > ~/.config/fish/completions/cardinal.fish",
     "function __cardinal_at",
     "  set -l place ''",
+    "  set -l before ''",
+    "  set -g __cardinal_operands 0",
     "  for word in (commandline -opc)[2..-1]",
     '    set -l next (string trim -- "$place $word")',
-    `    contains -- "$next" ${known}; and set place "$next"`,
+    `    if contains -- "$next" ${known}`,
+    '      set place "$next"',
+    "      set __cardinal_operands 0",
+    `    else if not string match -q -- '-*' "$word"; and not contains -- "$before" ${withValue}`,
+    "      set __cardinal_operands (math $__cardinal_operands + 1)",
+    "    end",
+    '    set before "$word"',
     "  end",
     '  test "$place" = "$argv"',
     "end",
@@ -183,6 +210,10 @@ function fishScript(commands: readonly Command[]): string {
       lines.push(`${at} -l ${name}${short === undefined ? "" : ` -s ${short}`}${argument} -d ${text(summary)}`);
     }
     if (takesFile(place.command)) lines.push(`${at} -F`);
+    if (takesPlace(place.command)) {
+      const atFirst = text([...["__cardinal_at", ...place.words], "; and test $__cardinal_operands -eq 0"].join(" "));
+      lines.push(`complete -c cardinal -n ${atFirst} -a ${text(`(cardinal ${placesCommand.join(" ")} (commandline -ct) 2>/dev/null)`)}`);
+    }
   }
   return `${lines.join("\n")}\n`;
 }

@@ -12,9 +12,9 @@ async function offered(line: string): Promise<string> {
   try {
     for (const name of ["card.json", "system.key"]) writeFileSync(join(directory, name), "");
     writeFileSync(join(directory, "script"), completionScript("bash", commands));
-    const words = line.split(" ").map((word) => `'${word}'`).join(" ");
+    const words = line.split(/ |(?<=[:=])|(?=[:=])/).map((word) => `'${word}'`).join(" ");
     const script =
-      `cd "$1"; source ./script; rm script; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _cardinal; echo "\${COMPREPLY[*]}"`;
+      `cd "$1"; source ./script; rm script; cardinal() { printf '%s.x\\n' "$@"; }; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _cardinal; echo "\${COMPREPLY[*]}"`;
     const { stdout, stderr } = await run(["bash", "--norc", "-c", script, "bash", directory]);
     assert.is(stderr, "");
     return stdout.trim().split(" ").sort().join(" ");
@@ -45,6 +45,12 @@ const cases: readonly (readonly [string, string])[] = [
   ["cardinal key show ", "card.json system.key"],
   ["cardinal key generate s --f", "--force"],
   ["cardinal completion ", "bash fish zsh"],
+  ["cardinal config get cards.1/", "cards.1/.x config.x paths.x"],
+  ["cardinal config set ", ".x config.x paths.x"],
+  ["cardinal config set --comment why -m x --expect 12 po", "config.x paths.x po.x"],
+  ["cardinal config set --url http://192.0.2.1:8421 --token-file=t ca", "ca.x config.x paths.x"],
+  ["cardinal config set cards.1/2.name ", ""],
+  ["cardinal config get --", "--help --json --url"],
 ];
 
 for (const [line, expected] of cases) test(`bash: ${line}`, async () => assert.is(await offered(line), expected));

@@ -254,6 +254,16 @@ test("a backup is a file that its owner alone reads, never half of one, and neve
     assert.match(restored.stdout, /- hosts 13\n/, "all of its 13 bytes were sent");
   }));
 
+test("paths lists what a path may go on as, a line each, for people and for shells", () =>
+  atCard(async ({ say, source }) => {
+    assert.equal(await say(["config", "paths"]), { code: 0, stdout: "cards\nchassis\n", stderr: "" });
+    assert.is((await say(["config", "paths", "cha"])).stdout, "chassis\n");
+    assert.is((await say(["config", "paths", "cha", "--json"])).stdout, '[\n  "chassis"\n]\n');
+    assert.is((await say(["config", "paths", "x"])).stdout, "");
+    source.unread = { code: "hold", message: "it is not open" };
+    assert.equal(Object.values(await say(["config", "paths"])).slice(0, 2), [1, ""]);
+  }));
+
 test("check says what it found, and ends with 1 when that is not repaired", () =>
   atCard(async ({ say, source }) => {
     assert.match((await say(["config", "check"])).stdout, /^nothing is wrong: /);

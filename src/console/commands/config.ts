@@ -1,8 +1,16 @@
 /** `cardinal config`: what the system is configured with, read and changed a row at a time. */
 import { type TableName, tableNames } from "../../config/rules.ts";
 import { cardPageAbout, cardPageExits, cardPageOptions, showCardPage } from "../card-page.ts";
-import { type Command, type CommandContext, defineCommand, printJson } from "../command.ts";
-import { type Change, type ChangeConditions, type Changed, changedText, type ConfigClient, jsonContent } from "../config-client.ts";
+import { type Command, type CommandContext, defineCommand, placeOperandName, placesCommand, printJson } from "../command.ts";
+import {
+  type Change,
+  type ChangeConditions,
+  type Changed,
+  changedText,
+  type ConfigClient,
+  jsonContent,
+  withQuery,
+} from "../config-client.ts";
 import { aboutTokens, changeOptions, configOptions, defineConfigCommand } from "../config-command.ts";
 import { configurationText, isConfigurationStatus } from "../configuration-text.ts";
 import { type ExitCode, exitCodes } from "../exit-code.ts";
@@ -44,7 +52,7 @@ const getCommand: Command = defineConfigCommand({
   words: ["config", "get"],
   summary: "print a value, a row or a table",
   about: [aboutPaths, "A value is printed as it is, for scripts; --json prints rows as JSON. Secrets are never shown."],
-  operands: [{ name: "PATH", summary: "what to print; without it, all as a document", optional: true }],
+  operands: [{ name: placeOperandName, summary: "what to print; without it, all as a document", optional: true }],
   examples: [
     { line: "cardinal config get cards.1/2.name", what: "one value" },
     { line: "cardinal config get hosts", what: "a table" },
@@ -68,7 +76,7 @@ const setCommand: Command = defineConfigCommand({
     "VALUE is plain text, a number, true or false; several texts have commas between them. For a row or a section it is JSON, and then all there is of it: '{}' makes a row with its defaults.",
     aboutTokens,
   ],
-  operands: [{ name: "PATH", summary: "the place" }, { name: "VALUE", summary: "what it is to be" }],
+  operands: [{ name: placeOperandName, summary: "the place" }, { name: "VALUE", summary: "what it is to be" }],
   options: changeOptions,
   examples: [
     { line: "cardinal config set cards.1/2.name left", what: "one value" },
@@ -83,7 +91,7 @@ const unsetCommand: Command = defineConfigCommand({
   words: ["config", "unset"],
   summary: "take a value back to its default, or remove a row with all that belongs to it",
   about: [aboutPaths, "A row is not removed while another one refers to it.", aboutTokens],
-  operands: [{ name: "PATH", summary: "the place" }],
+  operands: [{ name: placeOperandName, summary: "the place" }],
   options: changeOptions,
   examples: [
     { line: "cardinal config unset hosts.web-1", what: "remove the host" },
@@ -123,6 +131,23 @@ const historyCommand: Command = defineConfigCommand({
     const since = options.since === undefined ? undefined : sinceOf(options.since, context.wallClock().getTime());
     if (since !== undefined && "mistake" in since) return client.mistaken(`--since ${since.mistake}`);
     return await printHistory(context, client, limit, since?.ms, options.rows);
+  },
+});
+
+const pathsCommand: Command = defineConfigCommand({
+  words: placesCommand,
+  summary: "list what a PATH may go on as: sections, rows, columns",
+  about: ["Only the last part is completed: without a dot the sections, behind one what is there. Shells ask it when Tab is pressed."],
+  operands: [{ name: placeOperandName, summary: "what there is of it; without it, the sections", optional: true }],
+  examples: [{ line: "cardinal config paths cards.", what: "all cards" }, {
+    line: "cardinal config paths cards.1/2.",
+    what: "what a card has",
+  }],
+  async run({ terminal, json }, client, { operands: { PATH: begun = "" } }) {
+    const { value: { paths } } = await client.read<{ readonly paths: readonly string[] }>(withQuery("v1/configuration/paths", { begun }));
+    if (json) printJson(terminal, paths);
+    else terminal.stdout(paths.map((path) => `${printable(path)}\n`).join(""));
+    return exitCodes.fine;
   },
 });
 
@@ -192,6 +217,7 @@ export const configCommands: readonly Command[] = [
   unsetCommand,
   exportCommand,
   historyCommand,
+  pathsCommand,
   schemaCommand,
   tablesCommand,
 ];
