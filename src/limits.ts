@@ -216,6 +216,8 @@ export const failuresKept = 256;
 /** Events of one failover that its record keeps, and records that a card keeps. */
 export const failoverEventsMax = 512;
 export const failoverRecordsMax = 64;
+/** Of its records, those that a card gives to one that joins. */
+export const failoverRecordsGiven = 8;
 /** Pieces of what the failover services agree on, or of their configuration, in one message, and how many there may be. */
 export const failoverPieceBytesMax = 30 * 1024;
 export const failoverPiecesMax = 1_024;
@@ -233,9 +235,11 @@ export const failoverGatherMs = 10;
 /** Each card that speaks for all waits so much longer than the one below it. */
 export const failoverTurnMs = 250;
 /** How often the time is told while anything waits for it. */
-export const failoverTimeMs = 1_000;
+export const failoverTimeMs = 5_000;
 /** A card whose end is not proven is fenced again after this. */
 export const failoverFenceMs = 500;
+/** An operator's order that the order of messages does not bring back is answered after this. */
+export const failoverOperateMs = 10_000;
 /** After a failover all is over when nothing has come for this long. */
 export const failoverCloseMs = 5_000;
 /** Networks that a host may come from. */

@@ -453,7 +453,7 @@ class Assigning {
   ): ServiceAssignment {
     const { id } = service;
     const before = this.#previous.services.get(id);
-    const epoch = before?.epoch ?? 0;
+    const epoch = before?.epoch ?? this.#facts.epochsFrom;
     const home = before?.home;
     const unit = outcome?.unit.id ?? unitOf(service, set);
     if (before?.owner !== undefined && this.#isUnknown(before.owner.card)) {
@@ -519,7 +519,7 @@ class Assigning {
       const chosen = isDormant ? undefined : set.composition === "n-way" ? this.#arbiterOf(members, before?.primary) : own?.at;
       const primary = chosen === undefined ? undefined : { card: chosen.card, seat: keyWithin(set.id, chosen) };
       const isSame = before?.primary?.card === primary?.card && before?.primary?.seat === primary?.seat;
-      const epoch = (before?.epoch ?? 0) + (primary === undefined || isSame ? 0 : 1);
+      const epoch = (before?.epoch ?? this.#facts.epochsFrom) + (primary === undefined || isSame ? 0 : 1);
       sets.set(set.id, { set: set.id, epoch, isDormant, primary, seats: rolesOf(views, primary) });
     }
     return sets;

@@ -98,6 +98,8 @@ export type Facts = {
    * have been given, until all cards were heard or an operator says that it does not.
    */
   readonly ownersKnown: boolean;
+  /** The first epoch of what has had none: above all that were given before these facts began. */
+  readonly epochsFrom: number;
 };
 
 /** What moves as one. A set's name; in an N-way set the set's name, a slash, and the service, or a plus and the word of those that stay together. */

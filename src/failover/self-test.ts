@@ -108,6 +108,8 @@ type Trial = {
   verdict: Characterization | undefined;
   evidence: Evidence | undefined;
   againAt: number;
+  /** When a loss of serial alone is judged, while that is to come. */
+  settledAt: number;
 };
 
 export type SelfTestStatus = {
@@ -154,11 +156,10 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
 
   deadline(): number {
     let at = this.#answers.deadline();
-    for (const round of this.#rounds.values()) at = Math.min(at, roundDeadline(round));
+    for (const round of this.#rounds.values()) if (!this.#isKept(round)) at = Math.min(at, roundDeadline(round));
     for (const trial of this.#trials.values()) {
-      at = Math.min(at, trial.againAt);
+      at = Math.min(at, trial.againAt, trial.settledAt);
       for (const relay of trial.relays.values()) if (relay.answer === undefined) at = Math.min(at, relay.by);
-      if (trial.verdict === undefined && this.#settleAt(trial) < Infinity) at = Math.min(at, this.#settleAt(trial));
     }
     return at;
   }
@@ -272,6 +273,7 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
       verdict: undefined,
       evidence: undefined,
       againAt: Infinity,
+      settledAt: Infinity,
     });
   }
 
@@ -385,7 +387,7 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
 
   #runRound(now: number, round: Round): void {
     if (round.outcome !== undefined) {
-      if (now >= round.endedAt + selfTestFreshMs && this.#trials.get(round.card)?.round !== round) this.#rounds.delete(round.card);
+      if (now >= round.endedAt + selfTestFreshMs && !this.#isKept(round)) this.#rounds.delete(round.card);
       return;
     }
     if (round.doneBy < Infinity) {
@@ -399,6 +401,11 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     if (isHeard && now < round.startedAt + this.#settings.doneMs) this.#openWindow(now, round);
     else this.#endRound(now, round, "no answer", []);
     if (round.outcome === undefined) this.#ask(now, round);
+  }
+
+  /** What a trial goes by is kept as long as the trial. */
+  #isKept(round: Round): boolean {
+    return round.outcome !== undefined && this.#trials.get(round.card)?.round === round;
   }
 
   #endRound(now: number, round: Round, outcome: Outcome, results: readonly SelfTestResult[]): void {
@@ -472,7 +479,9 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     const evidence = this.#evidenceOf(peer, trial);
     const found = characterize(evidence);
     if (found.verdict === "open") this.#askFor(now, trial, found);
-    if (found.verdict === "open" || now < this.#settleAt(trial)) return;
+    const settledAt = this.#settledAt(peer, trial);
+    trial.settledAt = settledAt > now ? settledAt : Infinity;
+    if (found.verdict === "open" || now < settledAt) return;
     if (found.row !== trial.verdict?.row) {
       trial.verdict = found;
       trial.evidence = evidence;
@@ -486,10 +495,9 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   }
 
   /** Until when a loss of serial alone is only watched. */
-  #settleAt(trial: Trial): number {
-    const peer = this.#peerOf(trial.card);
+  #settledAt(peer: Peer, { openedAt }: Trial): number {
     const isSerialAlone = this.#isLost(peer, "serial") && !this.#isLost(peer, "ether");
-    return isSerialAlone ? trial.openedAt + this.#settings.settleMs : -Infinity;
+    return isSerialAlone ? openedAt + this.#settings.settleMs : -Infinity;
   }
 
   #askFor(now: number, trial: Trial, { action }: Characterization): void {

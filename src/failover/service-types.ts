@@ -8,14 +8,14 @@ import type { NodeView, Receipt } from "../cluster/view.ts";
 import type { Row } from "../config/change.ts";
 import type { TableName } from "../config/rules.ts";
 import type { Assignment } from "./assignment.ts";
-import type { ServiceId, SetId } from "./config.ts";
+import type { ResourceId, ServiceId, SetId } from "./config.ts";
 import type { CardFacts, Facts, Readiness } from "./facts.ts";
 import type { FailoverEvent, FailoverRecord } from "./failover-record.ts";
 import type { Grant } from "./grant.ts";
 import type { ReadingName } from "./health.ts";
 import type { OperatorOrder, OperatorRefusalCode } from "./operator-plan.ts";
 import type { ReadinessReport, Surroundings } from "./readiness.ts";
-import type { HookOrder, HookResult, ResourceEvent } from "./resource.ts";
+import type { HookOrder, HookOutcome, HookResult, ResourceEvent } from "./resource.ts";
 
 /** The group of the system whose members are the failover services of all cards. */
 export const failoverGroup = "cardinal.failover";
@@ -58,9 +58,9 @@ export type FailoverInput =
   | { readonly kind: "group"; readonly event: ApplicationEvent }
   /**
    * Whether this card may serve: it is in a view that holds, and what that says of Ethernet does not leave it out. Told by membership at
-   * once, and not by the order. Without it everything stops here (HA-15).
+   * once, and not by the order. Without it everything stops here (HA-15). `view`: the one that holds and keeps this card out of its order.
    */
-  | { readonly kind: "authority"; readonly held: boolean; readonly reason: string }
+  | { readonly kind: "authority"; readonly held: boolean; readonly reason: string; readonly view: number | undefined }
   /** The rows of the failover tables as this card's replica has them, while it is current. Told at each change of one of them, and once it is current. */
   | { readonly kind: "configuration"; readonly place: ConfigPlace; readonly rows: Readonly<Record<FailoverTable, readonly Row[]>> }
   /** This card's replica is current, or is not. */
@@ -173,11 +173,25 @@ export type FailoverEntry =
     | { readonly kind: "idle"; readonly card: CardId; readonly incarnation: number; readonly view: number }
     /** The sender has heard that these epochs are not its own. */
     | { readonly kind: "refusalsHeard"; readonly grants: readonly ServiceEpoch[] }
-    /** The sender begins to start these, has them running, or has stopped them with proof. */
-    | { readonly kind: "accepted" | "started" | "released"; readonly grants: readonly ServiceEpoch[] }
-    | { readonly kind: "stopFailed"; readonly service: ServiceId; readonly epoch: number; readonly why: string }
+    | { readonly kind: "accepted"; readonly grants: readonly ServiceEpoch[] }
+    /** The sender has these running, or has stopped them with proof. */
+    | { readonly kind: "started" | "released"; readonly grants: readonly ServiceEpoch[]; readonly hooks: readonly HookTiming[] }
+    | {
+      readonly kind: "stopFailed";
+      readonly service: ServiceId;
+      readonly epoch: number;
+      readonly why: string;
+      readonly hooks: readonly HookTiming[];
+    }
     /** Its start failed, or what ran has ended. `isUnfit`: trying again here helps nothing. */
-    | { readonly kind: "failed"; readonly service: ServiceId; readonly epoch: number; readonly why: string; readonly isUnfit: boolean }
+    | {
+      readonly kind: "failed";
+      readonly service: ServiceId;
+      readonly epoch: number;
+      readonly why: string;
+      readonly isUnfit: boolean;
+      readonly hooks: readonly HookTiming[];
+    }
     /** Its own doing: it had to stop while it was not in the order, and runs these no more. */
     | { readonly kind: "demoted"; readonly grants: readonly ServiceEpoch[]; readonly why: string }
     /** The time of a restart has come. */
@@ -188,6 +202,17 @@ export type FailoverEntry =
     /** Time has passed. */
     | { readonly kind: "time" }
   );
+
+/** A hook that a card carried out, for the record; its end at an instant of the order. */
+export type HookTiming = {
+  readonly hook: "start" | "stop";
+  readonly resource: ResourceId;
+  readonly service: ServiceId;
+  readonly endedAt: number;
+  readonly ms: number;
+  readonly outcome: HookOutcome;
+  readonly reason: string;
+};
 
 export type ServiceEpoch = { readonly service: ServiceId; readonly epoch: number };
 

@@ -28,7 +28,11 @@ test("the example system: cards, sets with their members by rank, services with 
 test("the example system is sound, and everything of it is served", () => {
   assert.equal(checkSets(example).filter(({ severity }) => severity === "error"), []);
   const cards = new Map([...example.cards.keys()].map((card) => [card, freshCard(0)]));
-  const assignment = assign(example, { now: 0, cards, units: new Map(), activities: [], ownersKnown: true }, nothingAssigned);
+  const assignment = assign(
+    example,
+    { now: 0, cards, units: new Map(), activities: [], ownersKnown: true, epochsFrom: 0 },
+    nothingAssigned,
+  );
   for (const { service, state, reasons } of assignment.services.values()) {
     assert.is(state, example.services.get(service)?.enabled ? "placed" : "disabled", `${service}: ${JSON.stringify(reasons)}`);
   }

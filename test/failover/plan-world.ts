@@ -91,7 +91,14 @@ export class PlanWorld {
   }
 
   get facts(): Facts {
-    return { now: this.now, cards: this.#cards, units: this.#units, activities: this.#activities, ownersKnown: this.#ownersKnown };
+    return {
+      now: this.now,
+      cards: this.#cards,
+      units: this.#units,
+      activities: this.#activities,
+      ownersKnown: this.#ownersKnown,
+      epochsFrom: 0,
+    };
   }
 
   put(table: TableName, id: string, columns: Readonly<Record<string, Scalar>>): void {

@@ -1,0 +1,873 @@
+/**
+ * The failover service of a card: feeds the decisions of failover with what the order says, has this card run what it was granted, and says what the
+ * others have to know (FS-3, FS-5, FS-7, HA-3, HA-15). `FAILOVER.md` tells the whole.
+ *
+ *                member of the group        given all that is agreed, or it begins anew
+ *     outside ───────────────────► joining ─────────────────────────────────► known ─ may serve ◄──► out (no authority: stops everything)
+ *                                     ▲                                         │
+ *                                     └────────────── something was missed ─────┘
+ *
+ * Its one surprising idea: it follows levels. After each input it compares what is agreed with what it runs and with what it knows of itself, and makes
+ * up the difference; what was said is remembered only so that it is not said twice. So there is no order that could be lost.
+ *
+ * Invariants: nothing starts without a grant of the view that holds; without authority nothing runs; what is said of this card is said by it alone.
+ */
+import { unreachable } from "../base/assert.ts";
+import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
+import type { ApplicationEvent, GroupView } from "../cluster/application.ts";
+import type { NodeView, Receipt } from "../cluster/view.ts";
+import {
+  failoverFenceMs,
+  failoverGrantsMax,
+  failoverOperateMs,
+  failoverPieceBytesMax,
+  failoverRecordsGiven,
+  failoverResayMs,
+  failoverTimeMs,
+  failoverTurnMs,
+  failoverWordsMax,
+} from "../limits.ts";
+import type { Service } from "../service.ts";
+import type { ResourceId, ServiceId } from "./config.ts";
+import { durationText } from "./eligibility.ts";
+import type { CardFacts, Readiness, Unfitness } from "./facts.ts";
+import type { FailoverEvent, FailoverRecord } from "./failover-record.ts";
+import { gradeOfCard, type Health, healthDeadline, stepHealth } from "./health.ts";
+import { policyOf } from "./policy.ts";
+import { noSurroundings, readinessOf, type ReadinessReport, type Surroundings } from "./readiness.ts";
+import { FailoverAlarms } from "./service-alarms.ts";
+import { type FailoverRows, isLater, type PlacedConfig, textOfRows } from "./service-config.ts";
+import { decodeFailoverEntry, encodeFailoverEntry } from "./service-entry.ts";
+import { Joining } from "./service-joining.ts";
+import { Records } from "./service-records.ts";
+import { Runner, type Want } from "./service-runner.ts";
+import { FailoverState, type Happening } from "./service-state.ts";
+import { packText, piecesOf, unpackText } from "./service-text.ts";
+import {
+  type CardReport,
+  type ConfigPlace,
+  type FailoverEntry,
+  failoverGroup,
+  type FailoverIdentity,
+  type FailoverInput,
+  type FailoverOutput,
+  type FailoverStatus,
+  type HookTiming,
+  type OperatorRequest,
+  type ServiceEpoch,
+  type ServiceStatus,
+} from "./service-types.ts";
+
+/** What is said: an entry but for its instant. */
+type Saying = FailoverEntry extends infer Entry ? Entry extends FailoverEntry ? Omit<Entry, "at"> : never : never;
+type Fields = Extract<FailoverOutput, { kind: "log" }>["fields"];
+
+export class FailoverService implements Service<FailoverInput, FailoverOutput> {
+  readonly #identity: FailoverIdentity;
+  readonly #counters = { malformed: 0, begun: 0, given: 0, taken: 0 };
+  #outputs: FailoverOutput[] = [];
+
+  // The group.
+  #lastRequest = 0;
+  #isMember = false;
+  #isJoinAsked = false;
+  #rejoinAt = Infinity;
+  #group: GroupView = { number: 0, members: [] };
+  #view: NodeView | undefined;
+  /** Whether the newest view of the order is the one that holds. */
+  #isCurrent = false;
+  #isStopped = false;
+  #authority: { readonly held: boolean; readonly reason: string; readonly view: number | undefined } = {
+    held: false,
+    reason: "no view yet",
+    view: undefined,
+  };
+
+  // What all agree on, and the way there.
+  #state: FailoverState | undefined;
+  readonly #joining: Joining;
+  /** Our announcements that are on their way: what is given before they have come counts for nothing. */
+  readonly #announcing = new Set<number>();
+  #isKnownTold = false;
+  /** The order's time less this card's: what it may be at least. */
+  #aheadMs = 0;
+  #now = 0;
+  /** The entry that went into the state last. */
+  #sequence = 0;
+  /** What is on its way into the order, or was a moment ago: not to be said again before that instant. */
+  readonly #said = new Map<string, { readonly request: number; until: number }>();
+  /** Since when something is to be said that any card could say. */
+  readonly #needs = new Map<string, number>();
+  readonly #needed = new Set<string>();
+
+  // This card.
+  #rows: { readonly place: ConfigPlace; readonly text: string } | undefined;
+  #replica: "current" | "behind" = "behind";
+  #readiness: Readiness = { kind: "booting", phase: "START" };
+  #health: Health = new Map();
+  #ports: ReadonlyMap<string, "down" | "missing"> = new Map();
+  readonly #unfit = new Map<ResourceId, Unfitness>();
+  readonly #runner = new Runner();
+  /** Runs that ended because this card had to stop: each is told as `demoted` before it is started again. */
+  readonly #interrupted = new Set<string>();
+  #wants: ReadonlyMap<ServiceId, Want> = new Map();
+  /** The configuration that was in force last, as far as this card knows. */
+  #config: PlacedConfig | undefined;
+  #isResetting = false;
+  #sayIdleAt = -Infinity;
+
+  // What others are to know, or to end.
+  readonly #receipts = new Map<CardId, { readonly incarnation: number; readonly receipt: Receipt }>();
+  readonly #fencedAt = new Map<CardId, number>();
+  readonly #operations = new Map<number, { readonly client: number; readonly until: number }>();
+  #lastOperation = 0;
+  readonly #records = new Records();
+  readonly #alarms = new FailoverAlarms();
+  #rivals = new Map<ResourceId, string>();
+  #surroundings: Surroundings = noSurroundings;
+  #report: ReadinessReport | undefined;
+
+  constructor(identity: FailoverIdentity) {
+    this.#identity = identity;
+    this.#joining = new Joining(identity.card);
+  }
+
+  get #card(): CardId {
+    return this.#identity.card;
+  }
+
+  deadline(): number {
+    const state = this.#state;
+    const instants = [
+      this.#rejoinAt,
+      this.#runner.deadline(),
+      this.#joining.deadline(),
+      healthDeadline(this.#health, this.#policy),
+      this.#records.deadline() - this.#aheadMs,
+      this.#sayIdleAt + failoverResayMs,
+    ];
+    for (const { until } of this.#said.values()) instants.push(until);
+    for (const { until } of this.#operations.values()) instants.push(until);
+    for (const since of this.#needs.values()) instants.push(since + this.#rankMs);
+    for (const at of this.#fencedAt.values()) instants.push(at + failoverFenceMs);
+    for (const [service, { holder }] of state?.grants ?? []) {
+      const retry = holder === this.#card ? state?.retryOf(service) : undefined;
+      if (retry !== undefined) instants.push(retry.at - this.#aheadMs);
+    }
+    if (state?.isTimeAwaited === true) instants.push(state.now + failoverTimeMs - this.#aheadMs + this.#rankMs);
+    // What was due and could not be done waits for the input that makes it possible.
+    return Math.min(...instants.filter((at) => at > this.#now), Infinity);
+  }
+
+  step(now: number, input: FailoverInput): FailoverOutput[] {
+    this.#now = now;
+    switch (input.kind) {
+      case "epoch":
+        this.#onEpoch(now, input.view, input.isCurrent);
+        break;
+      case "group":
+        this.#onGroup(now, input.event);
+        break;
+      case "authority":
+        this.#onAuthority(input.held, input.reason, input.view);
+        break;
+      case "configuration":
+        this.#onConfiguration(input.place, input.rows);
+        break;
+      case "replica":
+        this.#replica = input.state;
+        break;
+      case "readiness":
+        this.#readiness = input.readiness;
+        break;
+      case "readings":
+        this.#onReadings(now, input.values);
+        break;
+      case "ports":
+        this.#ports = input.ports;
+        break;
+      case "hookEnded":
+        this.#runner.onResult(now, input.result);
+        break;
+      case "resourceEvent":
+        this.#onResourceEvent(input.event);
+        break;
+      case "operate":
+        this.#onOperate(now, input.client, input.order, input.dryRun);
+        break;
+      case "receipt":
+        this.#receipts.set(input.card, { incarnation: input.incarnation, receipt: input.receipt });
+        break;
+      case "evidence":
+        this.#onEvidence(input.about, input.event);
+        break;
+      case "idleHeard":
+        this.#onIdleHeard(input.from, input.incarnation, input.view);
+        break;
+      case "surroundings":
+        this.#surroundings = input.surroundings;
+        break;
+      case "tick":
+        this.#onReadings(now, new Map());
+        break;
+      default:
+        return unreachable(input);
+    }
+    this.#advance(now);
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    return outputs;
+  }
+
+  /** What this card knows of failover at `now`. */
+  status(now: number): FailoverStatus {
+    const state = this.#state;
+    const config = state?.config;
+    if (state !== undefined && config !== undefined) {
+      this.#report = readinessOf(config.failover, state.facts, state.assignment, this.#surroundings, this.#report);
+    }
+    const isOut = !this.#authority.held;
+    return {
+      state: state === undefined ? "joining" : isOut ? "out" : "known",
+      reason: isOut ? this.#authority.reason : state === undefined ? this.#joining.reason(this.#view?.ether ?? []) : undefined,
+      now: this.#time(now),
+      configuration: config?.place,
+      ownersKnown: state?.ownersKnown ?? false,
+      facts: state?.facts,
+      assignment: state?.assignment,
+      services: state === undefined ? [] : this.#servicesStatus(state),
+      records: this.#records.list,
+      readiness: state === undefined || config === undefined ? undefined : this.#report,
+    };
+  }
+
+  /** All that is agreed on as text, and the entry after which it is so; `undefined` while this card does not know it. */
+  agreed(): { readonly sequence: number; readonly text: string } | undefined {
+    return this.#state === undefined ? undefined : { sequence: this.#sequence, text: this.#state.text() };
+  }
+
+  #servicesStatus(state: FailoverState): ServiceStatus[] {
+    return [...state.assignment.services.values()].map(({ service, set, state: word, owner, reasons }) => {
+      const grant = state.grants.get(service);
+      const isHere = this.#wants.has(service) || this.#runner.isHere(service);
+      return {
+        service,
+        set,
+        state: word,
+        owner: owner?.card,
+        grant: grant?.state ?? "idle",
+        epoch: grant?.epoch ?? 0,
+        reasons: reasons.map(({ text }) => text),
+        here: isHere ? { state: this.#runner.stateOf(service), waitingFor: this.#runner.waitingFor(service) } : undefined,
+      };
+    });
+  }
+
+  // ---- the order
+
+  /** Whether this card may act on what is agreed. */
+  get #canAct(): boolean {
+    return this.#state !== undefined && this.#authority.held && this.#isCurrent && this.#canSay;
+  }
+
+  get #canSay(): boolean {
+    return this.#isMember && !this.#isStopped && !this.#isResetting;
+  }
+
+  #onEpoch(now: number, view: NodeView, isCurrent: boolean): void {
+    const isNewView = this.#view?.number !== view.number;
+    this.#view = view;
+    this.#isCurrent = isCurrent;
+    if (!this.#isMember && !this.#isJoinAsked) this.#join();
+    this.#joining.onEpoch(now, view);
+    const state = this.#state;
+    if (state === undefined) return;
+    const owned = new Map<CardId, ServiceId[]>();
+    for (const [service, { holder }] of state.grants) {
+      if (holder !== undefined) owned.set(holder, [...owned.get(holder) ?? [], service]);
+    }
+    this.#onHappenings(now, state.onView(view), (card) => owned.get(card) ?? []);
+    if (isCurrent && isNewView) { for (const order of this.#runner.announce()) this.#outputs.push({ kind: "hook", order }); }
+  }
+
+  #join(): void {
+    this.#isJoinAsked = true;
+    const name = `card ${chassisOf(this.#card)}/${slotOf(this.#card)}`;
+    const request = ++this.#lastRequest;
+    this.#outputs.push({ kind: "request", request: { kind: "join", request, group: failoverGroup, name, critical: false, monitorMs: 0 } });
+  }
+
+  #onGroup(now: number, event: ApplicationEvent): void {
+    switch (event.kind) {
+      case "joined":
+        this.#isJoinAsked = false;
+        this.#isMember = true;
+        this.#isStopped = false;
+        this.#group = event.view;
+        return this.#forget(now);
+      case "view":
+        this.#group = event.view;
+        return this.#joining.onMembersChanged(now, event.changes.map(({ member }) => member.card));
+      case "message":
+        return this.#onEntry(now, event.sequence, event.from.card, event.from.number > 0, event.data);
+      case "lost":
+        return this.#forget(now);
+      case "stopped":
+        this.#isStopped = true;
+        return;
+      case "resumed":
+        this.#isStopped = false;
+        return this.#joining.soon(now);
+      case "refused":
+        return this.#onRefused(now, event.request);
+      case "left":
+        this.#isMember = false;
+        return this.#join();
+      case "sent":
+        // Delivered while this card was away.
+        if (event.sequence === 0) this.#announcing.delete(event.request);
+        return this.#onSent(now, event.request);
+      case "watching":
+      case "monitor":
+        return;
+      default:
+        return unreachable(event);
+    }
+  }
+
+  #onSent(now: number, request: number): void {
+    for (const said of this.#said.values()) if (said.request === request) said.until = now + failoverResayMs;
+  }
+
+  #onRefused(now: number, request: number): void {
+    this.#announcing.delete(request);
+    this.#onSent(now, request);
+    if (this.#isMember) return;
+    this.#isJoinAsked = false;
+    this.#rejoinAt = now + failoverResayMs;
+  }
+
+  #forget(now: number): void {
+    this.#state = undefined;
+    this.#joining.begin(now);
+  }
+
+  #onEntry(now: number, sequence: number, card: CardId, isMember: boolean, data: Uint8Array): void {
+    const entry = decodeFailoverEntry(data);
+    if (entry?.kind === "announce" && card === this.#card) this.#announcing.delete(Math.min(...this.#announcing));
+    if (entry === undefined || !isMember) {
+      this.#counters.malformed++;
+      return;
+    }
+    this.#sequence = sequence;
+    this.#aheadMs = Math.max(this.#aheadMs, entry.at - now);
+    const state = this.#state;
+    if (state !== undefined) return this.#onKnownEntry(now, state, sequence, card, entry);
+    const text = this.#joining.onEntry(now, sequence, card, entry);
+    if (text !== undefined && this.#announcing.size === 0) return this.#takeState(now, text);
+    if (entry.kind !== "begin" || entry.groupView !== this.#group.number || this.#view === undefined) return;
+    const members = this.#group.members.map((member) => member.card);
+    if (!this.#joining.haveAnnounced(members) || this.#announcing.size > 0) return;
+    this.#counters.begun++;
+    this.#know(now, FailoverState.begin(this.#view, members, entry.at));
+    this.#log("info", "failover begins", { cards: members });
+  }
+
+  #onKnownEntry(now: number, state: FailoverState, sequence: number, card: CardId, entry: FailoverEntry): void {
+    const isSpeaker = state.speakers()[0] === this.#card;
+    this.#onHappenings(now, state.apply(sequence, card, entry), () => []);
+    if (entry.kind === "announce" && card !== this.#card && isSpeaker) this.#give(sequence);
+    if (entry.kind === "evidence") this.#records.onEvidence(entry.about, entry.events);
+  }
+
+  /** All that is agreed on, as it is after this place. */
+  #give(sequence: number): void {
+    const state = this.#state as FailoverState;
+    const records = this.#records.list.slice(-failoverRecordsGiven);
+    const text = packText({ state: state.text(), records, last: this.#records.last });
+    const pieces = piecesOf(text, failoverPieceBytesMax);
+    this.#counters.given++;
+    for (const [index, data] of pieces.entries()) {
+      this.#send({ kind: "state", asOf: sequence, index, count: pieces.length, data });
+    }
+  }
+
+  #takeState(now: number, text: string): void {
+    const given = unpackText(text) as { readonly state?: unknown; readonly records?: unknown; readonly last?: unknown } | undefined;
+    const state = typeof given?.state === "string" ? FailoverState.fromText(given.state) : undefined;
+    if (state === undefined) {
+      this.#counters.malformed++;
+      return;
+    }
+    this.#counters.taken++;
+    if (Array.isArray(given?.records) && typeof given.last === "number") {
+      this.#records.take(given.records as readonly FailoverRecord[], given.last);
+    }
+    const recorded = this.#joining.recorded();
+    this.#know(now, state);
+    for (const item of recorded) {
+      if ("view" in item) state.onView(item.view);
+      else state.apply(item.sequence, item.card, item.entry);
+    }
+  }
+
+  #know(now: number, state: FailoverState): void {
+    this.#state = state;
+    this.#aheadMs = Math.max(this.#aheadMs, state.now - now);
+    this.#joining.end();
+  }
+
+  // ---- what follows from it
+
+  #onHappenings(now: number, happenings: readonly Happening[], owned: (card: CardId) => readonly ServiceId[]): void {
+    if (happenings.length === 0) return;
+    this.#records.onHappenings(this.#time(now), this.#view?.number ?? 0, happenings, owned);
+    for (const happening of happenings) this.#onHappening(happening);
+  }
+
+  #onHappening(happening: Happening): void {
+    switch (happening.kind) {
+      case "moved": {
+        const { services, from, to, rule, reason } = happening.move;
+        const fields = { services: [...services], from: from?.card ?? 0, to: to?.card ?? 0, rule, reason };
+        return this.#log(to === undefined ? "warn" : "info", "move", fields);
+      }
+      case "granted":
+        return this.#log("info", "granted", { service: happening.service, to: happening.to, epoch: happening.epoch });
+      case "running":
+        return this.#log("info", "running", { service: happening.service, card: happening.card });
+      case "failed": {
+        const { service, card, decision, rule, text } = happening;
+        return this.#log("warn", "service failed", { service, card, decision, rule, reason: text });
+      }
+      case "cardEnded":
+        return this.#log("info", "card ended", { card: happening.card, receipt: happening.receipt, reason: happening.text });
+      case "fencing": {
+        const { card, service, why } = happening;
+        this.#log("error", "fencing", { card, service, reason: why });
+        if (card === this.#card) this.#resetCard(`${service} cannot be stopped: ${why}`);
+        return;
+      }
+      case "operated":
+        return this.#onOperated(happening);
+      case "configured":
+        return this.#log("info", "failover configured", { sequence: happening.place.sequence });
+      case "hooks":
+      case "cardGone":
+      case "cardBack":
+        return;
+      default:
+        return unreachable(happening);
+    }
+  }
+
+  #resetCard(reason: string): void {
+    if (this.#isResetting) return;
+    this.#isResetting = true;
+    this.#outputs.push({ kind: "resetCard", reason });
+  }
+
+  // ---- this card
+
+  #onAuthority(held: boolean, reason: string, view: number | undefined): void {
+    if (this.#authority.held && !held) {
+      for (const [service, { epoch, attempt }] of this.#wants) this.#interrupted.add(runKey(service, epoch, attempt));
+      this.#log("warn", "authority lost", { reason, services: [...this.#wants.keys()] });
+    }
+    this.#authority = { held, reason, view };
+    if (held) this.#sayIdleAt = -Infinity;
+  }
+
+  #onConfiguration(place: ConfigPlace, rows: FailoverRows): void {
+    this.#rows = { place, text: textOfRows(rows) };
+  }
+
+  #onReadings(now: number, values: Parameters<typeof stepHealth>[1]): void {
+    if (values.size === 0 && this.#health.size === 0) return;
+    const { health, changes } = stepHealth(this.#health, values, now, this.#policy);
+    this.#health = health;
+    for (const { text, to } of changes) this.#log(to === "good" ? "info" : "warn", "health", { grade: to, reason: text });
+  }
+
+  get #policy() {
+    return this.#state?.config?.failover.policy ?? defaultPolicy;
+  }
+
+  #onResourceEvent(event: Extract<FailoverInput, { kind: "resourceEvent" }>["event"]): void {
+    const { resource, kind, reason } = event;
+    if (kind === "ended") return this.#runner.onEvent(event);
+    this.#rivals.set(resource, reason);
+    this.#log("warn", "rival", { resource, reason });
+    for (const order of this.#runner.announce()) this.#outputs.push({ kind: "hook", order });
+  }
+
+  #onEvidence(about: CardId, event: FailoverEvent): void {
+    if (!this.#canAct) return;
+    this.#send({ kind: "evidence", about, events: [{ ...event, at: Math.round(event.at + this.#aheadMs) }] });
+  }
+
+  #onIdleHeard(from: CardId, incarnation: number, view: number): void {
+    const state = this.#state;
+    if (!this.#canAct || state === undefined || state.isIdle(from) || state.view?.number !== view) return;
+    this.#say(`idle:${from}:${view}`, { kind: "idle", card: from, incarnation, view });
+  }
+
+  // ---- operators
+
+  #onOperate(now: number, client: number, order: OperatorRequest, dryRun: boolean): void {
+    const answer = (given: Extract<FailoverOutput, { kind: "operated" }>["answer"]) =>
+      void this.#outputs.push({ kind: "operated", client, answer: given });
+    const refuse = (code: "not-known" | "no-quorum", message: string, hint: string) => answer({ kind: "refused", code, message, hint });
+    const state = this.#state;
+    if (state === undefined) {
+      return refuse("not-known", "this card does not know yet what all agree on", "Ask another card, or wait a moment.");
+    }
+    if (dryRun) {
+      const plan = state.plan(order);
+      return answer(plan.kind === "plan" ? { kind: "plan", lines: plan.lines } : plan);
+    }
+    if (!this.#canAct) {
+      return refuse(
+        "no-quorum",
+        `this card takes part in no decisions: ${this.#authority.reason}`,
+        "Ask a card of the side with the quorum.",
+      );
+    }
+    const id = ++this.#lastOperation;
+    this.#operations.set(id, { client, until: now + failoverOperateMs });
+    this.#send({ kind: "operate", id, order });
+  }
+
+  #onOperated({ card, id, order, plan }: Extract<Happening, { kind: "operated" }>): void {
+    this.#log("info", "ordered", { verb: order.verb, by: order.by, done: plan.kind === "plan" });
+    if (card !== this.#card) return;
+    const operation = this.#operations.get(id);
+    if (!this.#operations.delete(id) || operation === undefined) return;
+    const answer = plan.kind === "plan" ? { kind: "ordered" as const, lines: plan.lines } : plan;
+    this.#outputs.push({ kind: "operated", client: operation.client, answer });
+    // What was found wrong here is looked at anew.
+    if (plan.kind === "plan" && order.verb === "lift-quarantine") this.#unfit.clear();
+  }
+
+  // ---- making up the difference
+
+  #advance(now: number): void {
+    for (const [key, { until }] of this.#said) if (now >= until) this.#said.delete(key);
+    if (now >= this.#rejoinAt) {
+      this.#rejoinAt = Infinity;
+      if (!this.#isMember && !this.#isJoinAsked) this.#join();
+    }
+    this.#runOperations(now);
+    const state = this.#state;
+    if (state === undefined) this.#advanceJoining(now);
+    this.#run(now, state);
+    if (state !== undefined && this.#canAct) {
+      this.#sayOwn(now, state);
+      this.#sayForAll(now, state);
+      this.#fence(now, state);
+    }
+    this.#sayIdle(now);
+    this.#records.onTick(this.#time(now));
+    for (const record of this.#records.takeChanged()) this.#outputs.push({ kind: "record", record });
+    for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals)) this.#outputs.push(alarm);
+    if ((state !== undefined) !== this.#isKnownTold) {
+      this.#isKnownTold = state !== undefined;
+      this.#outputs.push({ kind: "known", known: this.#isKnownTold });
+    }
+  }
+
+  #runOperations(now: number): void {
+    for (const [id, { client, until }] of [...this.#operations]) {
+      if (now < until) continue;
+      this.#operations.delete(id);
+      const message = `the order of messages did not bring it back in ${durationText(failoverOperateMs)}: it may still be carried out`;
+      const answer = { kind: "refused" as const, code: "unanswered" as const, message, hint: "See `set show` for what is." };
+      this.#outputs.push({ kind: "operated", client, answer });
+    }
+  }
+
+  #advanceJoining(now: number): void {
+    if (!this.#canSay || !this.#isCurrent) return;
+    if (this.#announcing.size > 0 || this.#said.has(`begin:${this.#group.number}`)) return;
+    if (this.#joining.isToAnnounce(now)) this.#announcing.add(this.#send({ kind: "announce" }));
+    const members = this.#group.members.map(({ card }) => card);
+    const isLowest = members[0] === this.#card;
+    if (
+      !isLowest || this.#announcing.size > 0 || !this.#joining.haveAnnounced(members) ||
+      !this.#joining.isPatienceOver(now, members, this.#view?.ether ?? [])
+    ) return;
+    this.#say(`begin:${this.#group.number}`, { kind: "begin", groupView: this.#group.number });
+  }
+
+  /** Has the runner do what this card was granted. */
+  #run(now: number, state: FailoverState | undefined): void {
+    const config = this.#config = state?.config ?? this.#config;
+    if (!this.#authority.held) this.#wants = new Map();
+    else if (state !== undefined && config !== undefined && this.#canAct) this.#wants = this.#granted(state, config);
+    // A card that knows nothing goes on with what it has: whether that is right it will be told.
+    this.#runner.want(
+      this.#wants,
+      (id) => config?.failover.resources.get(id)?.needs ?? [],
+      (id) => {
+        const service = config?.failover.resources.get(id)?.service;
+        return service !== undefined && state?.assignment.services.get(service)?.owner?.card === this.#card;
+      },
+    );
+    for (const order of this.#runner.settle(now)) this.#outputs.push({ kind: "hook", order });
+    for (const [service, why] of this.#runner.stuck()) {
+      // With authority the others are told first why it is reset.
+      const isTold = this.#canAct && state?.grants.get(service)?.holder === this.#card;
+      if (!isTold) this.#resetCard(`${service} cannot be stopped: ${why}`);
+    }
+  }
+
+  #granted(state: FailoverState, config: PlacedConfig): Map<ServiceId, Want> {
+    const wants = new Map<ServiceId, Want>();
+    for (const [service, { state: grant, holder, epoch }] of state.grants) {
+      if (holder !== this.#card || (grant !== "granted" && grant !== "starting" && grant !== "running")) continue;
+      const attempt = state.attemptOf(service);
+      if (this.#interrupted.has(runKey(service, epoch, attempt))) continue;
+      const resources = config.failover.services.get(service)?.resources ?? [];
+      const plans = resources.map((id) => config.planOf(id, this.#card)).filter((plan) => plan !== undefined);
+      wants.set(service, { epoch, attempt, plans });
+    }
+    return wants;
+  }
+
+  /** What this card alone can say. */
+  #sayOwn(now: number, state: FailoverState): void {
+    this.#sayReport(state);
+    const accepted: ServiceEpoch[] = [];
+    const started: ServiceEpoch[] = [];
+    const released: ServiceEpoch[] = [];
+    const demoted: ServiceEpoch[] = [];
+    const heard: ServiceEpoch[] = [];
+    const keys = new Set<string>();
+    const runs = new Set<string>();
+    const gather = (list: ServiceEpoch[], key: string, service: ServiceId, epoch: number) => {
+      if (this.#said.has(key) || list.length >= failoverGrantsMax) return;
+      keys.add(key);
+      list.push({ service, epoch });
+    };
+    for (const [service, grant] of state.grants) {
+      const { holder, epoch, unheard } = grant;
+      const isHere = this.#runner.isHere(service);
+      if (unheard.includes(this.#card) && (grant.state === "released" || grant.state === "proven") && !isHere) {
+        gather(heard, `heard:${service}:${epoch + 1}`, service, epoch + 1);
+      }
+      if (holder !== this.#card) continue;
+      const attempt = state.attemptOf(service);
+      const run = runKey(service, epoch, attempt);
+      runs.add(run);
+      switch (grant.state) {
+        case "granted":
+          gather(accepted, `accepted:${run}`, service, epoch);
+          break;
+        case "starting":
+        case "running":
+          if (this.#interrupted.has(run)) {
+            if (!isHere) gather(demoted, `demoted:${run}`, service, epoch);
+          } else if (!this.#sayFailure(service, epoch, attempt) && grant.state === "starting") {
+            if (this.#runner.stateOf(service) === "running") gather(started, `started:${run}`, service, epoch);
+          }
+          break;
+        case "releasing":
+          if (!isHere) gather(released, `released:${service}:${epoch}`, service, epoch);
+          else this.#sayStuck(service, epoch);
+          break;
+        case "failed": {
+          const retry = state.retryOf(service);
+          if (retry === undefined || this.#time(now) < retry.at) break;
+          this.#say(retryKey(service, retry.epoch, attempt), { kind: "retry", service, epoch });
+          break;
+        }
+        default:
+      }
+    }
+    for (const run of this.#interrupted) if (!runs.has(run)) this.#interrupted.delete(run);
+    const hooksOf = (list: readonly ServiceEpoch[]) => list.flatMap(({ service }) => this.#timings(service));
+    if (heard.length > 0) this.#sayUnder(keys, { kind: "refusalsHeard", grants: heard }, "heard:");
+    if (accepted.length > 0) this.#sayUnder(keys, { kind: "accepted", grants: accepted }, "accepted:");
+    if (started.length > 0) this.#sayUnder(keys, { kind: "started", grants: started, hooks: hooksOf(started) }, "started:");
+    if (released.length > 0) this.#sayUnder(keys, { kind: "released", grants: released, hooks: hooksOf(released) }, "released:");
+    if (demoted.length > 0) this.#sayUnder(keys, { kind: "demoted", grants: demoted, why: "it was out of the view" }, "demoted:");
+  }
+
+  #sayFailure(service: ServiceId, epoch: number, attempt: number): boolean {
+    const failure = this.#runner.failureOf(service);
+    if (failure === undefined || failure.epoch !== epoch || failure.attempt !== attempt) return false;
+    const { why, isUnfit, isCritical, resource } = failure;
+    if (isUnfit && !this.#unfit.has(resource)) this.#unfit.set(resource, { code: "not-installed", reason: why.slice(0, failoverWordsMax) });
+    const key = `failed:${runKey(service, epoch, attempt)}`;
+    if (!this.#said.has(key)) {
+      const hooks = this.#timings(service);
+      this.#say(key, { kind: "failed", service, epoch, why: why.slice(0, failoverWordsMax), isUnfit, hooks });
+    }
+    if (isCritical) this.#resetCard(`${service} is critical and failed: ${why}`);
+    return true;
+  }
+
+  #sayStuck(service: ServiceId, epoch: number): void {
+    const why = this.#runner.stuck().get(service);
+    if (why === undefined) return;
+    const key = `stopFailed:${service}:${epoch}`;
+    if (this.#said.has(key)) return;
+    this.#say(key, { kind: "stopFailed", service, epoch, why: why.slice(0, failoverWordsMax), hooks: this.#timings(service) });
+  }
+
+  #timings(service: ServiceId): HookTiming[] {
+    return this.#runner.takeTimings(service).slice(-8).map(({ at, reason, ...timing }) => ({
+      ...timing,
+      reason: reason.slice(-256),
+      endedAt: Math.round(at + this.#aheadMs),
+    }));
+  }
+
+  /** How this card is, when the others have it otherwise; and before that, nothing of an earlier beginning may be left here. */
+  #sayReport(state: FailoverState): void {
+    const card = state.reportOf(this.#card);
+    if (card?.state !== "up" || state.incarnationOf(this.#card) !== this.#identity.incarnation) return;
+    if (!state.hasReported(this.#card)) {
+      for (const service of this.#runner.present()) if (state.grants.get(service)?.holder !== this.#card) return;
+    }
+    const report = this.#ownReport();
+    const text = packText(report);
+    if (state.hasReported(this.#card) && packText(reportOf(card)) === text) return;
+    this.#say(`report:${text}`, { kind: "report", incarnation: this.#identity.incarnation, report });
+  }
+
+  #ownReport(): CardReport {
+    const { grade, reasons } = gradeOfCard(this.#health);
+    return {
+      software: this.#identity.software,
+      model: this.#identity.model,
+      readiness: this.#readiness,
+      health: grade,
+      healthReasons: reasons,
+      configuration: this.#replica,
+      ports: this.#ports,
+      unfit: new Map(this.#unfit),
+    };
+  }
+
+  /** What any card could say: the lowest that knows says it, and each further one when those below it do not. */
+  #sayForAll(now: number, state: FailoverState): void {
+    this.#needed.clear();
+    const rows = this.#rows;
+    if (rows !== undefined && this.#replica === "current" && isLater(rows.place, state.config?.place)) {
+      const key = `configuration:${rows.place.epoch}:${rows.place.sequence}`;
+      if (rows.text !== state.config?.text && this.#isOurTurn(now, key) && !this.#said.has(key)) {
+        this.#sayConfiguration(key, rows.place, rows.text);
+      }
+    }
+    for (const [card, { incarnation, receipt }] of [...this.#receipts]) {
+      if (state.hasEnded(card, incarnation)) this.#receipts.delete(card);
+      else {
+        const key = `ended:${card}:${incarnation}`;
+        if (this.#isOurTurn(now, key)) this.#say(key, { kind: "ended", card, incarnation, receipt });
+      }
+    }
+    if (state.isTimeAwaited && this.#time(now) >= state.now + failoverTimeMs && this.#isOurTurn(now, "time")) {
+      this.#say("time", { kind: "time" });
+    }
+    for (const key of [...this.#needs.keys()]) if (!this.#needed.has(key)) this.#needs.delete(key);
+  }
+
+  #sayConfiguration(key: string, place: ConfigPlace, text: string): void {
+    const pieces = piecesOf(text, failoverPieceBytesMax);
+    let request = 0;
+    for (const [index, data] of pieces.entries()) {
+      request = this.#send({ kind: "configuration", place, index, count: pieces.length, data });
+    }
+    this.#said.set(key, { request, until: Infinity });
+  }
+
+  #isOurTurn(now: number, key: string): boolean {
+    this.#needed.add(key);
+    const since = this.#needs.get(key) ?? now;
+    this.#needs.set(key, since);
+    return now >= since + this.#rankMs;
+  }
+
+  /** How long we leave it to those before us to speak for all. */
+  get #rankMs(): number {
+    const at = this.#state?.speakers().indexOf(this.#card) ?? -1;
+    return at === -1 ? Infinity : at * failoverTurnMs;
+  }
+
+  #fence(now: number, state: FailoverState): void {
+    const wanted = new Map<CardId, string>();
+    for (const card of state.cards()) {
+      const isSilent = state.reportOf(card)?.state === "unknown" && state.incarnationOf(card) !== undefined;
+      if (isSilent) wanted.set(card, "it is silent, and nothing proves that it stopped");
+    }
+    for (const [service, { isFencing, holder }] of state.grants) {
+      if (isFencing && holder !== undefined && holder !== this.#card) wanted.set(holder, `it cannot stop ${service}`);
+    }
+    for (const card of [...this.#fencedAt.keys()]) if (!wanted.has(card)) this.#fencedAt.delete(card);
+    const chassis = chassisOf(this.#card);
+    const isOurs = (state.view?.ether ?? []).find((card) => chassisOf(card) === chassis && !wanted.has(card)) === this.#card;
+    for (const [card, reason] of wanted) {
+      const incarnation = state.incarnationOf(card);
+      const isDue = now >= (this.#fencedAt.get(card) ?? -Infinity) + failoverFenceMs;
+      if (!isOurs || chassisOf(card) !== chassis || incarnation === undefined || !isDue) continue;
+      this.#fencedAt.set(card, now);
+      this.#log("warn", "fence", { card, reason });
+      this.#outputs.push({ kind: "fence", card, incarnation, reason });
+    }
+  }
+
+  /** Kept out of the order, and with nothing left to stop. */
+  #sayIdle(now: number): void {
+    const { held, view } = this.#authority;
+    if (held || view === undefined || !this.#runner.isEmpty || this.#isResetting) {
+      this.#sayIdleAt = -Infinity;
+      return;
+    }
+    if (now < this.#sayIdleAt + failoverResayMs) return;
+    this.#sayIdleAt = now;
+    this.#outputs.push({ kind: "sayIdle", view });
+  }
+
+  // ---- saying
+
+  /** The order's time now, by this card's estimate. */
+  #time(now: number): number {
+    return Math.max(this.#state?.now ?? 0, Math.round(now + this.#aheadMs));
+  }
+
+  #send(saying: Saying): number {
+    const request = ++this.#lastRequest;
+    const data = encodeFailoverEntry({ at: this.#time(this.#now), ...saying } as FailoverEntry);
+    this.#outputs.push({ kind: "request", request: { kind: "send", request, group: failoverGroup, data } });
+    return request;
+  }
+
+  #say(key: string, saying: Saying): void {
+    if (!this.#said.has(key)) this.#said.set(key, { request: this.#send(saying), until: Infinity });
+  }
+
+  #sayUnder(keys: ReadonlySet<string>, saying: Saying, prefix: string): void {
+    const request = this.#send(saying);
+    for (const key of keys) if (key.startsWith(prefix)) this.#said.set(key, { request, until: Infinity });
+  }
+
+  #log(level: "debug" | "info" | "warn" | "error", event: string, fields: Fields): void {
+    this.#outputs.push({ kind: "log", level, event, fields });
+  }
+}
+
+const defaultPolicy = policyOf();
+
+/** One run of a service under one grant. */
+function runKey(service: ServiceId, epoch: number, attempt: number): string {
+  return `${service}:${epoch}:${attempt}`;
+}
+
+function retryKey(service: ServiceId, epoch: number, attempt: number): string {
+  return `retry:${runKey(service, epoch, attempt)}`;
+}
+
+function reportOf({ software, model, readiness, health, healthReasons, configuration, ports, unfit }: CardFacts): CardReport {
+  return { software, model, readiness, health, healthReasons, configuration, ports, unfit };
+}
