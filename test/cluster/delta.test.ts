@@ -237,8 +237,8 @@ test("an initiator sends again what got lost on its way to the coordinator", () 
 test("HA-9: what is only queued at the coordinator when its initiator's card is lost is never sent; what was proposed comes before the view", () => {
   const net = fiveCards(4);
   const [one, two, three, four] = cards as [CardId, CardId, CardId, CardId];
-  // The first message is proposed and cannot get around; the second waits in the queue.
-  net.lose = ({ from, message }) => message.kind === "pass" && from === three;
+  // The first message is proposed and does not come back from its initiator, who has seen it: the second waits in the queue.
+  net.lose = ({ from, message }) => message.kind === "pass" && from === four;
   net.submit(four, "proposed");
   net.runUntil(10);
   net.submit(four, "queued");
