@@ -55,16 +55,18 @@ function write(value: Cbor): void {
     default:
   }
   if (value === null) return writeHead(0xe0, 22);
-  if (value instanceof Uint8Array) {
-    writeHead(0x40, value.length);
-    reserve(value.length);
-    scratch.set(value, at);
-    at += value.length;
-    return;
-  }
+  if (value instanceof Uint8Array) return writeBytes(value);
   assert(Array.isArray(value), `the wire does not carry a ${typeof value}`);
   writeHead(0x80, value.length);
   for (const item of value as readonly Cbor[]) write(item);
+}
+
+function writeBytes(bytes: Uint8Array): void {
+  writeHead(0x40, bytes.length);
+  reserve(bytes.length);
+  if (bytes.length > sharedAbove) scratch.set(bytes, at);
+  else for (let index = 0; index < bytes.length; index++) scratch[at + index] = bytes[index] as number;
+  at += bytes.length;
 }
 
 /** `major` is the major type in its place, in the highest three bits. */
@@ -136,7 +138,7 @@ export function decodeCbor(bytes: Uint8Array, strings: "copied" | "shared" = "co
   return reader.atEnd ? value : undefined;
 }
 
-/** Up to so many bytes a copy is as small as a part, and keeps nothing else from being freed. */
+/** Up to so many bytes a copy is as small as a part, and keeps nothing else from being freed; it is made faster byte by byte. */
 const sharedAbove = 64;
 
 const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

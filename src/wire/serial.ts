@@ -24,14 +24,12 @@ assert(serialPlainBytesMax + crcBytes < 254, "a serial frame needs no full COBS 
 export function encodeSerial(frame: Uint8Array): Uint8Array {
   assert(frame.length <= serialPlainBytesMax, `a serial frame has at most ${serialPlainBytesMax} bytes, not ${frame.length}`);
   const length = frame.length + crcBytes;
-  const plain = new Uint8Array(length);
-  plain.set(frame);
-  new DataView(plain.buffer).setUint32(frame.length, crc32(frame), true);
-
+  const crc = crc32(frame);
   const line = new Uint8Array(length + 3);
   let codeAt = 1;
   let at = 2;
-  for (const byte of plain) {
+  for (let index = 0; index < length; index++) {
+    const byte = index < frame.length ? frame[index] as number : (crc >>> (8 * (index - frame.length))) & 0xff;
     if (byte === 0) {
       line[codeAt] = at - codeAt;
       codeAt = at++;
@@ -85,9 +83,7 @@ function unstuff(stuffed: Uint8Array): SerialItem {
     const code = stuffed[at] as number;
     const end = at + code;
     if (end > stuffed.length) return { malformed: "framing" };
-    plain.set(stuffed.subarray(at + 1, end), length);
-    length += code - 1;
-    at = end;
+    for (at++; at < end; at++) plain[length++] = stuffed[at] as number;
     if (at < stuffed.length) plain[length++] = 0;
   }
   if (length <= crcBytes) return { malformed: "framing" };
