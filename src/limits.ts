@@ -257,6 +257,11 @@ export const failingAddressesMax = 256;
 export const rowContentBytesMax = 64 * 1024;
 export const documentContentBytesMax = 4 * 1024 * 1024;
 export const backupContentBytesMax = 64 * 1024 * 1024;
+/** Text for people in a change, and a key, at the door; in letters. What is kept of them is bounded by bytes. */
+export const changeCommentLengthMax = 1_024;
+export const idempotencyKeyLengthMax = 255;
+/** How often a plan is made anew because other changes came first. */
+export const planAttemptsMax = 5;
 /** Rows and changes in one page over HTTP, and as many as there are when nothing is said. */
 export const pageRowsMax = 1_000;
 export const pageRowsDefault = 100;

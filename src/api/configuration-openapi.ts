@@ -1,7 +1,7 @@
 /** The routes of the configuration for the OpenAPI document, with an example of each answer. */
 import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
 import { cardAt } from "../base/ids.ts";
-import { pageRowsDefault, pageRowsMax } from "../limits.ts";
+import { changeCommentLengthMax, idempotencyKeyLengthMax, pageRowsDefault, pageRowsMax } from "../limits.ts";
 import {
   branchesSchema,
   branchRowsSchema,
@@ -77,14 +77,16 @@ const page = z.object({
 });
 const after = page.extend({ after: z.string().optional().meta({ description: "The `next` of the page before." }) });
 const flag = (description: string) => z.enum(["true", "false"]).optional().meta({ description });
-const comment = z.string().max(1_024).optional().meta({ description: "Why, for the history." });
+const comment = z.string().max(changeCommentLengthMax).optional().meta({ description: "Why, for the history." });
 const planQuery = z.object({ plan: flag("`true`: only tell what would change."), comment });
 const changeQuery = z.object({ comment });
 const conditions = z.object({
   "if-match": z.string().optional().meta({
     description: "The ETag of the head that is expected; refused with 412 when it is another one.",
   }),
-  "idempotency-key": z.string().max(255).optional().meta({ description: "The same key of the same caller is carried out once." }),
+  "idempotency-key": z.string().max(idempotencyKeyLengthMax).optional().meta({
+    description: "The same key of the same caller is carried out once.",
+  }),
 });
 const security = [{ token: [] }];
 

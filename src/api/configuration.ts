@@ -13,10 +13,13 @@ import { type TableName, tableNames, type TableRule } from "../config/rules.ts";
 import { tables } from "../config/tables.ts";
 import {
   backupContentBytesMax,
+  changeCommentLengthMax,
   documentContentBytesMax,
+  idempotencyKeyLengthMax,
   longAnswerMs,
   pageRowsDefault,
   pageRowsMax,
+  planAttemptsMax,
   rowContentBytesMax,
 } from "../limits.ts";
 import { type Caller, forbidden } from "./authority.ts";
@@ -31,12 +34,6 @@ const schemaType = "application/schema+json";
 const jsonContent = { types: [json], bytesMax: rowContentBytesMax };
 /** What an operator must not change. */
 const administrated: ReadonlySet<string> = new Set(["users", "tokens"]);
-/** Text for people in a change, and a key, at the door; the store's rules say more. */
-const commentLengthMax = 1_024;
-const keyLengthMax = 255;
-/** How often a plan is made anew because other changes came first. */
-const planAttemptsMax = 5;
-
 /** "1/2". */
 export function cardText(card: CardId): string {
   return `${chassisOf(card)}/${slotOf(card)}`;
@@ -47,7 +44,6 @@ export function headJson({ sequence, epoch, hash }: Head): { sequence: number; e
 }
 
 export function configurationResources(source: ConfigurationSource): Resource[] {
-  const own = { role: "operator" } as const;
   const root = "/v1/configuration";
   return [
     {
@@ -61,12 +57,12 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
       methods: {
         GET: { answer: (context) => answerDocument(context, source) },
         PUT: {
-          ...own,
+          role: "operator",
           content: { types: [json], bytesMax: documentContentBytesMax },
           answer: async (context, caller) => {
             const content = await contentOf(context, documentContentBytesMax);
             if (content instanceof Response) return content;
-            return await answerPlanned(context, source, caller as Caller, () => source.plan(content));
+            return await answerPlanned(context, source, caller, () => source.plan(content));
           },
         },
       },
@@ -85,11 +81,11 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
       mediaTypes: [json],
       methods: {
         GET: { answer: (context) => answerValue(context, source) },
-        PUT: { ...own, content: jsonContent, answer: (context, caller) => setValue(context, source, caller as Caller) },
+        PUT: { role: "operator", content: jsonContent, answer: (context, caller) => setValue(context, source, caller) },
         DELETE: {
-          ...own,
+          role: "operator",
           answer: async (context, caller) =>
-            await answerPlanned(context, source, caller as Caller, () => source.planUnsetting(context.req.param("path") as string)),
+            await answerPlanned(context, source, caller, () => source.planUnsetting(context.req.param("path") as string)),
         },
       },
     },
@@ -105,13 +101,13 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
       mediaTypes: [json],
       methods: {
         GET: { answer: (context) => answerRow(context, source) },
-        PUT: { ...own, content: jsonContent, answer: (context, caller) => putRow(context, source, caller as Caller, "whole") },
+        PUT: { role: "operator", content: jsonContent, answer: (context, caller) => putRow(context, source, caller, "whole") },
         PATCH: {
-          ...own,
+          role: "operator",
           content: { types: [json, "application/merge-patch+json"], bytesMax: rowContentBytesMax },
-          answer: (context, caller) => putRow(context, source, caller as Caller, "part"),
+          answer: (context, caller) => putRow(context, source, caller, "part"),
         },
-        DELETE: { ...own, answer: (context, caller) => removeRow(context, source, caller as Caller) },
+        DELETE: { role: "operator", answer: (context, caller) => removeRow(context, source, caller) },
       },
     },
     { path: `${root}/history`, mediaTypes: [json], methods: { GET: { answer: (context) => answerHistory(context, source) } } },
@@ -129,12 +125,12 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
     {
       path: `${root}/branches/:branch/merge`,
       mediaTypes: [json],
-      methods: { POST: { role: "administrator", answer: (context, caller) => mergeBranch(context, source, caller as Caller) } },
+      methods: { POST: { role: "administrator", answer: (context, caller) => mergeBranch(context, source, caller) } },
     },
     {
       path: `${root}/check`,
       mediaTypes: [json],
-      methods: { POST: { ...own, answer: (context, caller) => check(context, source, caller as Caller) } },
+      methods: { POST: { role: "operator", answer: (context, caller) => check(context, source, caller) } },
     },
     {
       path: `${root}/backup`,
@@ -148,7 +144,7 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
         POST: {
           role: "administrator",
           content: { types: [jsonLines], bytesMax: backupContentBytesMax },
-          answer: (context, caller) => restore(context, source, caller as Caller),
+          answer: (context, caller) => restore(context, source, caller),
         },
       },
     },
@@ -158,27 +154,27 @@ export function configurationResources(source: ConfigurationSource): Resource[] 
 function answerStatus(context: Context, source: ConfigurationSource): Response {
   const status = source.status();
   context.header("etag", `"${status.head.hash}"`);
-  return freshness(context, source, context.json({ card: source.card, tokenFile: source.tokenFile, ...status }));
+  return freshness(source, context.json({ card: source.card, tokenFile: source.tokenFile, ...status }));
 }
 
 async function answerDocument(context: Context, source: ConfigurationSource): Promise<Response> {
   const found = await source.document();
   if ("unread" in found) return refused(context, source, found);
-  return read(context, source, found.head, context.body(found.text, 200, { "content-type": json }));
+  return read(source, found.head, context.body(found.text, 200, { "content-type": json }));
 }
 
 async function answerPaths(context: Context, source: ConfigurationSource): Promise<Response> {
   const found = await source.paths(context.req.query("begun") ?? "");
   if ("unread" in found) return refused(context, source, found);
   const { head, paths } = found;
-  return read(context, source, head, context.json({ head: headJson(head), paths }));
+  return read(source, head, context.json({ head: headJson(head), paths }));
 }
 
 async function answerValue(context: Context, source: ConfigurationSource): Promise<Response> {
   const found = await source.valueAt(context.req.param("path") as string);
   if ("unread" in found) return refused(context, source, found);
   if ("mistake" in found) return answerProblem(context, 404, found.mistake);
-  return read(context, source, found.head, context.json({ head: headJson(found.head), value: found.value }));
+  return read(source, found.head, context.json({ head: headJson(found.head), value: found.value }));
 }
 
 async function setValue(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
@@ -225,7 +221,7 @@ async function answerRows(context: Context, source: ConfigurationSource): Promis
     rows: rows.map((row) => plainRow(table.rule, row)),
     ...(next === undefined ? {} : { next }),
   };
-  return read(context, source, head, context.json(body));
+  return read(source, head, context.json(body));
 }
 
 async function answerRow(context: Context, source: ConfigurationSource): Promise<Response> {
@@ -234,8 +230,8 @@ async function answerRow(context: Context, source: ConfigurationSource): Promise
   const id = context.req.param("id") as string;
   const found = await source.row(table.name, id);
   if ("unread" in found) return refused(context, source, found);
-  if (found.row === undefined) return read(context, source, found.head, missingRow(context, table.name, id));
-  return read(context, source, found.head, context.json(plainRow(table.rule, found.row)));
+  if (found.row === undefined) return read(source, found.head, missingRow(context, table.name, id));
+  return read(source, found.head, context.json(plainRow(table.rule, found.row)));
 }
 
 /** `whole`: the columns that are not given take their defaults; `part`: they stay, and the row has to be there. */
@@ -300,7 +296,6 @@ async function answerHistory(context: Context, source: ConfigurationSource): Pro
     });
   }
   return read(
-    context,
     source,
     head,
     context.json({ head: headJson(head), changes: changes.map(plainChange), ...(next === undefined ? {} : { next }) }),
@@ -331,7 +326,7 @@ function plainBranchRow({ common, branch, chain, ...row }: BranchRow) {
 
 function answerBranches(context: Context, source: ConfigurationSource): Response {
   const { branches } = source.status();
-  return freshness(context, source, context.json({ card: source.card, branches }));
+  return freshness(source, context.json({ card: source.card, branches }));
 }
 
 async function answerBranchRows(context: Context, source: ConfigurationSource): Promise<Response> {
@@ -345,7 +340,6 @@ async function answerBranchRows(context: Context, source: ConfigurationSource): 
   const { head, rows, next } = found;
   if (next !== undefined) linkNext(context, { limit: String(page.limit), after: next });
   return read(
-    context,
     source,
     head,
     context.json({ branch, head: headJson(head), rows: rows.map(plainBranchRow), ...(next === undefined ? {} : { next }) }),
@@ -357,7 +351,7 @@ async function discardBranch(context: Context, source: ConfigurationSource): Pro
   if (!hasBranch(source, id)) return missingBranch(context, source, id);
   const answer = await source.ask({ kind: "discardBranch", id });
   if (answer.kind === "refused") return answerRefusal(context, source, answer);
-  return freshness(context, source, context.json({ discarded: id }));
+  return freshness(source, context.json({ discarded: id }));
 }
 
 async function mergeBranch(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
@@ -387,7 +381,7 @@ async function check(context: Context, source: ConfigurationSource, caller: Call
     const { findings, repaired } = answer;
     const sets = await source.checkSets();
     const told = { card: source.card, findings, repaired, ...("unread" in sets ? {} : { sets: sets.findings }) };
-    return freshness(context, source, context.json(told));
+    return freshness(source, context.json(told));
   } finally {
     release();
   }
@@ -407,7 +401,7 @@ async function answerBackup(context: Context, source: ConfigurationSource): Prom
     cancel: async () => void await iterator.return?.(),
   });
   context.header("content-disposition", `attachment; filename="configuration-${head.sequence}.ndjson"`);
-  return read(context, source, head, context.body(body, 200, { "content-type": jsonLines }));
+  return read(source, head, context.body(body, 200, { "content-type": jsonLines }));
 }
 
 async function restore(context: Context, source: ConfigurationSource, caller: Caller): Promise<Response> {
@@ -451,7 +445,7 @@ async function answerPlanned(
     if ("unread" in planned) return refused(context, source, planned);
     if ("findings" in planned) return answerFindings(context, planned.findings);
     const { head, operations, steps } = planned;
-    if (only) return read(context, source, head, context.json({ head: headJson(head), steps: steps.map(plainStep) }));
+    if (only) return read(source, head, context.json({ head: headJson(head), steps: steps.map(plainStep) }));
     const answer = await carryOut(context, source, caller, operations, { ...conditions, expected: conditions.expected ?? head.hash });
     if (answer instanceof Response) return answer;
     const isLate = answer.kind === "refused" && answer.refusal.code === "conflict";
@@ -523,11 +517,11 @@ function conditionsOf(context: Context): Conditions | Response {
   const comment = context.req.query("comment") ?? "";
   const key = context.req.header("idempotency-key") ?? "";
   const match = context.req.header("if-match");
-  if (comment.length > commentLengthMax) {
-    return answerProblem(context, 400, `comment has ${comment.length} letters, must have at most ${commentLengthMax}`);
+  if (comment.length > changeCommentLengthMax) {
+    return answerProblem(context, 400, `comment has ${comment.length} letters, must have at most ${changeCommentLengthMax}`);
   }
-  if (key.length > keyLengthMax) {
-    return answerProblem(context, 400, `Idempotency-Key has ${key.length} letters, must have at most ${keyLengthMax}`);
+  if (key.length > idempotencyKeyLengthMax) {
+    return answerProblem(context, 400, `Idempotency-Key has ${key.length} letters, must have at most ${idempotencyKeyLengthMax}`);
   }
   if (match === undefined || match.trim() === "*") return { comment, key };
   const digits = /^(?:W\/)?"?([0-9a-f]{64})"?$/.exec(match.trim())?.[1];
@@ -593,13 +587,13 @@ function etagOf(head: Head): string {
   return `"${hex(head.hash)}"`;
 }
 
-function read(context: Context, source: ConfigurationSource, head: Head, response: Response): Response {
+function read(source: ConfigurationSource, head: Head, response: Response): Response {
   response.headers.set("etag", etagOf(head));
-  return freshness(context, source, response);
+  return freshness(source, response);
 }
 
 /** How fresh what is served is: its state always, its age when the card is not current. */
-function freshness(_context: Context, source: ConfigurationSource, response: Response): Response {
+function freshness(source: ConfigurationSource, response: Response): Response {
   const { state, ageMs } = source.status();
   response.headers.set("cardinal-configuration-state", state);
   if (state !== "current") response.headers.set("age", String(Math.floor(ageMs / 1_000)));

@@ -3,6 +3,7 @@
  * everywhere, before anything of a request is acted upon or its content is read.
  */
 import type { Context, Hono } from "hono";
+import { assert } from "../base/assert.ts";
 import { joinedBytes } from "../base/bytes.ts";
 import type { Caller, Denied, Role } from "./authority.ts";
 import { accepts } from "./accept.ts";
@@ -13,12 +14,15 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 /** What a method takes. Without it a request with content is refused. */
 export type Content = { readonly types: readonly string[]; readonly bytesMax: number };
 
-export type MethodOf = {
-  readonly content?: Content;
-  /** The least role that may; without one everybody may. */
-  readonly role?: Role;
-  answer(context: Context, caller: Caller | undefined): Response | Promise<Response>;
-};
+type Answered = Response | Promise<Response>;
+
+/** `role` is the least that may; without one everybody may, and nobody asks who it is. */
+export type MethodOf =
+  & { readonly content?: Content }
+  & (
+    | { readonly role?: undefined; readonly answer: (context: Context) => Answered }
+    | { readonly role: Role; readonly answer: (context: Context, caller: Caller) => Answered }
+  );
 
 export type Resource = {
   /** As the router has it: `/v1/configuration/tables/:table`. */
@@ -36,6 +40,8 @@ export function templateOf({ path }: Resource): string {
 }
 
 export function addResource(app: Hono, resource: Resource, permit: Permit | undefined): void {
+  const isOpen = Object.values(resource.methods).every(({ role }) => role === undefined);
+  assert(isOpen || permit !== undefined, `${resource.path} takes a role, and nobody says who has it`);
   const allow = Object.keys(resource.methods).flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]);
   app.all(resource.path, async (context) => {
     const asked = context.req.method === "HEAD" ? "GET" : context.req.method;
@@ -44,8 +50,8 @@ export function addResource(app: Hono, resource: Resource, permit: Permit | unde
     const wrongContent = contentMistake(context, method.content);
     if (wrongContent !== undefined) return wrongContent;
     if (!accepts(context.req.header("accept"), resource.mediaTypes)) return refuseAccept(context, resource.mediaTypes);
-    if (method.role === undefined || permit === undefined) return await method.answer(context, undefined);
-    const permitted = await permit(context, method.role);
+    if (method.role === undefined) return await method.answer(context);
+    const permitted = await (permit as Permit)(context, method.role);
     if ("denied" in permitted) return refuseCaller(context, permitted);
     return await method.answer(context, permitted);
   });

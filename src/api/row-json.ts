@@ -3,7 +3,7 @@ import type { Row, Scalar } from "../config/change.ts";
 import { isSaidById, type RowStep } from "../config/row-difference.ts";
 import type { ColumnRule, TableName, TableRule } from "../config/rules.ts";
 import { tables } from "../config/tables.ts";
-import { isWrong, jsonOfValue, valueOfJson, type WrongValue } from "../config/values.ts";
+import { isWrong, jsonOfValue, shownValue, valueOfJson, type WrongValue } from "../config/values.ts";
 
 export type PlainRow = Readonly<Record<string, unknown>>;
 
@@ -61,7 +61,7 @@ export function rowOf(
   for (const [name, value] of Object.entries(plain)) {
     if (name === "id") {
       if (value !== id) {
-        return { mistake: `id is ${shown(value)}, must be ${JSON.stringify(id)} as in the path, or left out`, column: "id" };
+        return { mistake: `id is ${shownValue(value)}, must be ${JSON.stringify(id)} as in the path, or left out`, column: "id" };
       }
       continue;
     }
@@ -70,7 +70,7 @@ export function rowOf(
       return { mistake: `${name} is no column; the columns are ${Object.keys(rule.columns).join(", ")}`, column: name };
     }
     const scalar = scalarOf(rule, column, id, value);
-    if (isWrong(scalar)) return { mistake: `${name} is ${shown(value)}, must be ${scalar.right}`, column: name };
+    if (isWrong(scalar)) return { mistake: `${name} is ${shownValue(value)}, must be ${scalar.right}`, column: name };
     row[name] = scalar;
   }
   return { row };
@@ -89,8 +89,4 @@ function scalarOf(rule: TableRule, column: ColumnRule, id: string, value: unknow
   if (setting === undefined) return { right: `of a setting: ${Object.keys(settings).join(", ")}` };
   const scalar = valueOfJson(setting, value);
   return isWrong(scalar) ? scalar : JSON.stringify(jsonOfValue(setting, scalar));
-}
-
-function shown(value: unknown): string {
-  return (JSON.stringify(value) ?? String(value)).slice(0, 60);
 }

@@ -1,7 +1,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { type Context, Hono } from "hono";
 import { createApp, openApiDocument, securityHeaders } from "../../src/api/app.ts";
 import { exampleStatus } from "../../src/api/example.ts";
+import { addResource, type Resource } from "../../src/api/resource.ts";
 import { problemSchema } from "../../src/api/schema.ts";
 import type { CardStatus } from "../../src/node/status.ts";
 import { statusPage, statusPagePolicy } from "../../src/ui/status-page.ts";
@@ -25,6 +27,16 @@ function assertSecured(response: Response, what: string): void {
   assert.match(response.headers.get("content-security-policy") ?? "", /default-src 'none'.*frame-ancestors 'none'/, what);
   for (const [name] of response.headers) assert.not.match(name, /^access-control-/, `${what} is for no other origin`);
 }
+
+test("what takes a role is never open: a path of that kind does not stand where nobody knows roles", () => {
+  const answer = (context: Context) => context.text("changed");
+  const guarded: Resource = {
+    path: "/guarded",
+    mediaTypes: ["text/plain"],
+    methods: { GET: { answer }, POST: { role: "viewer", answer } },
+  };
+  assert.throws(() => addResource(new Hono(), guarded, undefined), /\/guarded takes a role, and nobody says who has it/);
+});
 
 test("CARD-4: GET /v1/status gives exactly the card's status", async () => {
   const response = await app.request("/v1/status");
