@@ -32,7 +32,7 @@ export function cardsIn(speaker: CardId, set: CardSet): CardId[] {
   const start = chassisOf(speaker) - 1;
   for (let chassis = 0; chassis < 8; chassis++) {
     const byte = set[(chassis - start + 8) & 7] ?? 0;
-    for (let slot = 0; slot < 8; slot++) if (((byte >> slot) & 1) === 1) cards.push(cardAt(chassis + 1, slot + 1));
+    for (let slot = 0; byte >> slot !== 0; slot++) if (((byte >> slot) & 1) === 1) cards.push(cardAt(chassis + 1, slot + 1));
   }
   return cards;
 }

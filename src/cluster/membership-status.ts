@@ -26,29 +26,25 @@ export type MembershipStatus = {
   readonly history: ReturnType<ViewHistory["list"]>;
 };
 
+type Told = { readonly state: MembershipState; readonly view?: number; readonly members?: readonly CardId[]; readonly reason: string };
+
 /** The last notifications. */
 export class ViewHistory {
-  readonly #entries: {
-    readonly state: MembershipState;
-    readonly view?: number;
-    readonly members?: readonly CardId[];
-    readonly reason: string;
-    readonly at: number;
-  }[] = [];
+  readonly #entries: { readonly at: number; readonly told: Told }[] = [];
 
   add(at: number, notification: MembershipNotification, reason: string): void {
     const state = notification.kind;
-    if (notification.kind === "tentative") this.#entries.unshift({ state, reason, at });
+    if (notification.kind === "tentative") this.#entries.unshift({ at, told: { state, reason } });
     else {
       const { number, members } = notification.view;
-      this.#entries.unshift({ state, view: number, members: members.map(({ card }) => card), reason, at });
+      this.#entries.unshift({ at, told: { state, view: number, members: members.map(({ card }) => card), reason } });
     }
     if (this.#entries.length > viewHistoryMax) this.#entries.length = viewHistoryMax;
   }
 
   /** Newest first. */
   list(now: number) {
-    return this.#entries.map(({ at, ...entry }) => ({ ...entry, agoMs: Math.round(now - at) }));
+    return this.#entries.map(({ at, told }) => ({ ...told, agoMs: Math.round(now - at) }));
   }
 }
 

@@ -144,7 +144,9 @@ export class TickMatrix {
 
   /** Who has spoken, lowest first. */
   cards(): CardId[] {
-    return this.#rows.flatMap((row, card) => row === undefined ? [] : [card as CardId]);
+    const cards: CardId[] = [];
+    for (let card = 1; card <= cardCountMax; card++) if (this.#rows[card] !== undefined) cards.push(card as CardId);
+    return cards;
   }
 
   /** Whom a card says that it hears on a link, lowest first. */
