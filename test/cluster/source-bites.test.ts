@@ -31,6 +31,14 @@ const bites: readonly Bite[] = [
     by: ha,
   },
   {
+    requirement: "FS-9",
+    breaks: "a card of another chassis has to be verified on serial too",
+    file: "src/cluster/discovery.ts",
+    line: "return chassisOf(card) === chassisOf(this.#card) ? linkKinds : etherAlone;",
+    broken: "return chassisOf(card) > 0 ? linkKinds : etherAlone;",
+    by: ha,
+  },
+  {
     requirement: "HA-4",
     breaks: "the second phase is not answered",
     file: "src/cluster/membership.ts",

@@ -1,7 +1,7 @@
 /** The source document on cluster services, sentence by sentence in our words: membership, groups, the Delta protocol. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { CardId } from "../../src/base/ids.ts";
+import { cardAt, type CardId, chassisOf } from "../../src/base/ids.ts";
 import type { ApplicationEvent } from "../../src/cluster/application.ts";
 import type { Effect } from "../../src/node/effect.ts";
 import { type Seat, slots, Table } from "../node/table.ts";
@@ -51,6 +51,21 @@ test("HA-1: a system of one card forms its view alone, and its applications run 
   assert.is(table.status(one).groups.state, "running");
   assert.equal(eventsOf(one, "message").map(({ data }) => textOf(data)), ["to myself"]);
   assert.equal(table.status(one).alarms.map(({ code }) => code), []);
+});
+
+test("FS-9: cards of two chassis make one system over Ethernet alone; those of one chassis verify each other on both links", () => {
+  const cards = [cardAt(1, 1), cardAt(1, 2), cardAt(2, 1), cardAt(2, 2)];
+  const table = new Table(cards);
+  const seats = cards.map((card) => table.sit(card));
+  const isApart = (from: CardId, to: CardId) => chassisOf(from) !== chassisOf(to);
+  table.isLost = (from, to, link) => link === "serial" && isApart(from, to);
+  table.run(3_000);
+  for (const seat of seats) {
+    assert.equal(membersOf(table, seat), cards);
+    for (const peer of table.status(seat).peers) assert.ok(peer.verified, peer.unverifiedBecause);
+    assert.is(table.status(seat).membership.state, "confirmed");
+    assert.is(table.status(seat).groups.state, "running");
+  }
 });
 
 test("HA-4: the failure of a card's program is the failure of the card; the others agree on a view without it in two phases", () => {
