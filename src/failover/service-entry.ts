@@ -1,5 +1,5 @@
 /**
- * The bytes of what the failover services put into the order: CBOR arrays led by the kind and the instant, which only grow at their end. What has a depth of
+ * The bytes of what the failover services put into the order: CBOR arrays led by the kind, the beginning and the instant, which only grow at their end. What has a depth of
  * its own (a report, an order, events) is a text within. A body that is not of this form is `undefined` for every card alike.
  */
 import { type CardId, isCardId } from "../base/ids.ts";
@@ -33,7 +33,7 @@ const kinds = [
 const receipts = ["left", "power", "reset", "failing", "restarted"] as const;
 
 export function encodeFailoverEntry(entry: FailoverEntry): Uint8Array {
-  return encodeCbor([kinds.indexOf(entry.kind), Math.max(0, Math.round(entry.at)), ...fieldsOf(entry)]);
+  return encodeCbor([kinds.indexOf(entry.kind), entry.of, Math.max(0, Math.round(entry.at)), ...fieldsOf(entry)]);
 }
 
 function fieldsOf(entry: FailoverEntry): Cbor[] {
@@ -77,14 +77,14 @@ function fieldsOf(entry: FailoverEntry): Cbor[] {
 export function decodeFailoverEntry(bytes: Uint8Array): FailoverEntry | undefined {
   const items = decodeCbor(bytes);
   if (!Array.isArray(items)) return undefined;
-  const [index, at, ...fields] = items as unknown[];
+  const [index, of, at, ...fields] = items as unknown[];
   const kind = isCount(index, kinds.length - 1) ? kinds[index] : undefined;
-  if (kind === undefined || !isCount(at)) return undefined;
+  if (kind === undefined || !isCount(of, viewNumberMax) || !isCount(at)) return undefined;
   const body = bodyOf(kind, fields);
-  return body === undefined ? undefined : { at, ...body } as FailoverEntry;
+  return body === undefined ? undefined : { at, of, ...body } as FailoverEntry;
 }
 
-type Body = FailoverEntry extends infer Entry ? Entry extends { readonly at: number } ? Omit<Entry, "at"> : never : never;
+type Body = FailoverEntry extends infer Entry ? Entry extends FailoverEntry ? Omit<Entry, "at" | "of"> : never : never;
 
 function bodyOf(kind: FailoverEntry["kind"], fields: readonly unknown[]): Body | undefined {
   const [a, b, c, d, e] = fields;

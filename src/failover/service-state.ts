@@ -129,6 +129,7 @@ export class FailoverState {
   /** Units that went back by themselves: where to and when. */
   #failbacks = new Map<UnitId, { readonly card: CardId; readonly at: number }>();
   #epochsFrom = 0;
+  #generation = 0;
   #happenings: Happening[] = [];
 
   /** All begins anew, in this view. */
@@ -136,6 +137,7 @@ export class FailoverState {
     const state = new FailoverState();
     state.#now = at;
     state.#epochsFrom = view.number * failoverEpochsMax;
+    state.#generation = view.number;
     state.#takeView(view);
     for (const { card, incarnation } of view.members) if (announced.includes(card)) state.#knowing.set(card, incarnation);
     state.#happenings = [];
@@ -156,6 +158,11 @@ export class FailoverState {
 
   get view(): NodeView | undefined {
     return this.#view;
+  }
+
+  /** The number of the view in which all this began. */
+  get generation(): number {
+    return this.#generation;
   }
 
   get ownersKnown(): boolean {
@@ -188,6 +195,11 @@ export class FailoverState {
 
   hasReported(card: CardId): boolean {
     return this.#reported.has(card);
+  }
+
+  /** Whether these have announced themselves and were given nothing since: none of them knows this. */
+  haveAnnounced(cards: readonly CardId[]): boolean {
+    return cards.every((card) => this.#announced.has(card));
   }
 
   cards(): Iterable<CardId> {
@@ -252,6 +264,8 @@ export class FailoverState {
   }
 
   apply(sequence: number, card: CardId, entry: FailoverEntry): Happening[] {
+    // What is said of an earlier beginning means nothing in this one.
+    if (entry.of !== 0 && entry.of !== this.#generation) return [];
     this.#now = Math.max(this.#now, entry.at);
     if (this.#applyEntry(sequence, card, entry)) this.#decide();
     return this.#taken();
@@ -716,6 +730,7 @@ export class FailoverState {
       failbacks: this.#failbacks,
       leftBy: this.#leftBy,
       epochsFrom: this.#epochsFrom,
+      generation: this.#generation,
     });
   }
 
@@ -723,7 +738,7 @@ export class FailoverState {
   static fromText(text: string): FailoverState | undefined {
     const read = unpackText(text) as Travelled | null | undefined;
     if (typeof read !== "object" || read === null || !maps.every((name) => read[name] instanceof Map)) return undefined;
-    if (typeof read.now !== "number" || typeof read.epochsFrom !== "number" || !(read.assignment?.services instanceof Map)) {
+    if (typeof read.now !== "number" || typeof read.epochsFrom !== "number" || typeof read.generation !== "number" || !(read.assignment?.services instanceof Map)) {
       return undefined;
     }
     const state = new FailoverState();
@@ -756,6 +771,7 @@ export class FailoverState {
     state.#failbacks = read.failbacks;
     state.#leftBy = read.leftBy;
     state.#epochsFrom = read.epochsFrom;
+    state.#generation = read.generation;
     return state;
   }
 }
@@ -803,6 +819,7 @@ type Travelled = {
   readonly failbacks: Map<UnitId, { readonly card: CardId; readonly at: number }>;
   readonly leftBy: Map<ServiceId, CardId>;
   readonly epochsFrom: number;
+  readonly generation: number;
 };
 
 function isPending(quarantine: { readonly until: number } | undefined, now: number): boolean {

@@ -52,13 +52,14 @@ export type FailoverIdentity = {
 };
 
 export type FailoverInput =
-  /** A view at its place in the order, before what is ordered in it. `isCurrent`: it is the one that holds; others are history that is replayed. */
-  | { readonly kind: "epoch"; readonly view: NodeView; readonly isCurrent: boolean }
+  /** A view at its place in the order, before what is ordered in it. */
+  | { readonly kind: "epoch"; readonly view: NodeView }
   /** What the group service tells its member. */
   | { readonly kind: "group"; readonly event: ApplicationEvent }
   /**
    * Whether this card may serve: it is in a view that holds, and what that says of Ethernet does not leave it out. Told by membership at
-   * once, and not by the order. Without it everything stops here (HA-15). `view`: the one that holds and keeps this card out of its order.
+   * once, and not by the order. Without it everything stops here (HA-15). `view`: the number of the one that holds, also where it keeps this card out
+   * of its order; undefined when there is none. Nothing starts before the order has come to that view: until then it is history.
    */
   | { readonly kind: "authority"; readonly held: boolean; readonly reason: string; readonly view: number | undefined }
   /** The rows of the failover tables as this card's replica has them, while it is current. Told at each change of one of them, and once it is current. */
@@ -144,7 +145,11 @@ export type CardReport = Pick<
  * saying, by its sender's estimate of the order's time.
  */
 export type FailoverEntry =
-  & { readonly at: number }
+  & {
+    readonly at: number;
+    /** The beginning whose state the sender knows: the number of its view; 0 while it knows none. */
+    readonly of: number;
+  }
   & (
     /** "I am here and know nothing": from a card that has just joined, or has missed something. */
     | { readonly kind: "announce" }

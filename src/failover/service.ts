@@ -59,7 +59,7 @@ import {
 } from "./service-types.ts";
 
 /** What is said: an entry but for its instant. */
-type Saying = FailoverEntry extends infer Entry ? Entry extends FailoverEntry ? Omit<Entry, "at"> : never : never;
+type Saying = FailoverEntry extends infer Entry ? Entry extends FailoverEntry ? Omit<Entry, "at" | "of"> : never : never;
 type Fields = Extract<FailoverOutput, { kind: "log" }>["fields"];
 
 export class FailoverService implements Service<FailoverInput, FailoverOutput> {
@@ -74,8 +74,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   #rejoinAt = Infinity;
   #group: GroupView = { number: 0, members: [] };
   #view: NodeView | undefined;
-  /** Whether the newest view of the order is the one that holds. */
-  #isCurrent = false;
   #isStopped = false;
   #authority: { readonly held: boolean; readonly reason: string; readonly view: number | undefined } = {
     held: false,
@@ -163,7 +161,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#now = now;
     switch (input.kind) {
       case "epoch":
-        this.#onEpoch(now, input.view, input.isCurrent);
+        this.#onEpoch(now, input.view);
         break;
       case "group":
         this.#onGroup(now, input.event);
@@ -274,10 +272,14 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     return this.#isMember && !this.#isStopped && !this.#isResetting;
   }
 
-  #onEpoch(now: number, view: NodeView, isCurrent: boolean): void {
+  /** Whether the order has come to the view that holds: what it said before that is history. */
+  get #isCurrent(): boolean {
+    return this.#view !== undefined && this.#view.number === this.#authority.view;
+  }
+
+  #onEpoch(now: number, view: NodeView): void {
     const isNewView = this.#view?.number !== view.number;
     this.#view = view;
-    this.#isCurrent = isCurrent;
     if (!this.#isMember && !this.#isJoinAsked) this.#join();
     this.#joining.onEpoch(now, view);
     const state = this.#state;
@@ -287,7 +289,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       if (holder !== undefined) owned.set(holder, [...owned.get(holder) ?? [], service]);
     }
     this.#onHappenings(now, state.onView(view), (card) => owned.get(card) ?? []);
-    if (isCurrent && isNewView) { for (const order of this.#runner.announce()) this.#outputs.push({ kind: "hook", order }); }
+    if (this.#isCurrent && isNewView) { for (const order of this.#runner.announce()) this.#outputs.push({ kind: "hook", order }); }
   }
 
   #join(): void {
@@ -374,6 +376,10 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #onKnownEntry(now: number, state: FailoverState, sequence: number, card: CardId, entry: FailoverEntry): void {
+    // It has begun anew while this card was away, or without it.
+    const isBeginning = entry.kind === "begin" && entry.groupView === this.#group.number &&
+      state.haveAnnounced(this.#group.members.map((member) => member.card));
+    if (isBeginning || entry.of > state.generation) return this.#forget(now);
     const isSpeaker = state.speakers()[0] === this.#card;
     this.#onHappenings(now, state.apply(sequence, card, entry), () => []);
     if (entry.kind === "announce" && card !== this.#card && isSpeaker) this.#give(sequence);
@@ -838,7 +844,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 
   #send(saying: Saying): number {
     const request = ++this.#lastRequest;
-    const data = encodeFailoverEntry({ at: this.#time(this.#now), ...saying } as FailoverEntry);
+    const data = encodeFailoverEntry({ at: this.#time(this.#now), of: this.#state?.generation ?? 0, ...saying } as FailoverEntry);
     this.#outputs.push({ kind: "request", request: { kind: "send", request, group: failoverGroup, data } });
     return request;
   }

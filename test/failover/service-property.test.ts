@@ -51,7 +51,7 @@ function disturb(world: ServiceWorld): void {
 }
 
 /** One drawn system under one drawn history; told as what went wrong, if anything did. */
-export function story(seed: number): ServiceWorld {
+export function story(seed: number, told: (world: ServiceWorld) => void = () => {}): ServiceWorld {
   const world = build(seed, {
     cards: 2 + seed % 4,
     startFailures: seed % 3 === 0 ? 15 : 0,
@@ -59,6 +59,7 @@ export function story(seed: number): ServiceWorld {
     hookMs: 1 + world0(seed, 150),
     deliveryMs: 1 + world0(seed + 1, 40),
   });
+  told(world);
   for (let round = 0; round < 40; round++) {
     world.run(world.random.below(400));
     disturb(world);
@@ -88,7 +89,9 @@ const first = Number(process.env.FIRST ?? 1);
 
 for (let seed = first; seed < first + seeds; seed++) {
   test(`seed ${seed}: nothing runs twice, all know the same, and in the end everything runs`, () => {
-    const world = story(seed);
+    let lines: readonly string[] = [];
+    if (process.env.LOG !== undefined) process.on("exit", () => console.log(lines.join("\n")));
+    const world = story(seed, (made) => lines = made.lines);
     for (const { card, service } of world.cards) {
       assert.is(service.status(world.now).state, "known", `card ${card}: ${service.status(world.now).reason}`);
     }

@@ -259,7 +259,7 @@ export class ServiceWorld {
   #holdAuthority(card: HostCard, number: number): void {
     if (!card.isUp || this.#view.number !== number || !this.#view.ether.includes(card.card)) return;
     card.held = true;
-    this.input(card, { kind: "authority", held: true, reason: "", view: undefined });
+    this.input(card, { kind: "authority", held: true, reason: "", view: number });
     // A card that was away may have lost its place.
     if (card.isStopped) {
       card.isStopped = false;
@@ -289,7 +289,7 @@ export class ServiceWorld {
     const sequence = ++card.cursor;
     switch (item.kind) {
       case "view":
-        this.input(card, { kind: "epoch", view: item.view, isCurrent: item.view.number === this.#view.number });
+        this.input(card, { kind: "epoch", view: item.view });
         break;
       case "members": {
         const isOurs = item.changed.some((member) => member.card === card.card) && card.isMember;
