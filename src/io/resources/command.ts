@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { unreachable } from "../../base/assert.ts";
 import type { ApplicationAgent, HookKind } from "../../failover/resource.ts";
 import { hookRetryMs } from "../../limits.ts";
-import { answer, done, type HookAnswer, type HookContext, type Keeper, lastLines, unfinished } from "./hook.ts";
+import { answer, done, exitedWith, exitOf, type HookAnswer, type HookContext, type Keeper } from "./hook.ts";
 import { findProgram, type Programs } from "./programs.ts";
 
 export type CommandAgent = Extract<ApplicationAgent, { readonly kind: "command" }>;
@@ -60,21 +60,21 @@ export class CommandAgents implements Keeper<CommandAgent> {
   }
 
   async #run(hook: "start" | "stop" | "monitor", agent: CommandAgent, context: HookContext): Promise<HookAnswer> {
-    const [name = "", ...given] = agent[hook];
+    const [name = "", ...words] = agent[hook];
     const program = await findProgram(name);
     if (program === undefined) return answer("invalid", await mistakeOf(hook, agent[hook]) ?? "");
     const ending = await this.#programs.run(context, {
       program,
-      arguments: given,
+      arguments: words,
       environment: agent.environment,
       remains: hook === "start",
     });
-    const problem = unfinished(`${name} (${hook})`, ending);
-    if (problem !== undefined || ending.kind !== "exited") return problem ?? answer("failed", "");
-    if (ending.code === 0) return done;
-    const wrote = lastLines(ending.output);
-    const reason = `${name} (${hook}) ended with code ${ending.code}${wrote === "" ? "" : `: ${wrote}`}`;
-    return answer(ending.code === exitNotRunning && hook !== "start" ? "notRunning" : "failed", reason);
+    const what = `${name} (${hook})`;
+    const code = exitOf(what, ending);
+    if (typeof code !== "number") return code;
+    if (code === 0) return done;
+    const given = exitedWith(what, code, ending.output);
+    return code === exitNotRunning && hook !== "start" ? answer("notRunning", given.reason) : given;
   }
 }
 

@@ -13,7 +13,7 @@ import { unreachable } from "../../base/assert.ts";
 import type { HookKind, ResourceSpec } from "../../failover/resource.ts";
 import { hookRetryMs, usersGraceMs, usersNamedMax } from "../../limits.ts";
 import type { DeviceDriver, MountUser } from "../ports.ts";
-import { answer, done, type HookAnswer, type HookContext, inTime, type Keeper, lastLines, unfinished } from "./hook.ts";
+import { answer, done, exitedWith, exitOf, type HookAnswer, type HookContext, inTime, type Keeper } from "./hook.ts";
 import { type Mount, mountAt, readMounts } from "./mounts.ts";
 import { findProgram, type Programs } from "./programs.ts";
 
@@ -106,10 +106,10 @@ export class FilesystemKeeper implements Keeper<FilesystemSpec> {
     // `-p` alone looks at what was not unmounted cleanly; only the ext family knows how to be made to look at all.
     const force = spec.check === "always" && spec.type.startsWith("ext") ? ["-f"] : [];
     const ending = await this.#programs.run(context, { program, arguments: ["-p", ...force, source.name] });
-    const problem = unfinished(`fsck.${spec.type} ${source.name}`, ending);
-    if (problem !== undefined || ending.kind !== "exited") return problem;
-    if ((ending.code & ~(fsckCorrected | fsckReboot)) === 0) return undefined;
-    return answer("failed", `fsck.${spec.type} ${source.name} ended with code ${ending.code}: ${lastLines(ending.output)}`);
+    const what = `fsck.${spec.type} ${source.name}`;
+    const code = exitOf(what, ending);
+    if (typeof code !== "number") return code;
+    return (code & ~(fsckCorrected | fsckReboot)) === 0 ? undefined : exitedWith(what, code, ending.output);
   }
 
   async #stop(spec: FilesystemSpec, context: HookContext): Promise<HookAnswer> {
@@ -196,9 +196,9 @@ export class FilesystemKeeper implements Keeper<FilesystemSpec> {
     const program = await findProgram(name);
     if (program === undefined) return answer("invalid", `${name} is not installed`);
     const ending = await this.#programs.run(context, { program, arguments: given, remains });
-    const problem = unfinished(name, ending);
-    if (problem !== undefined || ending.kind !== "exited" || ending.code === 0) return problem;
-    return answer("failed", `${name} ended with code ${ending.code}: ${lastLines(ending.output)}`);
+    const code = exitOf(name, ending);
+    if (typeof code !== "number") return code;
+    return code === 0 ? undefined : exitedWith(name, code, ending.output);
   }
 
   async #sourceOf({ device }: FilesystemSpec, context: HookContext): Promise<Source | Mistake> {
@@ -206,8 +206,10 @@ export class FilesystemKeeper implements Keeper<FilesystemSpec> {
     if (/^(UUID|LABEL|PARTUUID|PARTLABEL)=/.test(device)) {
       const program = await findProgram("findfs");
       if (program === undefined) return { mistake: "findfs is not installed: install the Debian package util-linux" };
-      const { output } = await this.#programs.run(context, { program, arguments: [device] });
-      path = output.trim();
+      const ending = await this.#programs.run(context, { program, arguments: [device] });
+      const code = exitOf("findfs", ending);
+      if (typeof code !== "number") return { mistake: code.reason };
+      path = ending.output.trim();
       if (!path.startsWith("/")) return { mistake: `there is no device with ${device}` };
     }
     if (!path.startsWith("/")) return { name: path, number: undefined };

@@ -28,22 +28,22 @@ export function answer(outcome: HookOutcome, reason: string): HookAnswer {
   return { outcome, reason };
 }
 
+const reasonCharsMax = 400;
+
 /** The last lines of what a program wrote, on one line. */
 export function lastLines(output: string): string {
   const lines = output.split("\n").map((line) => line.replace(/\p{Cc}+/gu, " ").trim()).filter((line) => line !== "");
   return lines.slice(-3).join("; ").slice(-reasonCharsMax);
 }
 
-const reasonCharsMax = 400;
-
-/** What a program that did not exit by itself, or was not started, is answered with; undefined for one that exited. */
-export function unfinished(what: string, ending: ChildEnding): HookAnswer | undefined {
+/** The code of a program that exited by itself; what one that did not, or was not started, is answered with. */
+export function exitOf(what: string, ending: ChildEnding): number | HookAnswer {
   const wrote = lastLines(ending.output);
   const left = ending.left === 0 ? "" : `; ${ending.left} of its processes did not end when they were killed`;
   const tail = `${left}${wrote === "" ? "" : `; it wrote: ${wrote}`}`;
   switch (ending.kind) {
     case "exited":
-      return undefined;
+      return ending.code;
     case "signalled":
       return answer("failed", `${what} was ended by ${ending.signal}${tail}`);
     case "timeout":
@@ -53,6 +53,12 @@ export function unfinished(what: string, ending: ChildEnding): HookAnswer | unde
     case "unstarted":
       return answer(ending.error === "EAGAIN" ? "failed" : "invalid", `${what} cannot be started: ${ending.error}`);
   }
+}
+
+/** What a program is answered with that exited with a code which it should not have. */
+export function exitedWith(what: string, code: number, output: string): HookAnswer {
+  const wrote = lastLines(output);
+  return answer("failed", `${what} ended with code ${code}${wrote === "" ? "" : `: ${wrote}`}`);
 }
 
 /** Does what may never come back, for no longer than the hook has; its signal is aborted at the end of that. Rejections are failures. */

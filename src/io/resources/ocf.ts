@@ -9,7 +9,7 @@ import { nearest } from "../../base/nearest.ts";
 import type { ApplicationAgent, HookKind, Parameters } from "../../failover/resource.ts";
 import { agentMetadataBytesMax, agentMetadataMs, agentsKeptMax } from "../../limits.ts";
 import type { ChildEnding } from "../ports.ts";
-import { answer, done, type HookAnswer, type HookContext, type Keeper, lastLines, unfinished } from "./hook.ts";
+import { answer, done, exitOf, type HookAnswer, type HookContext, type Keeper, lastLines } from "./hook.ts";
 import { type AgentDescription, parameterMistakes, parseAgentMetadata } from "./ocf-metadata.ts";
 import { findProgram, type Programs } from "./programs.ts";
 
@@ -168,8 +168,8 @@ export class OcfAgents implements Keeper<OcfAgent> {
       withinMs: agentMetadataMs,
       outputBytesMax: agentMetadataBytesMax,
     });
-    const problem = unfinished(`the agent ${provider}:${type} (meta-data)`, ending);
-    if (problem !== undefined) return problem.reason;
+    const code = exitOf(`the agent ${provider}:${type} (meta-data)`, ending);
+    if (typeof code !== "number") return code.reason;
     const description = parseAgentMetadata(ending.output);
     if (description === undefined) return `${file} does not describe itself as an OCF resource agent`;
     this.#described.delete(file);
@@ -218,9 +218,8 @@ function reasonIn(output: string): string {
 
 function answerOf(action: string, { provider, type }: OcfAgent, ending: ChildEnding): HookAnswer {
   const what = `the agent ${provider}:${type} (${action})`;
-  const problem = unfinished(what, ending);
-  if (problem !== undefined || ending.kind !== "exited") return problem ?? answer("failed", "");
-  const { code } = ending;
+  const code = exitOf(what, ending);
+  if (typeof code !== "number") return code;
   if (code === exitOk) return done;
   const wrote = lastLines(reasonIn(ending.output));
   const needs = code === 5 && packages[type] !== undefined ? ` (Debian package ${packages[type]})` : "";

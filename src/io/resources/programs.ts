@@ -1,14 +1,14 @@
 /** Running programs for hooks: where they are found, the environment they get, and the names of their groups. */
 import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Parameters } from "../../failover/resource.ts";
+import type { Parameters as Environment } from "../../failover/resource.ts";
 import type { ChildEnding, ChildPort } from "../ports.ts";
 import type { HookContext } from "./hook.ts";
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** What every program has: one path and one language, whatever the card itself was started with. */
-const ground: Parameters = { PATH: path, LC_ALL: "C.UTF-8", HOME: "/root", SHELL: "/bin/sh" };
+const ground: Environment = { PATH: path, LC_ALL: "C.UTF-8", HOME: "/root", SHELL: "/bin/sh" };
 
 /** A program by its name or absolute path; undefined where there is none that can be run. */
 export async function findProgram(name: string): Promise<string | undefined> {
@@ -28,20 +28,15 @@ async function isProgram(file: string): Promise<boolean> {
   }
 }
 
-/** A file name for any text; dots are left to what is put behind it. */
-function fileName(text: string): string {
-  return encodeURIComponent(text).replaceAll(".", "%2E").slice(0, 200);
-}
-
-/** The group in which what a resource's start leaves running is. */
+/** The group in which what a resource's start leaves running is: a file's name, in which dots are left to what is put behind it. */
 export function groupOf(resource: string): string {
-  return fileName(resource);
+  return encodeURIComponent(resource).replaceAll(".", "%2E").slice(0, 200);
 }
 
 export type Run = {
   readonly program: string;
   readonly arguments: readonly string[];
-  readonly environment?: Parameters;
+  readonly environment?: Environment;
   /** What it leaves running when it ends by itself belongs to the resource. */
   readonly remains?: boolean;
   /** Less than the hook has left. */
@@ -84,7 +79,8 @@ export class Programs {
     this.#port.watch(groupOf(resource));
   }
 
-  get users(): ChildPort["users"] {
-    return (...search) => this.#port.users(...search);
+  /** Who uses a mount; each is sent the signal. */
+  users(...search: Parameters<ChildPort["users"]>): ReturnType<ChildPort["users"]> {
+    return this.#port.users(...search);
   }
 }

@@ -18,7 +18,7 @@
  */
 import { clearTimeout, setTimeout } from "node:timers";
 import { unreachable } from "../../base/assert.ts";
-import type { HookKind, HookOrder, HookResult, ResourceEvent, ResourceKind } from "../../failover/resource.ts";
+import type { HookKind, HookOrder, HookResult, ResourceEvent } from "../../failover/resource.ts";
 import { hookChangesMax, hookDeadlineMsMax, hookGraceMs, hookOverdueMs, hookQuestionsMax, hooksWaitingMax } from "../../limits.ts";
 import type { ResourceDrivers } from "../ports.ts";
 import { AddressKeeper } from "./address.ts";
@@ -165,14 +165,14 @@ export class Resources {
     const beganAt = performance.now();
     const deadlineMs = Math.min(hookDeadlineMsMax, Math.max(1, order.deadlineMs));
     const context = contextOf(order.resource, deadlineMs, overtaken.signal);
-    let overdue: ReturnType<typeof setTimeout> | undefined;
-    const tooLate = new Promise<HookAnswer>((resolve) => {
-      const late = () => resolve(answer("timeout", `not over after ${deadlineMs} ms, and it cannot be ended`));
-      overdue = setTimeout(late, deadlineMs + hookGraceMs + hookOverdueMs);
-      // Addresses have no process to kill: their driver's thread is not waited for beyond the deadline.
-      if (order.spec.kind === "address") overdue = (clearTimeout(overdue), setTimeout(late, deadlineMs));
-    });
-    const given = await Promise.race([this.#perform(order, context), tooLate]);
+    const tooLate = Promise.withResolvers<HookAnswer>();
+    // Addresses have no process to kill: their driver's thread is not waited for beyond the deadline.
+    const graceMs = order.spec.kind === "address" ? 0 : hookGraceMs + hookOverdueMs;
+    const overdue = setTimeout(
+      () => tooLate.resolve(answer("timeout", `not over after ${deadlineMs} ms, and it cannot be ended`)),
+      deadlineMs + graceMs,
+    );
+    const given = await Promise.race([this.#perform(order, context), tooLate.promise]);
     clearTimeout(overdue);
     if (given.outcome === "done" && (order.hook === "start" || order.hook === "monitor")) this.#watch(order.resource);
     this.#atWork[classOf(order)]--;
@@ -241,6 +241,3 @@ function contextOf(resource: string, deadlineMs: number, signal: AbortSignal): H
   const deadlineAt = performance.now() + deadlineMs;
   return { resource, signal, leftMs: () => Math.max(0, deadlineAt - performance.now()) };
 }
-
-/** What resources there are. */
-export const resourceKinds: readonly ResourceKind[] = ["address", "filesystem", "application", "device"];

@@ -5,7 +5,7 @@ import { unreachable } from "../../base/assert.ts";
 import { nearest } from "../../base/nearest.ts";
 import type { ApplicationAgent, HookKind } from "../../failover/resource.ts";
 import { agentMetadataBytesMax, hookRetryMs } from "../../limits.ts";
-import { answer, done, type HookAnswer, type HookContext, type Keeper, lastLines, unfinished } from "./hook.ts";
+import { answer, done, exitedWith, exitOf, type HookAnswer, type HookContext, type Keeper } from "./hook.ts";
 import { findProgram, type Programs } from "./programs.ts";
 
 export type SystemdAgent = Extract<ApplicationAgent, { readonly kind: "systemd" }>;
@@ -61,7 +61,7 @@ export class SystemdUnits implements Keeper<SystemdAgent> {
   }
 
   async #start(unit: string, context: HookContext): Promise<HookAnswer> {
-    const problem = await this.#call(["start", unit], unit, context);
+    const problem = await this.#call("start", unit, context);
     if (problem !== undefined) {
       const state = await this.#stateOf(unit, context);
       return !("outcome" in state) && state.load === "not-found" ? answer("invalid", await this.#unknown(unit, state, context)) : problem;
@@ -73,7 +73,7 @@ export class SystemdUnits implements Keeper<SystemdAgent> {
     const before = await this.#stateOf(unit, context);
     if ("outcome" in before) return before;
     if (before.load === "not-found" || before.active === "inactive") return answer("notRunning", told(unit, before));
-    const problem = await this.#call(["stop", unit], unit, context);
+    const problem = await this.#call("stop", unit, context);
     if (problem !== undefined) return problem;
     return await this.#settled(unit, context, (state) => state.active === "inactive" || state.active === "failed");
   }
@@ -107,33 +107,38 @@ export class SystemdUnits implements Keeper<SystemdAgent> {
 
   async #unknown(unit: string, state: State, context: HookContext): Promise<string> {
     if (state.load !== "not-found") return told(unit, state);
-    const program = await findProgram(this.#systemctl) ?? this.#systemctl;
     const list = ["list-unit-files", "--no-legend", "--no-pager", "--plain"];
-    const { output } = await this.#programs.run(context, { program, arguments: list, outputBytesMax: agentMetadataBytesMax });
-    const meant = nearest(unit, output.split("\n").map((line) => line.split(" ")[0] ?? "").filter((name) => name !== ""));
+    const output = await this.#run("systemctl list-unit-files", list, context, agentMetadataBytesMax);
+    const meant = typeof output !== "string"
+      ? undefined
+      : nearest(unit, output.split("\n").map((line) => line.split(" ")[0] ?? "").filter((name) => name !== ""));
     return `there is no unit ${unit}${meant === undefined ? "" : `: did you mean ${meant}?`}`;
   }
 
-  async #call(given: readonly string[], unit: string, context: HookContext): Promise<HookAnswer | undefined> {
+  async #call(verb: "start" | "stop", unit: string, context: HookContext): Promise<HookAnswer | undefined> {
+    const output = await this.#run(`systemctl ${verb} ${unit}`, ["--no-ask-password", "--quiet", verb, unit], context);
+    return typeof output === "string" ? undefined : output;
+  }
+
+  /** What systemctl writes, when it ends well. */
+  async #run(what: string, given: readonly string[], context: HookContext, outputBytesMax?: number): Promise<string | HookAnswer> {
     const program = await findProgram(this.#systemctl);
     if (program === undefined) return answer("invalid", `${this.#systemctl} is missing: install the Debian package systemd`);
-    const ending = await this.#programs.run(context, { program, arguments: ["--no-ask-password", "--quiet", ...given] });
-    const problem = unfinished(`systemctl ${given[0]} ${unit}`, ending);
-    if (problem !== undefined || ending.kind !== "exited" || ending.code === 0) return problem;
-    return answer("failed", `systemctl ${given[0]} ${unit} ended with code ${ending.code}: ${lastLines(ending.output)}`);
+    const ending = await this.#programs.run(context, {
+      program,
+      arguments: given,
+      ...(outputBytesMax === undefined ? {} : { outputBytesMax }),
+    });
+    const code = exitOf(what, ending);
+    if (typeof code !== "number") return code;
+    return code === 0 ? ending.output : exitedWith(what, code, ending.output);
   }
 
   async #stateOf(unit: string, context: HookContext): Promise<State | HookAnswer> {
-    const program = await findProgram(this.#systemctl);
-    if (program === undefined) return answer("invalid", `${this.#systemctl} is missing: install the Debian package systemd`);
     const asked = "--property=LoadState,ActiveState,SubState,Result,UnitFileState";
-    const ending = await this.#programs.run(context, { program, arguments: ["show", asked, unit] });
-    const problem = unfinished(`systemctl show ${unit}`, ending);
-    if (problem !== undefined) return problem;
-    if (ending.kind === "exited" && ending.code !== 0) {
-      return answer("failed", `systemctl show ${unit} ended with code ${ending.code}: ${lastLines(ending.output)}`);
-    }
-    const values = new Map(ending.output.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+    const output = await this.#run(`systemctl show ${unit}`, ["show", asked, unit], context);
+    if (typeof output !== "string") return output;
+    const values = new Map(output.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
     const of = (name: string) => values.get(name) ?? "";
     return { load: of("LoadState"), active: of("ActiveState"), sub: of("SubState"), result: of("Result"), file: of("UnitFileState") };
   }
