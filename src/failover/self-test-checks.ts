@@ -52,13 +52,13 @@ type SelfTestRule = {
 };
 
 export const selfTestRules = {
-  process: { number: 1, about: "the program is in time", part: "card", by: "node", deadlineMs: 0 },
-  database: { number: 2, about: "the configuration's store works", part: "card", by: "node", deadlineMs: 0 },
+  process: { number: 1, about: "the program is in time", part: "card", by: "node", deadlineMs: 100 },
+  database: { number: 2, about: "the configuration's store works", part: "card", by: "node", deadlineMs: 100 },
   disk: { number: 3, about: "the state's disk takes a write", part: "card", by: "edge", deadlineMs: 1_000 },
   carrier: { number: 4, about: "the Ethernet port has carrier", part: "port", by: "edge", deadlineMs: 200 },
   loopback: { number: 5, about: "a frame goes through the Ethernet port", part: "port", by: "edge", deadlineMs: 500 },
   gateway: { number: 6, about: "the gateway answers on Ethernet", part: "hint", by: "edge", deadlineMs: 500 },
-  multiplexor: { number: 7, about: "the serial multiplexor is heard", part: "hint", by: "node", deadlineMs: 0 },
+  multiplexor: { number: 7, about: "the serial multiplexor is heard", part: "hint", by: "node", deadlineMs: 100 },
 } as const satisfies Readonly<Record<string, SelfTestRule>>;
 
 export type SelfTestCheck = keyof typeof selfTestRules;

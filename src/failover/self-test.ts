@@ -7,9 +7,9 @@
  *            ▲                                                        │ 30 s, or a link changes
  *            └────────────────────────────────────────────────────────┘
  *
- * Its one surprising idea: a link counts as heard only by what came *since the question went over it*. A card that crashed is silent on the fast
- * link first, and the slow link's last heartbeat is no sign of life: so it takes the time of a few frames to find it dead, and not the silence
- * of the slow link. Who goes on beating without an answer is asked until its time is over, and is deaf then, which is no death.
+ * Its one surprising idea: the serial line counts as heard only by what came *since the question went over it*. A card that crashed is silent on
+ * Ethernet first, and the last heartbeat on the slow line is no sign of life: so it takes the time of a few frames to find it dead, and not the
+ * silence of the slow line. Who goes on beating without an answer is asked until its time is over, and is deaf then, which is no death.
  *
  * Invariants: no verdict of a member's failure without a question that went unanswered on each link that is up and, where third cards are heard,
  * without one that says the same; what this card was late is on nobody's account.
@@ -87,7 +87,15 @@ type Round = {
 };
 
 /** Asking a third card about a peer. */
-type Relay = { readonly id: number; by: number; answer: Outcome | "silent" | "deaf" | "none" | undefined };
+type Relay = {
+  readonly id: number;
+  readonly link: LinkKind;
+  /** When its word is due. */
+  by: number;
+  /** It says that frames of the subject come, and asks on. */
+  isHeard: boolean;
+  answer: Outcome | "silent" | "deaf" | "none" | undefined;
+};
 
 type Peer = {
   readonly card: CardId;
@@ -100,8 +108,9 @@ type Peer = {
 type Trial = {
   readonly card: CardId;
   openedAt: number;
-  /** Which links were silent when the questions went out: with others, they are asked anew. */
+  /** How the links stood when they were looked at last, and since when: when that changes, it is asked anew. */
   pattern: string;
+  patternAt: number;
   round: Round | undefined;
   readonly relays: Map<CardId, Relay>;
   relaysAsked: boolean;
@@ -142,6 +151,8 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   readonly #peers = new Map<CardId, Peer>();
   readonly #rounds = new Map<CardId, Round>();
   readonly #trials = new Map<CardId, Trial>();
+  /** Whose end is proven, until they are heard again. */
+  readonly #gone = new Set<CardId>();
   readonly #portUp: Record<LinkKind, boolean> = { ether: false, serial: false };
   #lastId: number;
   #outputs: SelfTestOutput[] = [];
@@ -258,6 +269,9 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   }
 
   #onLink(now: number, card: CardId, link: LinkKind, health: LinkHealth): void {
+    // That nothing is heard of it any more is no news.
+    if (this.#gone.has(card) && (isLost(health) || health === "unheard")) return;
+    this.#gone.delete(card);
     const peer = this.#peerOf(card);
     peer.health[link] = health;
     const isWrong = Object.values(peer.health).some((each) => isLost(each) || each === "oneWay");
@@ -267,6 +281,7 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
       card,
       openedAt: now,
       pattern: "",
+      patternAt: now,
       round: undefined,
       relays: new Map(),
       relaysAsked: false,
@@ -278,6 +293,7 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   }
 
   #onGone(card: CardId): void {
+    this.#gone.add(card);
     this.#trials.delete(card);
     this.#rounds.delete(card);
     this.#peers.delete(card);
@@ -292,8 +308,12 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     }
     const round = this.#roundOf(now, subject);
     if (round.askers.some((asker) => asker.card === from && asker.id === id)) return;
+    // The newest question of a card is the one that it waits for.
+    const before = round.askers.findIndex((asker) => asker.card === from);
+    if (before >= 0) round.askers.splice(before, 1);
     round.askers.push({ card: from, link, id });
     if (round.outcome !== undefined) this.#tellAskers(round);
+    else if (round.doneBy < Infinity) this.#tell({ ...round, askers: round.askers.slice(-1) }, "received");
   }
 
   #answer(answers: readonly Answered[]): void {
@@ -304,14 +324,21 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     const round = this.#rounds.get(subject);
     if (round?.id === id && from === subject) {
       if (round.outcome !== undefined && round.outcome !== "no answer") return;
-      if (stage === "received") round.doneBy = Math.min(round.doneBy, now + this.#settings.doneMs);
+      if (stage === "received" && round.doneBy === Infinity) {
+        round.doneBy = now + this.#settings.doneMs;
+        // Third cards wait for it as long as we do.
+        this.#tell(round, "received");
+      }
       if (stage === "done") this.#endRound(now, round, gradeOf(results), results);
       return;
     }
     const relay = this.#trials.get(subject)?.relays.get(from);
     if (relay?.id !== id || relay.answer !== undefined) return;
-    if (stage === "received") relay.by = Math.max(relay.by, now + this.#settings.doneMs);
-    else relay.answer = stage === "done" ? gradeOf(results) : stage;
+    if (stage === "received" || stage === "deaf") {
+      // It is being asked, and will be for as long as a card may take.
+      relay.isHeard ||= stage === "deaf";
+      relay.by = Math.max(relay.by, now + this.#settings.doneMs);
+    } else relay.answer = stage === "done" ? gradeOf(results) : stage;
   }
 
   /** All that is waited for is borne longer by what we were late. */
@@ -380,7 +407,9 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     this.#answer(this.#answers.expire(now));
     for (const round of [...this.#rounds.values()]) this.#runRound(now, round);
     for (const trial of this.#trials.values()) {
-      for (const relay of trial.relays.values()) if (relay.answer === undefined && now >= relay.by) relay.answer = "none";
+      for (const [card, relay] of [...trial.relays]) {
+        if (relay.answer === undefined && now >= relay.by) this.#endRelay(now, trial, card, relay);
+      }
       if (now >= trial.againAt) this.#startOver(now, trial);
     }
   }
@@ -397,10 +426,16 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     }
     if (now >= round.nextAt) this.#ask(now, round);
     if (now < round.windowEndsAt) return;
-    const isHeard = round.links.some((link) => round.heard[link]);
-    if (isHeard && now < round.startedAt + this.#settings.doneMs) this.#openWindow(now, round);
-    else this.#endRound(now, round, "no answer", []);
-    if (round.outcome === undefined) this.#ask(now, round);
+    if (!this.#isBeating(round) || now >= round.startedAt + this.#settings.doneMs) return this.#endRound(now, round, "no answer", []);
+    this.#tell(round, "deaf");
+    this.#openWindow(now, round);
+    this.#ask(now, round);
+  }
+
+  /** Ethernet's own silence shows soon enough; on serial only what came since the question counts. */
+  #isBeating({ card, links, heard }: Round): boolean {
+    const { ether } = this.#peerOf(card).health;
+    return links.some((link) => heard[link]) || (links.includes("ether") && ether !== undefined && !isLost(ether) && ether !== "unheard");
   }
 
   /** What a trial goes by is kept as long as the trial. */
@@ -421,24 +456,35 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   }
 
   #tellAskers(round: Round): void {
-    const { outcome, card: subject, results, heard } = round;
-    const stage = outcome !== "no answer" ? "done" : heard.ether || heard.serial ? "deaf" : "silent";
-    for (const { card, link, id } of round.askers) {
+    const stage = round.outcome !== "no answer" ? "done" : this.#isBeating(round) ? "deaf" : "silent";
+    // Who asked is told so already, and waits as long as we did.
+    if (stage !== "deaf") this.#tell(round, stage);
+    round.askers.length = 0;
+  }
+
+  #tell({ card: subject, results, askers }: Round, stage: SelfTestAnswer["stage"]): void {
+    for (const { card, link, id } of askers) {
       this.#outputs.push({ kind: "send", link, to: card, message: { kind: "selfTestAnswer", id, subject, stage, results } });
     }
-    round.askers.length = 0;
   }
 
   #askThirds(now: number, trial: Trial): void {
     if (trial.relaysAsked) return;
     trial.relaysAsked = true;
-    const { answerMs } = this.#settings;
-    const testMs = this.#windowMs(linkKinds);
-    for (const { card, link } of this.#thirds(trial.card).slice(0, relaysMax)) {
-      const id = this.#lastId = (this.#lastId + 1) >>> 0;
-      trial.relays.set(card, { id, by: now + testMs + answerMs[link], answer: undefined });
-      this.#outputs.push({ kind: "send", link, to: card, message: { kind: "selfTest", id, subject: trial.card } });
-    }
+    for (const { card, link } of this.#thirds(trial.card).slice(0, relaysMax)) this.#askThird(now, trial, card, link);
+  }
+
+  #askThird(now: number, trial: Trial, card: CardId, link: LinkKind): void {
+    const id = this.#lastId = (this.#lastId + 1) >>> 0;
+    const by = now + this.#windowMs(linkKinds) + this.#settings.answerMs[link];
+    trial.relays.set(card, { id, link, by, isHeard: false, answer: undefined });
+    this.#outputs.push({ kind: "send", link, to: card, message: { kind: "selfTest", id, subject: trial.card } });
+  }
+
+  /** Who says nothing on Ethernet is asked on serial: it may be our own port that is broken. */
+  #endRelay(now: number, trial: Trial, card: CardId, relay: Relay): void {
+    if (!relay.isHeard && relay.link === "ether" && this.#peerOf(card).health.serial === "up") this.#askThird(now, trial, card, "serial");
+    else relay.answer = relay.isHeard ? "deaf" : "none";
   }
 
   /** The other cards that we hear, and the best link to each. */
@@ -470,13 +516,17 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
 
   #judge(now: number, trial: Trial): void {
     const peer = this.#peerOf(trial.card);
-    const pattern = `${this.#isLost(peer, "serial")} ${this.#isLost(peer, "ether")}`;
+    let evidence = this.#evidenceOf(peer, trial);
+    const pattern = `${evidence.serial} ${evidence.ether}`;
     if (pattern !== trial.pattern) {
-      // A question that is under way is asked on all links anyhow; one that was answered may be overtaken.
-      if (trial.round?.outcome !== undefined) this.#startOver(now, trial);
-      trial.pattern = pattern;
+      // A question that is under way goes over all links anyhow; what was answered before may be overtaken, unless the answer is the change.
+      if (trial.round?.outcome !== undefined && trial.round.endedAt < now) {
+        this.#startOver(now, trial);
+        evidence = this.#evidenceOf(peer, trial);
+      }
+      trial.pattern = `${evidence.serial} ${evidence.ether}`;
+      trial.patternAt = now;
     }
-    const evidence = this.#evidenceOf(peer, trial);
     const found = characterize(evidence);
     if (found.verdict === "open") this.#askFor(now, trial, found);
     const settledAt = this.#settledAt(peer, trial);
@@ -495,9 +545,9 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   }
 
   /** Until when a loss of serial alone is only watched. */
-  #settledAt(peer: Peer, { openedAt }: Trial): number {
+  #settledAt(peer: Peer, { patternAt }: Trial): number {
     const isSerialAlone = this.#isLost(peer, "serial") && !this.#isLost(peer, "ether");
-    return isSerialAlone ? openedAt + this.#settings.settleMs : -Infinity;
+    return isSerialAlone ? patternAt + this.#settings.settleMs : -Infinity;
   }
 
   #askFor(now: number, trial: Trial, { action }: Characterization): void {
@@ -521,9 +571,8 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     const { round } = trial;
     const isSilent = (link: LinkKind): boolean => {
       if (this.#isLost(peer, link)) return true;
-      const at = chassisOf(peer.card) === chassisOf(this.#card) ? link : "ether";
-      // What was heard before the question is no sign of life.
-      return round?.outcome === "no answer" && round.links.includes(at) && !round.heard[at];
+      // What was heard on the slow link before the question is no sign of life.
+      return link === "serial" && round?.outcome === "no answer" && round.links.includes(link) && !round.heard[link];
     };
     const ticks = peer.health.ether === "oneWay" ? "ether missing" : peer.health.serial === "oneWay" ? "serial missing" : "all";
     return {
