@@ -5,8 +5,11 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { encodeCbor } from "../wire/cbor.ts";
 import type { Change, Head, Proposal } from "./change.ts";
+import { bytesOf } from "./values.ts";
 
 export const hashBytes = 32;
+/** What a change counts for besides its texts and its changeset. */
+export const changeOverheadBytes = 256;
 
 /** SHA-256. */
 export type Digest = (bytes: Uint8Array) => Uint8Array;
@@ -45,6 +48,11 @@ export function linked(head: Head, epoch: number, proposal: Proposal, changesetD
   const sequence = head.sequence + 1;
   const hash = changeHash(head.hash, sequence, epoch, proposal, sha256, changesetDigest);
   return { ...proposal, sequence, epoch, previous: head.hash, hash };
+}
+
+/** What a change counts for where changes are bounded by their bytes. */
+export function countedBytes({ changeset, author, comment, key }: Proposal): number {
+  return changeset.length + bytesOf(author) + bytesOf(comment) + bytesOf(key) + changeOverheadBytes;
 }
 
 export function headOf({ sequence, epoch, hash }: Head): Head {

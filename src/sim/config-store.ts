@@ -8,7 +8,7 @@
 import { unreachable } from "../base/assert.ts";
 import { hex } from "../base/hex.ts";
 import type { CardId } from "../base/ids.ts";
-import { brokenLink, contentDigest, emptyHead, headOf, isSameHead, levelOf } from "../config/chain.ts";
+import { brokenLink, contentDigest, countedBytes, emptyHead, headOf, isSameHead, levelOf } from "../config/chain.ts";
 import type { Change, ConfigRefusal, Head, Row, Scalar, Wish } from "../config/change.ts";
 import { levelMax as softwareLevel } from "../config/migrations/migrations.ts";
 import type { ConfigReader } from "../config/reader.ts";
@@ -36,8 +36,6 @@ type BareResult = Bare<StoreResult>;
 type RowEdit = { readonly table: string; readonly id: string; readonly before: Row | null; readonly after: Row | null };
 
 const wholeDisk = { changesMax: chainChangesMax, bytesMax: chainBytesMax };
-/** What a change counts for besides its texts and its changeset. */
-const overheadBytes = 256;
 const empty: readonly Row[] = [];
 
 class StoreError extends Error {
@@ -431,9 +429,7 @@ export class SimConfigStore {
     const content = this.#content;
     const following = content.changes.slice(Math.max(0, after + 1 - content.first));
     let bytes = 0;
-    const count = following.findIndex(({ changeset }, index) =>
-      index > 0 && bytes + changeset.length > bytesMax || void (bytes += changeset.length)
-    );
+    const count = following.findIndex((change, index) => (bytes += countedBytes(change)) > bytesMax && index > 0);
     const changes = count < 0 ? following : following.slice(0, count);
     const left = following.slice(changes.length).reduce((sum, change) => sum + countedBytes(change), 0);
     return { kind: "changes", changes, bytesLeft: left };
@@ -556,10 +552,6 @@ function apply(content: Content, edits: readonly RowEdit[]): boolean {
 function isSame(one: Row | null, other: Row | null): boolean {
   if (one === null || other === null) return one === other;
   return Object.keys({ ...one, ...other }).every((column) => (one[column] ?? null) === (other[column] ?? null));
-}
-
-function countedBytes({ changeset, author, comment, key }: Change): number {
-  return changeset.length + author.length + comment.length + key.length + overheadBytes;
 }
 
 function isName(name: string): boolean {

@@ -229,6 +229,9 @@ export function configStoreConformance(test: Tester, name: string, make: () => P
     assert.equal(one.changes.map(plain), made.slice(0, 1).map(plain));
     assert.ok(one.bytesLeft > 0);
     assert.is((await driver.ask("changes", { kind: "changes", after: 5, bytesMax: 1 })).changes.length, 0);
+    // Texts count as much as changesets.
+    for (const key of ["said", "again"]) await driver.change(wish(key, [host("h0", key)], { comment: "c".repeat(900) }));
+    assert.is((await driver.ask("changes", { kind: "changes", after: 5, bytesMax: 2_000 })).changes.length, 1);
   });
 
   suite.property("hashes are given of the sequences that the chain has", async (world) => {

@@ -1,14 +1,11 @@
 /** The chain as a database keeps it: the table `changes`, the newest of them whole, the oldest pruned. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { CardId } from "../../base/ids.ts";
-import { brokenLink, emptyHead, headOf } from "../../config/chain.ts";
+import { brokenLink, changeOverheadBytes, countedBytes, emptyHead, headOf } from "../../config/chain.ts";
 import type { Change, Head } from "../../config/change.ts";
 
 /** What of the chain is kept. */
 export type ChainBounds = { readonly changesMax: number; readonly bytesMax: number };
-
-/** What a change counts for besides its texts and its changeset. */
-const overheadBytes = 256;
 
 type ChangeRow = {
   readonly sequence: number;
@@ -25,7 +22,9 @@ type ChangeRow = {
 };
 
 const columns = `"sequence", "epoch", "hash", "previous", "kind", "author", "comment", "key", "card", "time", "changeset"`;
-const bytesOf = `octet_length("changeset") + octet_length("author") + octet_length("comment") + octet_length("key") + ${overheadBytes}`;
+/** As `countedBytes` has it. */
+const bytesOf =
+  `octet_length("changeset") + octet_length("author") + octet_length("comment") + octet_length("key") + ${changeOverheadBytes}`;
 
 export class ChainTable {
   readonly #bounds: ChainBounds;
@@ -75,7 +74,7 @@ export class ChainTable {
     const { sequence, epoch, hash, previous, kind, author, comment, key, card, time, changeset } = change;
     this.#insert.run(sequence, epoch, hash, previous, kind, author, comment, key, card, time, changeset);
     this.head = headOf(change);
-    this.#bytes += this.#bytesAt(sequence);
+    this.#bytes += countedBytes(change);
     while (this.first < sequence && (sequence - this.first >= this.#bounds.changesMax || this.#bytes > this.#bounds.bytesMax)) {
       this.#bytes -= this.#bytesAt(this.first);
       this.#remove.run(this.first);

@@ -14,7 +14,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { constants, DatabaseSync, type StatementSync } from "node:sqlite";
 import { unreachable } from "../../base/assert.ts";
 import type { CardId } from "../../base/ids.ts";
-import { brokenLink, emptyHead, headOf, isSameHead, levelOf } from "../../config/chain.ts";
+import { brokenLink, countedBytes, emptyHead, headOf, isSameHead, levelOf } from "../../config/chain.ts";
 import type { Change, ConfigRefusal, Head, Operation, Proposal, Wish } from "../../config/change.ts";
 import type { Branch, Planned, StoreFault, StoreOrder, StoreResult } from "../../config/store.ts";
 import { branchesMax, configFindingsMax, damagedMax } from "../../limits.ts";
@@ -433,9 +433,9 @@ export class ConfigDatabase {
     const changes: Change[] = [];
     let bytes = 0;
     for (const change of this.#chain?.after(after) ?? []) {
-      if (changes.length > 0 && bytes + change.changeset.length > bytesMax) break;
+      bytes += countedBytes(change);
+      if (changes.length > 0 && bytes > bytesMax) break;
       changes.push(change);
-      bytes += change.changeset.length;
     }
     const last = changes.at(-1)?.sequence ?? after;
     return { kind: "changes", changes, bytesLeft: this.#chain?.bytesAfter(last) ?? 0 };
