@@ -1,13 +1,13 @@
 /** The card over HTTP: a table of resources, every error a problem (RFC 9457). `openapi.ts` describes it. */
 import { type Context, Hono } from "hono";
-import type { CardId } from "../base/ids.ts";
+import { type CardId, cardName } from "../base/ids.ts";
 import type { LogFields } from "../node/effect.ts";
 import type { CardStatus } from "../node/status.ts";
 import { configurationPage, configurationPagePolicy } from "../ui/configuration-page.ts";
 import { statusPage, statusPagePolicy } from "../ui/status-page.ts";
 import { softwareVersion } from "../version.ts";
 import type { Authority } from "./authority.ts";
-import { cardText, configurationResources } from "./configuration.ts";
+import { configurationResources } from "./configuration.ts";
 import type { ConfigurationSource } from "./configuration-source.ts";
 import { addResource, answerProblem, type Permit, type Resource, templateOf } from "./resource.ts";
 
@@ -51,7 +51,7 @@ export function createApp(source: StatusSource): Hono {
 
   app.use("*", async (context, next) => {
     for (const [name, value] of Object.entries(securityHeaders)) context.header(name, value);
-    if (card !== undefined) context.header("cardinal-served-by", cardText(card));
+    if (card !== undefined) context.header("cardinal-served-by", cardName(card));
     await next();
   });
   for (const resource of resources) addResource(app, resource, permit);

@@ -1,6 +1,6 @@
 /** Refusals of the configuration as problems over HTTP. */
 import type { Context } from "hono";
-import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
+import { type CardId, cardName } from "../base/ids.ts";
 import type { ConfigRefusal } from "../config/change.ts";
 import { refusals } from "../config/refusals.ts";
 import type { ConfigurationSource } from "./configuration-source.ts";
@@ -18,7 +18,7 @@ export function answerRefusal(
   const { code, message, operation, table, id, column } = refusal;
   const { status, retryAfterS, hint } = refusals[code];
   if (retryAfterS !== undefined) context.header("retry-after", String(retryAfterS));
-  context.header("cardinal-served-by", `${chassisOf(servedBy)}/${slotOf(servedBy)}`);
+  context.header("cardinal-served-by", cardName(servedBy));
   context.header("etag", `"${source.status().head.hash}"`);
   return answerProblem(context, code === "conflict" && conditional ? 412 : status, message, {
     code,

@@ -3,7 +3,7 @@
  * with its age; what is changed goes through the card's node, which answers when every replica has it.
  */
 import type { Context } from "hono";
-import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
+import { cardName } from "../base/ids.ts";
 import { hex } from "../base/hex.ts";
 import type { Head, Operation, Row, Wish } from "../config/change.ts";
 import type { BranchRow, Finding, HistoryEntry, Planned, Unread } from "../config/read-answer.ts";
@@ -34,11 +34,6 @@ const schemaType = "application/schema+json";
 const jsonContent = { types: [json], bytesMax: rowContentBytesMax };
 /** What an operator must not change. */
 const administrated: ReadonlySet<string> = new Set(["users", "tokens"]);
-/** "1/2". */
-export function cardText(card: CardId): string {
-  return `${chassisOf(card)}/${slotOf(card)}`;
-}
-
 export function headJson({ sequence, epoch, hash }: Head): { sequence: number; epoch: number; hash: string } {
   return { sequence, epoch, hash: hex(hash) };
 }
@@ -501,11 +496,11 @@ function answerChange(
 ): Response {
   if (answer.kind === "refused") return answerRefusal(context, source, answer, { conditional });
   const { head, servedBy, repeated } = answer;
-  context.header("cardinal-served-by", cardText(servedBy));
+  context.header("cardinal-served-by", cardName(servedBy));
   context.header("etag", etagOf(head));
   return context.json({
     head: headJson(head),
-    servedBy: cardText(servedBy),
+    servedBy: cardName(servedBy),
     repeated,
     ...(steps === undefined ? {} : { steps: steps.map(plainStep) }),
   });
@@ -560,7 +555,7 @@ function missingBranch(context: Context, source: ConfigurationSource, id: string
   return answerProblem(
     context,
     404,
-    `card ${cardText(source.card)} has ${has}, not ${id.slice(0, 64)}; a branch is only on the card that made it`,
+    `card ${cardName(source.card)} has ${has}, not ${id.slice(0, 64)}; a branch is only on the card that made it`,
   );
 }
 

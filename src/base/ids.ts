@@ -40,6 +40,11 @@ export function chassisOf(card: CardId): number {
   return ((card - 1) >> 3) + 1;
 }
 
+/** "1/2": the chassis and the slot, as people call a card. */
+export function cardName(card: CardId): string {
+  return `${chassisOf(card)}/${slotOf(card)}`;
+}
+
 /** The slot, 1 to 8, that `card` has in its chassis. */
 export function slotOf(card: CardId): number {
   return ((card - 1) & 7) + 1;

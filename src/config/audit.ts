@@ -2,7 +2,7 @@
  * Who changed what, and when: each change writes one row of the audit, and takes the one away that is `auditRowsMax` changes older. It is a part
  * of the change, so it is the same on all cards.
  */
-import { chassisOf, slotOf } from "../base/ids.ts";
+import { cardName } from "../base/ids.ts";
 import { auditCommentBytesMax, auditRowsMax, auditTextBytesMax, configTextBytesMax } from "../limits.ts";
 import type { Operation } from "./change.ts";
 import type { ConfigReader } from "./reader.ts";
@@ -31,7 +31,7 @@ export function auditOperations(reader: ConfigReader, changes: readonly RowChang
   const row = {
     id: auditId(sequence),
     at: time,
-    card: `${chassisOf(card)}/${slotOf(card)}`,
+    card: cardName(card),
     author: cut(author, configTextBytesMax) || "-",
     comment: comment === "" ? null : cut(comment, auditCommentBytesMax),
     what: whatOf(changes),

@@ -2,7 +2,7 @@
  * This card's membership of the replicas' group: whether it has one or has asked for it, and what it says in the order. Of a large change
  * only so many parts are under way at a time as do not fill what the order has room for.
  */
-import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
+import { type CardId, cardName } from "../base/ids.ts";
 import type { ApplicationRequest, GroupView } from "../cluster/application.ts";
 import { configPartsWindow } from "../limits.ts";
 import { encodeReplicaEntry, type ReplicaEntry } from "./replica-entry.ts";
@@ -22,7 +22,7 @@ export class Seat {
   readonly #partsUnderWay = new Set<number>();
 
   constructor(card: CardId, request: (request: ApplicationRequest) => void) {
-    this.#name = `card ${chassisOf(card)}/${slotOf(card)}`;
+    this.#name = `card ${cardName(card)}`;
     this.#request = request;
   }
 

@@ -17,7 +17,7 @@
  * told `changed` only when every replica, and enough of them, have it durably.
  */
 import { unreachable } from "../base/assert.ts";
-import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
+import { type CardId, cardName } from "../base/ids.ts";
 import type { ApplicationEvent } from "../cluster/application.ts";
 import type { NodeView } from "../cluster/view.ts";
 import { configHoldRetryMs, configObjectMs, configRecentMax } from "../limits.ts";
@@ -653,7 +653,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
    */
   #seeToOwn(now: number, state: ReplicaState): void {
     if (this.#wishes.hasOwn || !this.#electorate.isEnough(state.replicas)) return;
-    const author = `card ${chassisOf(this.#card)}/${slotOf(this.#card)}`;
+    const author = `card ${cardName(this.#card)}`;
     const wish = { author, key: "", operations: [] };
     if (state.level > 0 && state.accepted.epoch < state.lineage && this.#wishes.awaitsOlderThan(state.lineage)) {
       this.#wishes.add(now, { kind: "self" }, { ...wish, comment: "what was there before stays" });

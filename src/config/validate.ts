@@ -10,7 +10,7 @@
  * 5. The row of the audit, if anything changes at all.
  */
 import type { CardId } from "../base/ids.ts";
-import { chassisOf, slotOf } from "../base/ids.ts";
+import { cardName } from "../base/ids.ts";
 import { nearest } from "../base/nearest.ts";
 import { configFindingsMax, wishOperationsMax } from "../limits.ts";
 import { auditOperations } from "./audit.ts";
@@ -147,7 +147,7 @@ class Judgement {
   /** Who stands in the way of something newer. */
   #tooNew(since: number): string {
     const { level, olderCards = [] } = this.#context;
-    const cards = olderCards.map((card) => `${chassisOf(card)}/${slotOf(card)}`);
+    const cards = olderCards.map(cardName);
     const many = `cards ${cards.join(", ")} have`;
     const who = cards.length === 0 ? "a card of the system has" : cards.length === 1 ? `card ${cards[0]} has` : many;
     return `needs level ${since}, and the system is at level ${level}: ${who} older software; update it first`;

@@ -1,6 +1,7 @@
 /** The state of a card's configuration as a page, and as lines of the status page. Pure. */
 import type { ConfigurationStatus } from "../config/request.ts";
-import { instantText, placeText } from "./history-text.ts";
+import { cardName } from "../base/ids.ts";
+import { instantText } from "./history-text.ts";
 import { fits, type Shape } from "./shape.ts";
 import { countsText, durationText, note, type Paint, paintOf, pairs, printable, table, type Tone } from "./text-layout.ts";
 
@@ -48,7 +49,7 @@ export function configurationLines(status: ConfigurationStatus, width: number, p
           head.sequence === 0 ? "no changes yet" : `change ${head.sequence} ${printable(head.hash).slice(0, 8)}, epoch ${head.epoch}`,
         ],
         ["Level", level === levelMax ? `${level}` : `${level}; this card's software has ${levelMax}`],
-        ["Replicas", replicas.length === 0 ? "none" : replicas.map(placeText).join(", ")],
+        ["Replicas", replicas.length === 0 ? "none" : replicas.map(cardName).join(", ")],
         ["Under way", pending === 0 ? "nothing" : `${pending} changes of this card's callers`],
         ["Load", `${load.served} served, ${load.servedForOthers} served for other cards, ${load.forwarded} forwarded`],
         ...(counted === "" ? [] : [["Counted", counted] as const]),
@@ -78,7 +79,7 @@ export function branchLines(branches: ConfigurationStatus["branches"], width: nu
 export function progressText({ what, done, of, from }: NonNullable<ConfigurationStatus["progress"]>): string {
   const share = of === 0 ? 0 : Math.floor((100 * done) / of);
   const amount = what === "snapshot" ? `${mebibytes(done)} of ${mebibytes(of)} MiB of a snapshot` : `${done} of ${of} changes`;
-  return `${amount} from card ${placeText(from)} (${share} %)`;
+  return `${amount} from card ${cardName(from)} (${share} %)`;
 }
 
 function mebibytes(bytes: number): string {

@@ -1,4 +1,5 @@
 /** The history of the configuration, newest first. Pure. */
+import { cardName } from "../base/ids.ts";
 import type { HistoryEntry } from "../config/read-answer.ts";
 import { shown, type Step, stepLines } from "./plan-text.ts";
 import { note, type Paint, printable } from "./text-layout.ts";
@@ -10,7 +11,7 @@ export type HistoryChange = Omit<HistoryEntry, "rows"> & { readonly rows?: reado
 export function changeLines(change: HistoryChange, width: number, paint: Paint): string[] {
   const { sequence, hash, author, comment, card, time, kind, rows } = change;
   const head = `change ${sequence}  ${hash.slice(0, 8)}`;
-  const place = `card ${placeText(card)}`;
+  const place = `card ${cardName(card)}`;
   const about = `${instantText(time)}  ${author === place ? place : `${printable(author)}, on ${place}`}`;
   return [
     paint("heading", head),
@@ -25,9 +26,4 @@ export function changeLines(change: HistoryChange, width: number, paint: Paint):
 export function instantText(ms: number): string {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? shown(ms) : date.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
-}
-
-/** "1/2" of a card's number. */
-export function placeText(card: number): string {
-  return `${((card - 1) >> 3) + 1}/${((card - 1) & 7) + 1}`;
 }

@@ -1,5 +1,5 @@
 /** A card's membership as a page for people: the view, who is absent, who hears whom, what led here. Pure. */
-import { type CardId, chassisOf, type LinkKind, linkKinds, slotOf } from "../base/ids.ts";
+import { type CardId, cardName, chassisOf, type LinkKind, linkKinds } from "../base/ids.ts";
 import type { MembershipStatus } from "../node/status.ts";
 import type { PageOptions } from "./card-page.ts";
 import { fits, type Shape } from "./shape.ts";
@@ -91,7 +91,7 @@ function membersOf({ view }: MembershipStatus, width: number, paint: Paint): str
   if (view === undefined) return [];
   const rows = view.members.map(({ card, incarnation, previous, ether }): Cell[] => [
     { text: String(card) },
-    { text: placeOf(card) },
+    { text: cardName(card) },
     { text: String(incarnation) },
     { text: previous === 0 ? "just started" : String(previous) },
     ether ? { text: "yes" } : { text: "no", tone: "warning" },
@@ -108,16 +108,12 @@ function absentOf({ view }: MembershipStatus, width: number, paint: Paint): stri
       : "no proof that it stopped: what it serves stays where it is";
     return [
       { text: String(card) },
-      { text: placeOf(card) },
+      { text: cardName(card) },
       { text: down ? `DOWN${receipt === undefined ? "" : ` (${printable(receipt)})`}` : "UNKNOWN", tone: down ? "bad" : "warning" },
       { text: why },
     ];
   });
   return [paint("heading", "Absent"), ...table(["CARD", "SLOT", "STATE", "WHY"], rows, width, paint)];
-}
-
-function placeOf(card: CardId): string {
-  return `${chassisOf(card)}/${slotOf(card)}`;
 }
 
 /** Who hears whom, as far as it is known: a row that its card did not say lately tells nothing of one-way pairs. */
