@@ -3,6 +3,7 @@
  * the way out.
  */
 import { refusals } from "../config/refusals.ts";
+import { pageRowsMax } from "../limits.ts";
 import { type Answer, exchange, type Question } from "./ask.ts";
 import { unreachableText } from "./card-page.ts";
 import type { CommandContext } from "./command.ts";
@@ -32,7 +33,7 @@ export class Ended extends Error {
 }
 
 /** A question that takes a token. `file` is what its content was read from, for the places of mistakes. */
-export type Change = Omit<Question, "timeoutMs"> & { readonly timeoutMs?: number; readonly file?: string };
+export type TokenQuestion = Omit<Question, "timeoutMs"> & { readonly timeoutMs?: number; readonly file?: string };
 
 export type Asked<Value> = { readonly value: Value; readonly answer: Answer };
 
@@ -82,10 +83,20 @@ export class ConfigClient {
     return await this.#asked<Value>(path, {});
   }
 
+  /** Page after page of what is read in pages of which each names the next one. */
+  async *pages<Page extends { readonly next?: string }>(path: string): AsyncGenerator<Page, void, undefined> {
+    for (let after: Record<string, string> = {};;) {
+      const { value } = await this.read<Page>(withQuery(path, { limit: String(pageRowsMax), ...after }));
+      yield value;
+      if (value.next === undefined) return;
+      after = { after: value.next };
+    }
+  }
+
   /** The JSON of a good answer to something that takes a token. `told` says what an interruption leaves open. */
-  async change<Value>(
+  async askWithToken<Value>(
     path: string,
-    question: Change,
+    question: TokenQuestion,
     told?: string,
   ): Promise<Asked<Value>> {
     const fields = { ...question.fields, authorization: `Bearer ${await this.token()}` };
@@ -99,12 +110,12 @@ export class ConfigClient {
   async carryOut<Value extends Changed = Changed>(
     path: string,
     { comment, expect }: ChangeConditions,
-    question: Change,
+    question: TokenQuestion,
     query: Readonly<Record<string, string>> = {},
   ): Promise<Value> {
     const { randomUUID } = await import("node:crypto");
     const [key, expected] = [randomUUID(), await this.expected(expect)];
-    const { value } = await this.change<Value>(
+    const { value } = await this.askWithToken<Value>(
       withQuery(path, { ...query, ...(comment === undefined ? {} : { comment }) }),
       { ...question, fields: { ...question.fields, "idempotency-key": key, ...ifMatch(expected) } },
       `the change may still be carried out: \`cardinal config history\` tells (its key is ${key})`,
@@ -118,14 +129,14 @@ export class ConfigClient {
     question: Question,
     onPiece: (piece: Uint8Array) => Promise<void>,
   ): Promise<{ readonly value: string | undefined }> {
-    const answer = await this.exchange(path, { ...question, onPiece });
+    const answer = await this.exchangeWithToken(path, { ...question, onPiece });
     if (answer.status !== 200) return this.#refused(answer);
     const etag = answer.fields?.["etag"];
     return { value: typeof etag === "string" ? etag.replaceAll('"', "") : undefined };
   }
 
   /** The answer to something that takes a token, as it came. */
-  async exchange(path: string, question: Question): Promise<Answer> {
+  async exchangeWithToken(path: string, question: Question): Promise<Answer> {
     const fields = { ...question.fields, authorization: `Bearer ${await this.token()}` };
     return this.#answered(await exchange(new URL(path, this.base), { ...question, fields, signal: this.signal }));
   }
@@ -155,7 +166,7 @@ export class ConfigClient {
 
   async #asked<Value>(
     path: string,
-    question: Change,
+    question: TokenQuestion,
     told?: string,
   ): Promise<Asked<Value>> {
     const given = { timeoutMs: askTimeoutMs, ...question, signal: this.signal };
@@ -229,6 +240,6 @@ export function ifMatch(hash: string | undefined): Readonly<Record<string, strin
 }
 
 /** JSON as the content of a question. */
-export function jsonContent(value: unknown): Pick<Change, "fields" | "content"> {
+export function jsonContent(value: unknown): Pick<TokenQuestion, "fields" | "content"> {
   return { fields: { "content-type": "application/json" }, content: new TextEncoder().encode(JSON.stringify(value)) };
 }

@@ -2,7 +2,7 @@
 import { nearest } from "../base/nearest.ts";
 import type { Command, Operand, Option } from "./command.ts";
 import { type Ending, exitCodes, exitCodeTexts } from "./exit-code.ts";
-import { note, type Paint, paintOf, pairs, wrap } from "./text-layout.ts";
+import { note, pageText, type Paint, paintOf, pairs, wrap } from "./text-layout.ts";
 
 /** Options that stand before or behind any command. */
 export const generalOptions: Readonly<Record<string, Option>> = {
@@ -144,5 +144,5 @@ function exampleLines(commands: readonly Command[], width: number, paint: Paint)
 }
 
 function pageOf(sections: readonly (readonly string[])[]): string {
-  return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n")}\n`;
+  return pageText(sections);
 }

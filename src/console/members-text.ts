@@ -9,6 +9,7 @@ import {
   durationText,
   note,
   numbersText,
+  pageText,
   type Paint,
   paintOf,
   pairs,
@@ -43,7 +44,7 @@ export function membersText(membership: MembershipStatus, options: PageOptions):
     ticksOf(membership, width, paint),
     historyOf(membership, width, paint),
   ];
-  return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n")}\n`;
+  return pageText(sections);
 }
 
 /** The view in one line: "17 CONFIRMED, 3 of 5 cards: more than half". */

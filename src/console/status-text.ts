@@ -4,7 +4,19 @@ import type { CardHealth, CardStatus, LinkHealth, OwnLinkStatus, PeerStatus } fr
 import { configurationLines, isConfigurationStatus } from "./configuration-text.ts";
 import { isMembershipStatus, notificationTones, viewText } from "./members-text.ts";
 import { fits, type Shape } from "./shape.ts";
-import { type Cell, countsText, durationText, note, type Paint, paintOf, pairs, printable, table, type Tone } from "./text-layout.ts";
+import {
+  type Cell,
+  countsText,
+  durationText,
+  note,
+  pageText,
+  type Paint,
+  paintOf,
+  pairs,
+  printable,
+  table,
+  type Tone,
+} from "./text-layout.ts";
 
 const linkNames: Readonly<Record<LinkKind, string>> = { ether: "Ethernet", serial: "serial" };
 
@@ -37,7 +49,7 @@ export function statusText(status: CardStatus, options: { readonly columns: numb
     linksOf(status, width, paint),
     cardsOf(status, width, paint),
   ];
-  return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n")}\n`;
+  return pageText(sections);
 }
 
 function headOf(status: CardStatus, width: number, paint: Paint): string[] {

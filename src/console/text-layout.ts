@@ -113,6 +113,11 @@ function blocks(headings: readonly string[], rows: readonly (readonly Cell[])[],
   );
 }
 
+/** Sections with an empty line between them, newline at the end; one without lines is left out. */
+export function pageText(sections: readonly (readonly string[])[]): string {
+  return `${sections.filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}
+
 /** Pairs of a label and a text, the texts under each other, wrapped; on a narrow terminal the text follows its label. */
 export function pairs(entries: readonly (readonly [label: string, text: string, tone?: Tone])[], width: number, paint: Paint): string[] {
   const labels = Math.max(...entries.map(([label]) => widthOf(label))) + gap;

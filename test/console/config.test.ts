@@ -341,6 +341,14 @@ test("a token's secret is printed once, alone on standard output; only its hash 
     }
   }));
 
+test("the list of tokens has all of them, however many pages they are", () =>
+  atCard(async ({ say, source }) => {
+    const count = 1_005;
+    for (let index = 0; index < count; index++) source.put("tokens", { id: `t-${index}`, role: "viewer", sha256: "00", enabled: 1 });
+    const listed = await say(["token", "list", "--json"]);
+    assert.is((JSON.parse(listed.stdout) as unknown[]).length, count);
+  }));
+
 test("a card that is not there, and one without a configuration, are told apart", async () => {
   await atCard(async ({ say }) => {
     const gone = await say(["config", "set", "cards.1/2.name", "x", "--url", "http://127.0.0.1:9"]);

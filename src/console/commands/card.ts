@@ -19,8 +19,7 @@ const check = (program: Program): Command =>
       const mistakes = isMistakes(config) ? config : [];
       if (json) printJson(terminal, { file: operands.FILE, mistakes });
       else if (isMistakes(config)) terminal.stderr(mistakes.map(({ line }) => `${line}\n`).join(""));
-      else {terminal.stdout(`${operands.FILE} is right: ${summaryOf(config)}
-`);}
+      else terminal.stdout(`${operands.FILE} is right: ${summaryOf(config)}\n`);
       return mistakes.length === 0 ? exitCodes.fine : exitCodes.configuration;
     },
   });

@@ -2,6 +2,7 @@
 import { joinedBytes } from "../../base/bytes.ts";
 import type { SetFinding } from "../../config/read-answer.ts";
 import type { ConfigurationStatus } from "../../config/request.ts";
+import { documentContentBytesMax, longAnswerMs } from "../../limits.ts";
 import { type Command, type CommandContext, fileValueName, printJson } from "../command.ts";
 import { type ChangeConditions, type ConfigClient, type HeadText, headText, ifMatch, withQuery } from "../config-client.ts";
 import { aboutTokens, changeOptions, defineConfigCommand, printChanged, tokenOptions } from "../config-command.ts";
@@ -13,9 +14,6 @@ import { Progress } from "../progress.ts";
 import { askYesNo } from "../question.ts";
 import { note, paintOf, pairs, printable, table } from "../text-layout.ts";
 
-const documentBytesMax = 4 * 1024 * 1024;
-/** Long work has this long between two signs of life. */
-const longTimeoutMs = 300_000;
 const lookMs = 250;
 
 const planOptions = {
@@ -188,7 +186,7 @@ const discardCommand: Command = defineConfigCommand({
   async run(context, client, { options, operands: { BRANCH: id } }) {
     const decided = await decide(context, client, options.yes, `Throw branch ${printable(id)} away for good?`);
     if (decided !== undefined) return decided;
-    const { value } = await client.change(`v1/configuration/branches/${encodeURIComponent(id)}`, { method: "DELETE" });
+    const { value } = await client.askWithToken(`v1/configuration/branches/${encodeURIComponent(id)}`, { method: "DELETE" });
     if (context.json) printJson(context.terminal, value);
     else context.terminal.stdout(`branch ${printable(id)} is gone\n`);
     return exitCodes.fine;
@@ -226,11 +224,11 @@ async function planned(context: CommandContext, client: ConfigClient, options: P
   const question = (fields: Readonly<Record<string, string>> = {}) => ({
     method,
     fields: { ...wish.fields, ...fields },
-    timeoutMs: longTimeoutMs,
+    timeoutMs: longAnswerMs,
     ...(content === undefined ? {} : { content: content() }),
     ...(wish.file === undefined ? {} : { file: wish.file }),
   });
-  const { value: plan } = await client.change<{ readonly head: HeadText; readonly steps: readonly Step[] }>(
+  const { value: plan } = await client.askWithToken<{ readonly head: HeadText; readonly steps: readonly Step[] }>(
     withQuery(path, { ...query, plan: "true" }),
     question(ifMatch(expected)),
   );
@@ -281,7 +279,9 @@ async function documentOf(context: CommandContext, client: ConfigClient, file: s
       : (await import("node:fs")).createReadStream(file, { signal: client.signal });
     for await (const piece of source) {
       length += piece.length;
-      if (length > documentBytesMax) return client.fail(`${file} is larger than ${documentBytesMax / 1_048_576} MiB, which no document is`);
+      if (length > documentContentBytesMax) {
+        return client.fail(`${file} is larger than ${documentContentBytesMax / 1_048_576} MiB, which no document is`);
+      }
       pieces.push(piece);
     }
   } catch (error) {
@@ -296,7 +296,7 @@ async function documentOf(context: CommandContext, client: ConfigClient, file: s
 
 async function backup(context: CommandContext, client: ConfigClient, file: string, force: boolean): Promise<ExitCode> {
   const { terminal } = context;
-  const question = { timeoutMs: longTimeoutMs, fields: { accept: "application/x-ndjson" } };
+  const question = { timeoutMs: longAnswerMs, fields: { accept: "application/x-ndjson" } };
   const progress = new Progress(terminal, "backup");
   const { openSync, writeSync, fsyncSync, closeSync, renameSync, rmSync, existsSync } = await import("node:fs");
   if (file !== "-" && !force && existsSync(file)) {
@@ -373,9 +373,9 @@ async function check(context: CommandContext, client: ConfigClient, repair: bool
   })().catch(() => {});
   try {
     const path = `v1/configuration/check${repair ? "?repair=true" : ""}`;
-    const { value } = await client.change<Checked>(path, {
+    const { value } = await client.askWithToken<Checked>(path, {
       method: "POST",
-      timeoutMs: longTimeoutMs,
+      timeoutMs: longAnswerMs,
     }, repair ? "the repair goes on: `cardinal config status` shows how far it is" : undefined);
     isOver = true;
     progress.end();
@@ -413,19 +413,14 @@ async function diff(context: CommandContext, client: ConfigClient, id: string): 
   const { terminal, json } = context;
   const paint = paintOf(terminal.color);
   let count = 0;
-  for (let after: string | undefined = undefined;;) {
-    const query: string = new URLSearchParams({ limit: "100", ...(after === undefined ? {} : { after }) }).toString();
-    const { value }: { value: { readonly rows: readonly BranchRow[]; readonly next?: string } } = await client.read(
-      `v1/configuration/branches/${encodeURIComponent(id)}/diff?${query}`,
-    );
-    for (const row of value.rows) {
+  type Page = { readonly rows: readonly BranchRow[]; readonly next?: string };
+  for await (const { rows } of client.pages<Page>(`v1/configuration/branches/${encodeURIComponent(id)}/diff`)) {
+    for (const row of rows) {
       count++;
       if (json) terminal.stdout(`${JSON.stringify(row)}\n`);
       else terminal.stdout(`${branchRowLines(row, terminal.columns, paint).join("\n")}\n`);
     }
     await terminal.drained?.();
-    after = value.next;
-    if (after === undefined) break;
   }
   if (!json && count === 0) terminal.stdout("the branch has nothing that the chain has not\n");
   return exitCodes.fine;

@@ -3,12 +3,12 @@ import { type TableName, tableNames } from "../../config/rules.ts";
 import { cardPageAbout, cardPageExits, cardPageOptions, showCardPage } from "../card-page.ts";
 import { type Command, type CommandContext, defineCommand, placeOperandName, placesCommand, printJson } from "../command.ts";
 import {
-  type Change,
   type ChangeConditions,
   type Changed,
   changedText,
   type ConfigClient,
   jsonContent,
+  type TokenQuestion,
   withQuery,
 } from "../config-client.ts";
 import { aboutTokens, changeOptions, configOptions, defineConfigCommand } from "../config-command.ts";
@@ -231,7 +231,7 @@ async function changeValue(
   client: ConfigClient,
   path: string,
   conditions: ChangeConditions,
-  question: Change,
+  question: TokenQuestion,
 ): Promise<ExitCode> {
   const { terminal, json } = context;
   const value = await client.carryOut<Changed & { readonly steps: readonly Step[] }>(valuePath(path), conditions, question);

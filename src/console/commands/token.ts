@@ -158,7 +158,7 @@ function rowPath(table: "tokens" | "users", id: string): string {
 
 /** A row that is there is not quietly made another one. */
 async function refuseThere(client: ConfigClient, name: "tokens" | "users", id: string): Promise<void> {
-  const { status } = await client.exchange(rowPath(name, id), { timeoutMs: 15_000 });
+  const { status } = await client.exchangeWithToken(rowPath(name, id), { timeoutMs: 15_000 });
   if (status !== 200) return;
   const way = name === "tokens"
     ? `revoke it first (cardinal token revoke ${id})`
@@ -174,7 +174,9 @@ async function list(
   cellsOf: (row: Row) => readonly (string | Cell)[],
 ): Promise<ExitCode> {
   const { terminal, json } = context;
-  const { value: { rows } } = await client.read<{ readonly rows: readonly Row[] }>(`v1/configuration/tables/${name}?limit=1000`);
+  const rows: Row[] = [];
+  type Page = { readonly rows: readonly Row[]; readonly next?: string };
+  for await (const page of client.pages<Page>(`v1/configuration/tables/${name}`)) rows.push(...page.rows);
   if (json) printJson(terminal, rows);
   else if (rows.length === 0) terminal.stdout(`no ${name}\n`);
   else {
