@@ -181,8 +181,8 @@ const laws: Readonly<Record<string, Law>> = {
   },
   // A simulated store plans and applies by the very rules of the real one.
   sim: { values: [...ground, "node", "wire", "config"], types: services, packages: [] },
-  api: { values: [...ground, "node", "ui", "config", "version"] },
-  console: { values: [...ground, "node", "client", "config", "version"] },
+  api: { values: [...ground, "node", "ui", "config", "failover", "version"] },
+  console: { values: [...ground, "node", "client", "config", "version"], types: ["failover"] },
   ui: { values: [...ground, "node", "version"] },
   drivers: { values: ["base", "limits"], types: ["io"] },
   firmware: { values: [...ground, "wire", "config", "io", "api", "console", "ui", "drivers", "node", "version"] },

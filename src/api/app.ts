@@ -9,6 +9,8 @@ import { softwareVersion } from "../version.ts";
 import type { Authority } from "./authority.ts";
 import { configurationResources } from "./configuration.ts";
 import type { ConfigurationSource } from "./configuration-source.ts";
+import { failoverResources } from "./failover.ts";
+import type { FailoverSource } from "./failover-source.ts";
 import { addResource, answerProblem, type Permit, type Resource, templateOf } from "./resource.ts";
 
 export type StatusSource = {
@@ -19,6 +21,8 @@ export type StatusSource = {
   readonly card?: CardId;
   /** The configuration and who may change it; a card without one has no paths for it. */
   readonly configuration?: { readonly source: ConfigurationSource; readonly authority: Authority };
+  /** Who serves what; its verbs take the tokens of the configuration, so a card has it only with one. */
+  readonly failover?: FailoverSource;
 };
 
 /** On every answer, errors included. There is no CORS: a page from elsewhere reads nothing here. */
@@ -37,12 +41,13 @@ export async function openApiDocument(version: string = softwareVersion): Promis
 
 export function createApp(source: StatusSource): Hono {
   const app = new Hono();
-  const { configuration, card } = source;
+  const { configuration, failover, card } = source;
   const resources = [
     ...cardResources(source),
     ...(configuration === undefined
       ? []
       : [...configurationResources(configuration.source), page("/configuration", configurationPage, configurationPagePolicy)]),
+    ...(failover === undefined ? [] : failoverResources(failover)),
   ];
   const paths = resources.map(templateOf);
   const permit: Permit | undefined = configuration === undefined

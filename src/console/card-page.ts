@@ -5,7 +5,8 @@
 import { type Answer, ask, cardUrl, defaultPort, type NoAnswer } from "./ask.ts";
 import type { CommandContext, Option } from "./command.ts";
 import { type Ending, type ExitCode, exitCodes } from "./exit-code.ts";
-import { wrap } from "./text-layout.ts";
+import { fits } from "./shape.ts";
+import { printable, wrap } from "./text-layout.ts";
 
 const defaultUrl = `http://127.0.0.1:${defaultPort}`;
 const askTimeoutMs = 5_000;
@@ -30,6 +31,8 @@ export type CardPage<Value> = {
   readonly text: (value: Value, options: PageOptions) => string | Nothing;
   /** The part of the answer that `--json` prints; without it the answer as it came. */
   readonly json?: (value: Value) => unknown;
+  /** How the command ends by what the card answered; without it always well. */
+  readonly code?: (value: Value) => ExitCode;
 };
 
 export const cardPageOptions = {
@@ -89,13 +92,23 @@ function shownOf<Value>({ terminal, json }: CommandContext, page: CardPage<Value
     };
   }
   if (answer.status === 404 && page.absent !== undefined) return failed(page.absent);
-  if (answer.status !== 200) return failed(`${at} answers with HTTP status ${answer.status}; is it a Cardinal card?`);
   const value = parsed(answer.body);
+  if (answer.status !== 200) {
+    return failed(problemText(answer, value) ?? `${at} answers with HTTP status ${answer.status}; is it a Cardinal card?`);
+  }
   if (!page.isValue(value)) return failed(`${at} answers, but not as a Cardinal card of a version that this program knows`);
   const text = page.text(value, terminal);
   if (typeof text !== "string") return failed(text.missing);
-  if (!json) return { text, code: exitCodes.fine };
-  return { text: `${page.json === undefined ? answer.body.replace(/\n$/, "") : JSON.stringify(page.json(value))}\n`, code: exitCodes.fine };
+  const code = page.code?.(value) ?? exitCodes.fine;
+  if (!json) return { text, code };
+  return { text: `${page.json === undefined ? answer.body.replace(/\n$/, "") : JSON.stringify(page.json(value))}\n`, code };
+}
+
+/** What a card says is wrong, in one line. */
+function problemText({ mediaType }: Answer, value: unknown): string | undefined {
+  if (mediaType !== "application/problem+json" || !fits(value, { detail: "string", "hint?": "string" })) return undefined;
+  const { detail, hint } = value as { readonly detail: string; readonly hint?: string };
+  return printable(hint === undefined ? detail : `${detail}. ${hint}`);
 }
 
 function parsed(text: string): unknown {

@@ -8,7 +8,9 @@ import { groupCommands } from "./commands/group.ts";
 import { groupsCommand } from "./commands/groups.ts";
 import { keyCommands } from "./commands/key.ts";
 import { membersCommand } from "./commands/members.ts";
+import { readyCommand } from "./commands/ready.ts";
 import { runCommand } from "./commands/run.ts";
+import { setCommands } from "./commands/set.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tokenCommands } from "./commands/token.ts";
 import type { Program } from "./program.ts";
@@ -21,6 +23,8 @@ export function consoleCommands(program: Program): readonly Command[] {
     membersCommand,
     groupsCommand,
     ...groupCommands,
+    ...setCommands,
+    readyCommand,
     ...configCommands,
     ...configChangeCommands,
     ...tokenCommands,

@@ -1,6 +1,7 @@
 /** A configuration in memory for the tests of HTTP: a chain of changes without a store, on one card. */
 import { configurationResources } from "../../src/api/configuration.ts";
 import type { ConfigurationSource } from "../../src/api/configuration-source.ts";
+import type { FailoverSource } from "../../src/api/failover-source.ts";
 import type { Finding, HistoryEntry, Plan, SetFinding } from "../../src/config/read-answer.ts";
 import { Authority, digestOf, tokenText } from "../../src/api/authority.ts";
 import { createApp } from "../../src/api/app.ts";
@@ -212,8 +213,11 @@ export class StandIn implements ConfigurationSource {
   }
 }
 
-/** The app of card 1/2 with a configuration, and what its tests move. */
-export function standInApp(own: { readonly token: string; readonly tokenFile: string } | undefined = undefined) {
+/** The app of card 1/2 with a configuration, and with failover where it is given, and what its tests move. */
+export function standInApp(
+  own: { readonly token: string; readonly tokenFile: string } | undefined = undefined,
+  failover: FailoverSource | undefined = undefined,
+) {
   const source = new StandIn();
   if (own !== undefined) source.tokenFile = own.tokenFile;
   const clock = { now: 1_000_000 };
@@ -230,7 +234,12 @@ export function standInApp(own: { readonly token: string; readonly tokenFile: st
     wallClock: () => clock.now,
     log: (_level, event, fields) => told.push(`${event}: ${fields["reason"]} (${fields["attempts"]})`),
   });
-  const app = createApp({ status: () => exampleStatus, card: source.card, configuration: { source, authority } });
+  const app = createApp({
+    status: () => exampleStatus,
+    card: source.card,
+    configuration: { source, authority },
+    ...(failover === undefined ? {} : { failover }),
+  });
   const ask = (method: string, path: string, options: { body?: unknown; token?: string; headers?: Record<string, string> } = {}) => {
     const headers: Record<string, string> = { ...options.headers };
     const token = options.token ?? adminToken;
