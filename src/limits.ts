@@ -178,6 +178,12 @@ export const serialAnnounceBytes = 80;
 /** A start that is not further after this holds: for the configuration and the others, and for a view. */
 export const bootCatchUpMs = 60_000;
 export const bootQuorumMs = 10_000;
+/** A cold start waits for all cards of the configuration so long, unless the card's configuration says otherwise. */
+export const bootColdWaitMs = 300_000;
+/** A stall of the program counts in its self-test for so long. */
+export const stallForgottenMs = 10_000;
+/** Power that comes so long after the multiplexor's start is the chassis's own. */
+export const chassisPowerOnMs = 10_000;
 /** So many starts in a row without being ready are a loop; the next one goes on after so long. */
 export const bootLoopStarts = 5;
 export const bootLoopMs = 600_000;
@@ -249,6 +255,8 @@ export const auditRowsMax = 10_000;
 export const auditTextBytesMax = 8 * 1024;
 export const auditCommentBytesMax = 1_024;
 
+/** The random part of a token. */
+export const tokenSecretBytes = 32;
 /** Failed attempts with a token from one address until it is not listened to, for how long they count, and addresses that are remembered. */
 export const failedAttemptsMax = 10;
 export const failedAttemptsMs = 60_000;

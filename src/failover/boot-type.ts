@@ -16,12 +16,8 @@ export type BootType =
   /** An operator has put the card into maintenance. */
   | "maintenance";
 
-export const bootTypes: readonly BootType[] = ["cold", "warm", "hot-insert", "fenced", "upgrade", "maintenance"];
-
 /** The highest role that a card has in any failover set. */
 export type BootRole = "none" | "alternate" | "secondary" | "primary";
-
-export const bootRoles: readonly BootRole[] = ["none", "alternate", "secondary", "primary"];
 
 /** What the multiplexor says of a slot. Its counts wrap at 256 and are compared with what they were in the last run. */
 export type SlotSense = {
@@ -41,6 +37,8 @@ export type LastRun = {
   /** `open`: it ended without saying so. `reset`: it had itself reset. */
   readonly ended: "open" | "stop" | "restart" | "maintenance" | "upgrade" | "reset";
   readonly role: BootRole;
+  /** The operator's mark: it outlives restarts. */
+  readonly maintenance: boolean;
   /** Starts in a row, that of this run included, after which the card was not ready. */
   readonly unreadyStarts: number;
   readonly sense: SlotSense | undefined;
@@ -49,7 +47,7 @@ export type LastRun = {
 export type BootEvidence = {
   readonly machineBoot: string;
   readonly software: string;
-  /** The operator's mark, which outlives restarts. */
+  /** The operator's mark. */
   readonly maintenance: boolean;
   readonly lastRun: LastRun | undefined;
 };

@@ -83,7 +83,7 @@ export type BootInput =
   /** The others cannot be understood, in words why; or no longer. */
   | { readonly kind: "incompatible"; readonly reason: string | undefined }
   | { readonly kind: "quarantine"; readonly reason: string | undefined }
-  | { readonly kind: "maintenance"; readonly on: boolean; readonly by: string }
+  | { readonly kind: "maintenance"; readonly on: boolean }
   | { readonly kind: "role"; readonly role: BootRole }
   /** An operator says that what is missing does not run; answered with `answered`. */
   | { readonly kind: "proceed"; readonly client: number; readonly by: string }
@@ -224,8 +224,7 @@ export class Boot implements Service<BootInput, BootOutput> {
         this.#onPeer(input.card, input.heard);
         break;
       case "multiplexor":
-        this.#multiplexorHeard = true;
-        this.#sense = input.sense ?? this.#sense;
+        this.#onMultiplexor(input.sense);
         break;
       case "announced":
         this.#onAnnounced(now, input.from, input.incarnation, input.message);
@@ -249,7 +248,7 @@ export class Boot implements Service<BootInput, BootOutput> {
         this.#quarantine = input.reason;
         break;
       case "maintenance":
-        this.#maintenance = input.on;
+        this.#onMaintenance(input.on);
         break;
       case "role":
         this.#onRole(now, input.role);
@@ -345,6 +344,21 @@ export class Boot implements Service<BootInput, BootOutput> {
     if (before?.incarnation !== incarnation && this.speaks) {
       this.#announceAt = Math.min(this.#announceAt, Math.max(now, this.#announcedAt + bootAnswerGapMs));
     }
+  }
+
+  /** What it counts goes on counting while we run: the next run compares with the last word. */
+  #onMultiplexor(sense: SlotSense | undefined): void {
+    this.#multiplexorHeard = true;
+    const before = this.#sense;
+    if (sense === undefined || isSameSense(before, sense)) return;
+    this.#sense = sense;
+    if (this.#phase === "ready") this.#record("open");
+  }
+
+  #onMaintenance(on: boolean): void {
+    if (this.#maintenance === on) return;
+    this.#maintenance = on;
+    this.#record("open");
   }
 
   #onRole(now: number, role: BootRole): void {
@@ -611,7 +625,8 @@ export class Boot implements Service<BootInput, BootOutput> {
     const { machineBoot, software, lastRun } = this.#evidence;
     const unreadyStarts = this.#readyAt === undefined ? (lastRun?.unreadyStarts ?? 0) + 1 : 0;
     const sense = this.#sense ?? lastRun?.sense;
-    this.#outputs.push({ kind: "record", record: { machineBoot, software, ended, role: this.#role, unreadyStarts, sense } });
+    const record = { machineBoot, software, ended, role: this.#role, maintenance: this.#maintenance, unreadyStarts, sense };
+    this.#outputs.push({ kind: "record", record });
   }
 
   #log(level: "info" | "warn", event: string, fields: LogFields): void {
@@ -621,4 +636,8 @@ export class Boot implements Service<BootInput, BootOutput> {
 
 function named(cards: readonly CardId[]): string {
   return cards.map((card) => `card ${card}`).join(", ");
+}
+
+function isSameSense(a: SlotSense | undefined, b: SlotSense): boolean {
+  return a !== undefined && a.incarnation === b.incarnation && a.powerOns === b.powerOns && a.resets === b.resets;
 }

@@ -1,6 +1,7 @@
 /** What a node is told at its construction and at a reload. All of it is proven at the door, by the card's configuration. */
 import type { CardId } from "../base/ids.ts";
 import type { LinkPatience } from "../cluster/heartbeat.ts";
+import type { LastRun } from "../failover/boot-type.ts";
 
 export type { LinkPatience };
 
@@ -17,6 +18,12 @@ export type Identity = {
   readonly software: string;
   /** View numbers up to this one may have been promised by earlier runs of this card; 0 for none. */
   readonly reservedView: number;
+  /** What this start has to go by; without it nothing is known of an earlier run. */
+  readonly boot?: {
+    /** Changes with each start of the card's operating system; empty where it tells nothing. */
+    readonly machineBoot: string;
+    readonly lastRun: LastRun | undefined;
+  };
 };
 
 /** What a reload may change. */
@@ -35,4 +42,6 @@ export type NodeSettings = {
   readonly witness: boolean;
   /** The loss of a card's Ethernet or serial redundancy between chassis is an alarm. */
   readonly redundantLinks: boolean;
+  /** How long a cold start waits for all cards of the configuration; `Infinity`: until an operator says so. 5 minutes when not said. */
+  readonly coldWaitMs?: number;
 };

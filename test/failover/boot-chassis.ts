@@ -12,6 +12,7 @@ export const lastRun: LastRun = {
   software: "1.0.0",
   ended: "open",
   role: "primary",
+  maintenance: false,
   unreadyStarts: 0,
   sense: { incarnation: 1, powerOns: 0, resets: 0 },
 };

@@ -297,7 +297,7 @@ const standing: readonly {
   { code: "duplicate-identity", begin: { kind: "twin", evidence: "a second card" }, end: { kind: "twin", evidence: undefined } },
   { code: "incompatible", begin: { kind: "incompatible", reason: "they speak 2" }, end: { kind: "incompatible", reason: undefined } },
   { code: "quarantined", begin: { kind: "quarantine", reason: "it failed" }, end: { kind: "quarantine", reason: undefined } },
-  { code: "maintenance", begin: { kind: "maintenance", on: true, by: "ann" }, end: { kind: "maintenance", on: false, by: "ann" } },
+  { code: "maintenance", begin: { kind: "maintenance", on: true }, end: { kind: "maintenance", on: false } },
   { code: "configuration", begin: configurationIs("hold"), end: configurationIs("current") },
   { code: "links-down", begin: { kind: "port", link: "ether", up: false }, end: { kind: "port", link: "ether", up: true } },
 ];
@@ -396,6 +396,7 @@ test("FS-6: what is left for the next run tells it how this one ended", () => {
     software: "1.0.0",
     ended: "open",
     role: "secondary",
+    maintenance: false,
     unreadyStarts: 0,
     sense: { incarnation: 3, powerOns: 1, resets: 2 },
   });
