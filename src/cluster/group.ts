@@ -110,7 +110,7 @@ type Recorded =
 export class Groups implements Service<GroupsInput, GroupsOutput> {
   readonly #card: CardId;
   readonly #incarnation: number;
-  readonly #own: number | undefined;
+  readonly #own: readonly number[];
   readonly #counters: Counters = { malformed: 0, outdated: 0, exchanges: 0, abandoned: 0 };
   #outputs: GroupsOutput[] = [];
 
@@ -145,8 +145,8 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
   #stopped: string | undefined = "no view yet";
   #failing: string | undefined;
 
-  /** `own`: the client that this card itself is; it alone may be in groups whose names begin with `ownGroups`. */
-  constructor(card: CardId, incarnation: number, own?: number) {
+  /** `own`: the clients that this card itself is; they alone may be in groups whose names begin with `ownGroups`. */
+  constructor(card: CardId, incarnation: number, own: readonly number[] = []) {
     this.#card = card;
     this.#incarnation = incarnation;
     this.#own = own;
@@ -651,7 +651,7 @@ export class Groups implements Service<GroupsInput, GroupsOutput> {
     if (client === undefined) return this.#refuse(id, request.request, "bounds", `at most ${applicationClientsMax} clients on a card`);
     const load = { members: this.#locals.size, entries: this.#underWay.size, bytes: this.#underWayBytes };
     const refusal = this.#failing === undefined
-      ? refusalOf(client, request, load, client.id === this.#own)
+      ? refusalOf(client, request, load, this.#own.includes(client.id))
       : ["stopped", `this card is about to reset itself: ${this.#failing}`] as const;
     if (refusal !== undefined) return this.#refuse(id, request.request, ...refusal);
     const { group } = request;

@@ -62,7 +62,8 @@ export type MembershipInput =
   | { readonly kind: "heard"; readonly card: CardId; readonly incarnation: number }
   /** May come on both links, late, and in any order. */
   | { readonly kind: "message"; readonly from: CardId; readonly incarnation: number; readonly message: MembershipMessage }
-  | { readonly kind: "receipt"; readonly card: CardId; readonly receipt: Receipt }
+  /** `upTo`: the newest incarnation whose end it proves; missing where it is about whichever runs. */
+  | { readonly kind: "receipt"; readonly card: CardId; readonly receipt: Receipt; readonly upTo?: number }
   /** The slot has power again: that it had none proves nothing any more. */
   | { readonly kind: "powerOn"; readonly card: CardId }
   | { readonly kind: "settings"; readonly settings: MembershipSettings }
@@ -172,7 +173,7 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
         this.#onMessage(now, input.from, input.incarnation, input.message);
         break;
       case "receipt":
-        this.#onReceipt(now, input.card, input.receipt);
+        this.#onReceipt(now, input.card, input.receipt, input.upTo);
         break;
       case "powerOn":
         this.#mark(this.#peers.onPowerOn(input.card));
@@ -272,8 +273,8 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#log("warn", "unlisted card", { peer: card, incarnation });
   }
 
-  #onReceipt(now: number, card: CardId, receipt: Receipt): void {
-    if (card === this.#card || !this.#peers.onReceipt(now, card, receipt)) return;
+  #onReceipt(now: number, card: CardId, receipt: Receipt, upTo: number | undefined): void {
+    if (card === this.#card || !this.#peers.onReceipt(now, card, receipt, upTo)) return;
     this.#matrix.forget(now, card);
     this.#isDirty = true;
   }

@@ -110,9 +110,10 @@ export class Peers {
     return true;
   }
 
-  /** Says whether it is news. A restart is seen in `onHeard`, which knows the incarnations. */
-  onReceipt(now: number, card: CardId, receipt: Receipt): boolean {
+  /** `upTo`: the newest incarnation whose end it proves. Says whether it is news. A restart is seen in `onHeard`, which knows the incarnations. */
+  onReceipt(now: number, card: CardId, receipt: Receipt, upTo = Infinity): boolean {
     const peer = this.get(card);
+    if (upTo < peer.incarnation) return false;
     if (receipt === "restarted" || (peer.proof?.receipt !== "agreed" && isEnded(peer))) return false;
     peer.proof = { receipt, at: now, incarnation: peer.incarnation, since: now };
     return true;

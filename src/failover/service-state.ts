@@ -188,9 +188,14 @@ export class FailoverState {
   #cardsAsKnown(): ReadonlyMap<CardId, CardFacts> {
     if (this.#ownersKnown) return this.#cards;
     return new Map([...this.#cards].map(([card, facts]) => {
-      const isSilent = facts.state === "up" && !this.#reported.has(card);
+      const isSilent = facts.state === "up" && !this.#hasSaid(card);
       return [card, isSilent ? { ...facts, state: "unknown" as const } : facts];
     }));
+  }
+
+  /** A card that starts will say more: else the first one that is ready would be given everything. */
+  #hasSaid(card: CardId): boolean {
+    return this.#reported.has(card) && this.#cards.get(card)?.readiness.kind !== "booting";
   }
 
   hasReported(card: CardId): boolean {
@@ -618,7 +623,7 @@ export class FailoverState {
       this.#cards.set(id, { ...card, healthySince: isWell ? this.#now : undefined });
     }
     const isHeard = ({ card, enabled }: { readonly card: CardId; readonly enabled: boolean }) =>
-      !enabled || this.#cards.get(card)?.state === "down" || this.#reported.has(card);
+      !enabled || this.#cards.get(card)?.state === "down" || this.#hasSaid(card);
     if (!this.#ownersKnown) this.#ownersKnown = [...this.#failover.cards.values()].every(isHeard);
   }
 
@@ -738,7 +743,10 @@ export class FailoverState {
   static fromText(text: string): FailoverState | undefined {
     const read = unpackText(text) as Travelled | null | undefined;
     if (typeof read !== "object" || read === null || !maps.every((name) => read[name] instanceof Map)) return undefined;
-    if (typeof read.now !== "number" || typeof read.epochsFrom !== "number" || typeof read.generation !== "number" || !(read.assignment?.services instanceof Map)) {
+    if (
+      typeof read.now !== "number" || typeof read.epochsFrom !== "number" || typeof read.generation !== "number" ||
+      !(read.assignment?.services instanceof Map)
+    ) {
       return undefined;
     }
     const state = new FailoverState();

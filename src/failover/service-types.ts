@@ -8,6 +8,7 @@ import type { NodeView, Receipt } from "../cluster/view.ts";
 import type { Row } from "../config/change.ts";
 import type { TableName } from "../config/rules.ts";
 import type { Assignment } from "./assignment.ts";
+import type { Characterization, Evidence } from "./characterization.ts";
 import type { ResourceId, ServiceId, SetId } from "./config.ts";
 import type { CardFacts, Facts, Readiness } from "./facts.ts";
 import type { FailoverEvent, FailoverRecord } from "./failover-record.ts";
@@ -82,6 +83,10 @@ export type FailoverInput =
   | { readonly kind: "evidence"; readonly about: CardId; readonly event: FailoverEvent }
   /** A card that is kept out of the order says that it runs nothing, and starts nothing before it is in again; as of this view. */
   | { readonly kind: "idleHeard"; readonly from: CardId; readonly incarnation: number; readonly view: number }
+  /** An operator has said to the boot service that a cold start goes on with the cards that are there: those that are silent run nothing. */
+  | { readonly kind: "proceeded"; readonly by: string }
+  /** What the self-test found about a card, at each change of the row of the table. */
+  | { readonly kind: "verdict"; readonly card: CardId; readonly evidence: Evidence; readonly characterization: Characterization }
   /** For the readiness: cards that could not be survived, or not be proven down. */
   | { readonly kind: "surroundings"; readonly surroundings: Surroundings }
   | { readonly kind: "tick" };
@@ -98,6 +103,8 @@ export type FailoverOutput =
   | { readonly kind: "sayIdle"; readonly view: number }
   /** Whether this card knows what all agree on: the boot service waits for it to be told a role (ARBITRATE). */
   | { readonly kind: "known"; readonly known: boolean }
+  /** What the boot service has to know of the own card: whether it rests, is in maintenance, and its highest role in any set. */
+  | { readonly kind: "standing"; readonly standing: Standing }
   | { readonly kind: "operated"; readonly client: number; readonly answer: OperatorAnswer }
   /** A record was opened, has grown, or is closed; the one before with its id is replaced. */
   | { readonly kind: "record"; readonly record: FailoverRecord }
@@ -120,6 +127,13 @@ export type FailoverAlarmCode =
   | "rival-address"
   /** The configuration of failover has errors: it is in force as far as it leads anywhere. */
   | "failover-configuration";
+
+export type Standing = {
+  /** Why it rests. */
+  readonly quarantine: string | undefined;
+  readonly maintenance: boolean;
+  readonly role: "none" | "alternate" | "secondary" | "primary";
+};
 
 /** An operator's order; besides those that are planned, the word that after a cold start silent cards run nothing. */
 export type OperatorRequest = OperatorOrder | { readonly verb: "assume-idle"; readonly by: string; readonly comment: string };

@@ -28,6 +28,7 @@ import {
   failoverWordsMax,
 } from "../limits.ts";
 import type { Service } from "../service.ts";
+import type { Characterization } from "./characterization.ts";
 import type { ResourceId, ServiceId } from "./config.ts";
 import { durationText } from "./eligibility.ts";
 import type { CardFacts, Readiness, Unfitness } from "./facts.ts";
@@ -56,6 +57,7 @@ import {
   type OperatorRequest,
   type ServiceEpoch,
   type ServiceStatus,
+  type Standing,
 } from "./service-types.ts";
 
 /** What is said: an entry but for its instant. */
@@ -87,6 +89,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** Our announcements that are on their way: what is given before they have come counts for nothing. */
   readonly #announcing = new Set<number>();
   #isKnownTold = false;
+  #standing: Standing = { quarantine: undefined, maintenance: false, role: "none" };
   /** The order's time less this card's: what it may be at least. */
   #aheadMs = 0;
   #now = 0;
@@ -201,6 +204,12 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         break;
       case "idleHeard":
         this.#onIdleHeard(input.from, input.incarnation, input.view);
+        break;
+      case "proceeded":
+        this.#onProceeded(input.by);
+        break;
+      case "verdict":
+        this.#onVerdict(now, input.card, input.characterization);
         break;
       case "surroundings":
         this.#surroundings = input.surroundings;
@@ -512,6 +521,21 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#send({ kind: "evidence", about, events: [{ ...event, at: Math.round(event.at + this.#aheadMs) }] });
   }
 
+  #onProceeded(by: string): void {
+    if (!this.#canAct || this.#state?.ownersKnown !== false) return;
+    const order = { verb: "assume-idle" as const, by, comment: "boot proceeds" };
+    this.#say(`proceeded:${by}`, { kind: "operate", id: 0, order });
+  }
+
+  /** Into the record of the card, where there is one or will be. */
+  #onVerdict(now: number, card: CardId, { row, verdict, reason, isFailover }: Characterization): void {
+    if (verdict === "healthy" || !this.#canAct) return;
+    const at = this.#time(now);
+    const events: FailoverEvent[] = [{ kind: "vote", at, by: this.#card, text: `${verdict}: ${reason}` }];
+    if (isFailover) events.push({ kind: "characterized", at, verdict, rule: row, text: reason });
+    this.#send({ kind: "evidence", about: card, events });
+  }
+
   #onIdleHeard(from: CardId, incarnation: number, view: number): void {
     const state = this.#state;
     if (!this.#canAct || state === undefined || state.isIdle(from) || state.view?.number !== view) return;
@@ -576,10 +600,34 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#records.onTick(this.#time(now));
     for (const record of this.#records.takeChanged()) this.#outputs.push({ kind: "record", record });
     for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals)) this.#outputs.push(alarm);
+    this.#tellStanding(state);
     if ((state !== undefined) !== this.#isKnownTold) {
       this.#isKnownTold = state !== undefined;
       this.#outputs.push({ kind: "known", known: this.#isKnownTold });
     }
+  }
+
+  #tellStanding(state: FailoverState | undefined): void {
+    const facts = state?.reportOf(this.#card);
+    const quarantine = facts?.quarantine;
+    const standing: Standing = {
+      quarantine: quarantine !== undefined && quarantine.until > (state?.now ?? 0) ? quarantine.reason : undefined,
+      maintenance: facts?.maintenance !== undefined,
+      role: this.#highestRole(state),
+    };
+    const told = this.#standing;
+    const isSame = told.quarantine === standing.quarantine && told.maintenance === standing.maintenance && told.role === standing.role;
+    if (isSame) return;
+    this.#standing = standing;
+    this.#outputs.push({ kind: "standing", standing });
+  }
+
+  #highestRole(state: FailoverState | undefined): Standing["role"] {
+    let highest = 0;
+    for (const { seats } of state?.assignment.sets.values() ?? []) {
+      for (const { card, role } of seats) if (card === this.#card) highest = Math.max(highest, roles.indexOf(role as Standing["role"]));
+    }
+    return roles[highest] as Standing["role"];
   }
 
   #runOperations(now: number): void {
@@ -864,6 +912,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 }
 
 const defaultPolicy = policyOf();
+const roles: readonly Standing["role"][] = ["none", "alternate", "secondary", "primary"];
 
 /** One run of a service under one grant. */
 function runKey(service: ServiceId, epoch: number, attempt: number): string {

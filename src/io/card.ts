@@ -8,8 +8,11 @@ import { chassisOf, type LinkKind, slotOf } from "../base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest } from "../cluster/application.ts";
 import type { ConfigAnswer, ConfigRequest } from "../config/request.ts";
 import type { StoreOrder, StoreResult } from "../config/store.ts";
+import type { FailoverRecord } from "../failover/failover-record.ts";
+import type { HookOrder, HookResult, ResourceEvent } from "../failover/resource.ts";
+import type { FailoverStatus, OperatorAnswer, OperatorRequest } from "../failover/service-types.ts";
 import type { Effect, LogLevel } from "../node/effect.ts";
-import type { Input } from "../node/input.ts";
+import type { FailoverEdgeInput, Input } from "../node/input.ts";
 import { Node } from "../node/node.ts";
 import type { Identity, NodeSettings } from "../node/settings.ts";
 import type { NodeStatus } from "../node/status.ts";
@@ -42,6 +45,13 @@ export type CardOptions = {
   };
   /** Where this card keeps the system's configuration; its results come back through `onStored`. Without one there is no replica on this card. */
   readonly store?: { order(order: StoreOrder): void };
+  /**
+   * What this card can run; results come back through `onHook`, events through `onResourceEvent`. Without it the card takes no part in failover. Of a
+   * program of this card that ran before nothing is left running when it is given.
+   */
+  readonly resources?: { order(order: HookOrder): void };
+  /** A record of a failover as it is now. */
+  readonly onRecord?: (record: FailoverRecord) => void;
   /** Asks the witness for its lease, or gives it back; without one it is never called. */
   readonly wantWitness: (wanted: boolean) => void;
   /** Before anything is decided: a card that was stopped must not act on a lease that ran out meanwhile. */
@@ -74,6 +84,11 @@ export class Card {
   /** Who asked something of the configuration and has no answer yet. */
   readonly #asking = new Map<number, (answer: ConfigAnswer) => void>();
   #lastClient = 0;
+  /** Operators whose orders have no answer yet. */
+  readonly #operating = new Map<number, (answer: OperatorAnswer) => void>();
+  /** The hooks that earlier nodes ordered, and all that were. */
+  #earlierHooks = 0;
+  #lastHook = 0;
   /** The orders to the store that earlier nodes gave: their results concern nobody any more. */
   #earlierOrders = 0;
   #lastOrder = 0;
@@ -97,11 +112,41 @@ export class Card {
       onDown: (reason) => this.#onPort({ kind: "portDown", link: "serial", reason }),
     });
     if (options.store !== undefined) queueMicrotask(() => this.#step({ kind: "storeFound" }));
+    if (options.resources !== undefined) queueMicrotask(() => this.#step({ kind: "resourcesFound" }));
     this.#arm();
   }
 
   status(): NodeStatus {
     return this.#node.status(performance.now());
+  }
+
+  /** Who serves what; `undefined` on a card without resources. */
+  failover(): FailoverStatus | undefined {
+    return this.#node.failover(performance.now());
+  }
+
+  /** Carries out an operator's order of failover, or says what it would do. */
+  operate(order: OperatorRequest, dryRun: boolean): Promise<OperatorAnswer> {
+    return new Promise((resolve) => {
+      const client = ++this.#lastClient;
+      this.#operating.set(client, resolve);
+      this.#step({ kind: "failover", input: { kind: "operate", client, order, dryRun } });
+    });
+  }
+
+  /** What a hook came to. Those that an earlier node ordered concern nobody any more. */
+  onHook(result: HookResult): void {
+    if (result.order <= this.#earlierHooks) return;
+    this.onFailover({ kind: "hookEnded", result: { ...result, order: result.order - this.#earlierHooks } });
+  }
+
+  onResourceEvent(event: ResourceEvent): void {
+    this.onFailover({ kind: "resourceEvent", event });
+  }
+
+  /** Rows of the configuration, readings, ports: what the edge knows of failover. */
+  onFailover(input: FailoverEdgeInput): void {
+    this.#step({ kind: "failover", input });
   }
 
   /** A client of the local socket asks for something. */
@@ -212,6 +257,16 @@ export class Card {
         this.#asking.delete(effect.client);
         return answer?.(effect.answer);
       }
+      case "hook":
+        this.#lastHook = this.#earlierHooks + effect.order.order;
+        return this.#options.resources?.order({ ...effect.order, order: this.#lastHook });
+      case "operated": {
+        const answer = this.#operating.get(effect.client);
+        this.#operating.delete(effect.client);
+        return answer?.(effect.answer);
+      }
+      case "record":
+        return this.#options.onRecord?.(effect.record);
       case "resetCard":
         return this.#options.onReset(effect.reason);
       default:

@@ -1,10 +1,12 @@
 /** What an operator should look at: raised once, kept with its instant until it is over, each change a log line. */
 import type { ConfigAlarmCode } from "../config/replica-alarms.ts";
+import type { FailoverAlarmCode } from "../failover/service-types.ts";
 import type { Effect, LogFields } from "./effect.ts";
 import type { Alarm } from "./status.ts";
 
 export type AlarmCode =
   | ConfigAlarmCode
+  | FailoverAlarmCode
   | "card-absent"
   | "card-down"
   | "card-unknown"

@@ -32,15 +32,18 @@ import { electorateOf, tieBreakOf } from "../cluster/quorum.ts";
 import type { NodeView, Receipt } from "../cluster/view.ts";
 import { Replica } from "../config/replica.ts";
 import type { ReplicaInput, ReplicaOutput } from "../config/replica-io.ts";
+import type { FailoverInput, FailoverStatus, Standing } from "../failover/service-types.ts";
 import { epochsMax } from "../limits.ts";
 import type { Message } from "../wire/message.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Effect } from "./effect.ts";
+import { type Authority, FailingOver } from "./failing-over.ts";
 import type { Identity, NodeSettings } from "./settings.ts";
 import type { ConfigurationStatus, GroupsStatus, MembershipStatus } from "./status.ts";
 
-/** The client that the replica of the configuration is to the group service; those of the edge count from 1. */
+/** The clients that the replica of the configuration and the failover service are to the group service; those of the edge count from 1. */
 const replicaClient = 0;
+const failoverClient = -1;
 
 /** The node's way of sending: it numbers frames and cuts what is too large. */
 type Send = (link: LinkKind, to: Address, message: Message, effects: Effect[]) => void;
@@ -53,6 +56,9 @@ export type Surroundings = {
   readonly sendDirect: (now: number, to: CardId, message: Message, isAgain: boolean, effects: Effect[]) => void;
   /** Whether a message fits one frame of our serial line, and the line is up. */
   readonly fitsSerial: (message: Message) => boolean;
+  /** What the failover service has for the boot of this card. */
+  readonly onKnown?: (now: number, known: boolean, effects: Effect[]) => void;
+  readonly onStanding?: (now: number, standing: Standing, effects: Effect[]) => void;
   /** This card is going to be reset; the others have been told. */
   readonly onFailing: (now: number, effects: Effect[]) => void;
 };
@@ -65,6 +71,9 @@ export class Core {
   readonly #delta: Delta;
   readonly #groups: Groups;
   readonly #replica: Replica;
+  readonly #failingOver: FailingOver;
+  /** The incarnation of each card as the last view that it was a member of has it. */
+  readonly #incarnations = new Map<CardId, number>();
   /** What the replica is still to be told. */
   readonly #told: ReplicaInput[] = [];
   #isTelling = false;
@@ -85,13 +94,30 @@ export class Core {
     this.#redundantLinks = settings.redundantLinks;
     this.#membership = new Membership(identity.card, identity.incarnation, identity.reservedView, settings, now);
     this.#delta = new Delta(identity.card);
-    this.#groups = new Groups(identity.card, identity.incarnation, replicaClient);
+    this.#groups = new Groups(identity.card, identity.incarnation, [replicaClient, failoverClient]);
     this.#replica = new Replica(identity.card, identity.nonce);
+    this.#failingOver = new FailingOver(identity, {
+      alarms: surroundings.alarms,
+      request: (at, request, effects) => this.#stepGroups(at, { kind: "application", client: failoverClient, request }, effects),
+      fence: (_at, card, incarnation, effects) => this.#fence(card, incarnation, effects),
+      sayIdle: (view, effects) => {
+        for (const link of linkKinds) surroundings.send(link, everybody, { kind: "idle", view }, effects);
+      },
+      onFailing: (at, reason, effects) => this.#onFailing(at, reason, effects),
+      ...(surroundings.onKnown === undefined ? {} : { onKnown: surroundings.onKnown }),
+      ...(surroundings.onStanding === undefined ? {} : { onStanding: surroundings.onStanding }),
+    });
     this.#replica.step(now, votesOf(settings));
   }
 
   deadline(): number {
-    return Math.min(this.#membership.deadline(), this.#delta.deadline(), this.#groups.deadline(), this.#replica.deadline());
+    return Math.min(
+      this.#membership.deadline(),
+      this.#delta.deadline(),
+      this.#groups.deadline(),
+      this.#replica.deadline(),
+      this.#failingOver.deadline(),
+    );
   }
 
   /** What one of them does at its time may make something due for another, but they come to rest. */
@@ -101,12 +127,14 @@ export class Core {
       const isDeltaDue = now >= this.#delta.deadline();
       const isGroupsDue = now >= this.#groups.deadline();
       const isReplicaDue = now >= this.#replica.deadline();
-      if (!isMembershipDue && !isDeltaDue && !isGroupsDue && !isReplicaDue) return;
+      const isFailoverDue = now >= this.#failingOver.deadline();
+      if (!isMembershipDue && !isDeltaDue && !isGroupsDue && !isReplicaDue && !isFailoverDue) return;
       assert(round < 16, "the timers of membership, order, groups and replica come to rest");
       if (isMembershipDue) this.onFact(now, { kind: "tick" }, effects);
       if (isDeltaDue) this.#settleDelta(now, this.#delta.step(now, { kind: "tick" }), effects);
       if (isGroupsDue) this.#stepGroups(now, { kind: "tick" }, effects);
       if (isReplicaDue) this.onConfiguration(now, { kind: "tick" }, effects);
+      if (isFailoverDue) this.onFailover(now, { kind: "tick" }, effects);
     }
   }
 
@@ -158,15 +186,21 @@ export class Core {
     }
   }
 
-  onReceipt(now: number, card: CardId, receipt: Receipt, effects: Effect[]): void {
-    if (card !== this.#identity.card) this.onFact(now, { kind: "receipt", card, receipt }, effects);
+  onReceipt(now: number, card: CardId, receipt: Receipt, effects: Effect[], upTo?: number): void {
+    if (card === this.#identity.card) return;
+    this.#failingOver.onReceipt(now, card, receipt, upTo ?? this.#incarnations.get(card), effects);
+    this.onFact(now, { kind: "receipt", card, receipt, ...(upTo === undefined ? {} : { upTo }) }, effects);
   }
 
   // ---- membership
 
   onFact(now: number, input: MembershipInput, effects: Effect[]): void {
+    if (input.kind === "heard" && (this.#incarnations.get(input.card) ?? Infinity) < input.incarnation) {
+      this.#failingOver.onReceipt(now, input.card, "restarted", this.#incarnations.get(input.card), effects);
+    }
     for (const output of this.#membership.step(now, input)) this.#settleMembership(now, output, effects);
     this.#watchQuorum(now, effects);
+    this.#failingOver.onAuthority(now, this.#authority(), effects);
   }
 
   #settleMembership(now: number, output: MembershipOutput, effects: Effect[]): void {
@@ -203,6 +237,7 @@ export class Core {
     }
     this.#watchQuorum(now, effects);
     const { view } = notification;
+    for (const { card, incarnation } of view.members) this.#incarnations.set(card, incarnation);
     const unknown = view.absent.filter(({ state }) => state === "unknown").map(({ card }) => card);
     effects.push({
       kind: "log",
@@ -271,6 +306,7 @@ export class Core {
         const { view, whole, sequence } = output;
         this.#epochs = [...this.#epochs.slice(1 - epochsMax), { sequence, number: view.number }];
         this.#told.push({ kind: "epoch", view });
+        this.#failingOver.onEpoch(view);
         effects.push({ kind: "log", level: "info", event: "epoch", fields: { view: view.number, sequence, cards: view.ether, whole } });
         this.#stepGroups(now, output, effects);
         // A view that was replayed is history; only the one that holds lets messages flow.
@@ -324,6 +360,7 @@ export class Core {
           this.#told.push({ kind: "group", event: output.event, epoch: this.#epochOf(output.event) });
           return;
         }
+        if (output.client === failoverClient) return this.#failingOver.onEvent(output.event);
         effects.push({ kind: "application", client: output.client, event: output.event });
         return;
       case "close":
@@ -353,6 +390,7 @@ export class Core {
       for (const output of this.#replica.step(now, input)) this.#settleReplica(now, output, effects);
     }
     this.#isTelling = false;
+    this.#failingOver.tell(now, effects);
   }
 
   #settleReplica(now: number, output: ReplicaOutput, effects: Effect[]): void {
@@ -379,6 +417,41 @@ export class Core {
     }
   }
 
+  // ---- failover
+
+  onFailover(now: number, input: FailoverInput, effects: Effect[]): void {
+    this.#failingOver.on(now, input, effects);
+  }
+
+  /** This card carries out hooks. */
+  beginFailover(now: number, effects: Effect[]): void {
+    this.#failingOver.begin(now, effects);
+    this.#failingOver.onAuthority(now, this.#authority(), effects);
+  }
+
+  failover(now: number): FailoverStatus | undefined {
+    return this.#failingOver.status(now);
+  }
+
+  agreedFailover(): { readonly sequence: number; readonly text: string } | undefined {
+    return this.#failingOver.agreed();
+  }
+
+  /** Whether this card may serve: nothing is lost before there is no quorum, or others order messages without it. */
+  #authority(): Authority {
+    const isHeld = this.#membership.isHeld();
+    const view = isHeld ? this.#membership.view() : undefined;
+    if (this.#isStopped) return { held: false, reason: this.#membership.stoppedBecause() ?? "no view holds yet", view: undefined };
+    if (view === undefined) return { held: true, reason: "a view is being made", view: undefined };
+    const isOut = view.ether.length > 0 && !view.ether.includes(this.#identity.card);
+    return { held: !isOut, reason: isOut ? "the others order messages without it" : "", view: view.number };
+  }
+
+  #fence(card: CardId, incarnation: number, effects: Effect[]): void {
+    const { send } = this.#surroundings;
+    send("serial", multiplexor, { kind: "muxReset", id: this.#identity.nonce, slot: slotOf(card), incarnation }, effects);
+  }
+
   /** What our heartbeats say of the configuration. */
   headDigest(): number | undefined {
     return this.#replica.digest();
@@ -395,9 +468,10 @@ export class Core {
     if (this.#isFailing) return;
     this.#isFailing = true;
     const { send, onFailing } = this.#surroundings;
+    const { card, incarnation, nonce } = this.#identity;
     effects.push({ kind: "log", level: "error", event: "failing", fields: { reason } });
     for (const link of linkKinds) send(link, everybody, { kind: "failing", reason }, effects);
-    send("serial", multiplexor, { kind: "muxReset", id: this.#identity.nonce, slot: slotOf(this.#identity.card) }, effects);
+    send("serial", multiplexor, { kind: "muxReset", id: nonce, slot: slotOf(card), incarnation }, effects);
     effects.push({ kind: "resetCard", reason });
     this.onFact(now, { kind: "leave" }, effects);
     onFailing(now, effects);

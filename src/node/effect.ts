@@ -3,6 +3,9 @@ import type { Address, LinkKind } from "../base/ids.ts";
 import type { ApplicationEvent } from "../cluster/application.ts";
 import type { ConfigAnswer } from "../config/request.ts";
 import type { StoreOrder } from "../config/store.ts";
+import type { FailoverRecord } from "../failover/failover-record.ts";
+import type { HookOrder } from "../failover/resource.ts";
+import type { OperatorAnswer } from "../failover/service-types.ts";
 import type { Message } from "../wire/message.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -32,6 +35,12 @@ export type Effect =
   | { readonly kind: "store"; readonly order: StoreOrder }
   /** Answers a client of management. */
   | { readonly kind: "configured"; readonly client: number; readonly answer: ConfigAnswer }
+  /** Gives this card's resources an order; it is answered with `hookEnded`. */
+  | { readonly kind: "hook"; readonly order: HookOrder }
+  /** Answers an operator who ordered something of failover. */
+  | { readonly kind: "operated"; readonly client: number; readonly answer: OperatorAnswer }
+  /** A record of a failover as it is now, in the place of the one with its id. */
+  | { readonly kind: "record"; readonly record: FailoverRecord }
   /** Writes down that view numbers up to this one may have been promised, and answers with `reserved`. */
   | { readonly kind: "reserve"; readonly upTo: number }
   /** Asks the witness for its lease, or gives it back. */

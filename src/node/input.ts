@@ -3,8 +3,15 @@ import type { LinkKind } from "../base/ids.ts";
 import type { ApplicationRequest } from "../cluster/application.ts";
 import type { ConfigRequest } from "../config/request.ts";
 import type { StoreResult } from "../config/store.ts";
+import type { FailoverInput } from "../failover/service-types.ts";
 import type { Frame, MalformedReason } from "../wire/frame.ts";
 import type { NodeSettings } from "./settings.ts";
+
+/** What of failover the edge tells; the rest comes from the node's own services. */
+export type FailoverEdgeInput = Extract<
+  FailoverInput,
+  { kind: "hookEnded" | "resourceEvent" | "configuration" | "replica" | "readings" | "ports" | "operate" | "surroundings" }
+>;
 
 export type Input =
   /** An authentic frame came in on a link; on Ethernet from this address, which no tag covers, where the edge knows addresses. */
@@ -33,5 +40,12 @@ export type Input =
   | { readonly kind: "stored"; readonly result: StoreResult }
   /** Management asks something of the configuration. Clients are numbered by the edge, never twice in a run; each gets one answer. */
   | { readonly kind: "configure"; readonly client: number; readonly request: ConfigRequest }
+  /** This card has resources: it takes part in failover from now on. */
+  | { readonly kind: "resourcesFound" }
+  /**
+   * What concerns failover: results and events of resources, rows of the configuration, readings, an operator's order. Its clients are numbered by the
+   * edge, never twice in a run.
+   */
+  | { readonly kind: "failover"; readonly input: FailoverEdgeInput }
   /** The settings were read again. */
   | { readonly kind: "reloaded"; readonly settings: NodeSettings };

@@ -13,6 +13,7 @@ import { type Address, cardAt, type CardId, chassisOf, everybody, isCardId, type
 import { Admission } from "../cluster/admission.ts";
 import { Discovery, type DiscoveryOutput } from "../cluster/discovery.ts";
 import { Heartbeat, type HeartbeatOutput } from "../cluster/heartbeat.ts";
+import type { FailoverStatus } from "../failover/service-types.ts";
 import { advertPeriodMs, duplicateFrames, duplicateGoneMs, duplicateOverMs, multiplexorUnheardMs, staleGapMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import { type Frame, frameBytesMax, malformedReasons } from "../wire/frame.ts";
@@ -144,6 +145,12 @@ export class Node implements Service<Input, Effect> {
       case "configure":
         this.#core.onConfiguration(now, input, effects);
         break;
+      case "resourcesFound":
+        this.#core.beginFailover(now, effects);
+        break;
+      case "failover":
+        this.#core.onFailover(now, input.input, effects);
+        break;
       case "reserved":
         this.#core.onFact(now, { kind: "reserved", upTo: input.upTo }, effects);
         break;
@@ -193,6 +200,16 @@ export class Node implements Service<Input, Effect> {
   /** The replicated state's digest and the last sequence that went into it; `undefined` while this card does not know it. */
   digest(): { readonly sequence: number; readonly digest: string } | undefined {
     return this.#core.digest();
+  }
+
+  /** Who serves what, as far as this card knows; `undefined` on a card that takes no part. */
+  failover(now: number): FailoverStatus | undefined {
+    return this.#core.failover(now);
+  }
+
+  /** All that is agreed on of failover, and the last sequence that went into it; `undefined` while this card does not know it. */
+  agreedFailover(): { readonly sequence: number; readonly text: string } | undefined {
+    return this.#core.agreedFailover();
   }
 
   #onFrame(now: number, link: LinkKind, frame: Frame, source: Uint8Array | undefined, effects: Effect[]): void {
@@ -287,6 +304,8 @@ export class Node implements Service<Input, Effect> {
         if ("malformed" in whole) return this.#drop(link, "fragments");
         return this.#onMessage(now, link, frame, whole, effects);
       }
+      case "idle":
+        return this.#core.onFailover(now, { kind: "idleHeard", from, incarnation: frame.incarnation, view: message.view }, effects);
       case "boot":
       case "selfTest":
       case "selfTestAnswer":
@@ -308,7 +327,7 @@ export class Node implements Service<Input, Effect> {
     this.#alarms.clear(now, "multiplexor-unheard", "", effects);
     if (message.kind === "muxReceipt" && (message.outcome === "reset" || message.outcome === "off")) {
       const card = cardAt(chassisOf(this.#identity.card), message.slot);
-      this.#core.onReceipt(now, card, message.outcome === "off" ? "power" : "reset", effects);
+      this.#core.onReceipt(now, card, message.outcome === "off" ? "power" : "reset", effects, message.incarnation);
     }
     if (message.kind === "muxPower") {
       this.#core.onPower(now, message.powered, effects);

@@ -5,7 +5,7 @@
  */
 import { unreachable } from "../base/assert.ts";
 import type { Effect } from "../node/effect.ts";
-import type { Input } from "../node/input.ts";
+import type { FailoverEdgeInput, Input } from "../node/input.ts";
 
 /** Lines kept for the report of a violation. */
 export const historyLinesMax = 40;
@@ -30,6 +30,8 @@ const inputCodes: Record<Input["kind"], number> = {
   storeFound: 12,
   stored: 13,
   configure: 14,
+  resourcesFound: 15,
+  failover: 30,
 };
 const effectCodes: Record<Effect["kind"], number> = {
   send: 16,
@@ -43,6 +45,9 @@ const effectCodes: Record<Effect["kind"], number> = {
   resetCard: 24,
   store: 25,
   configured: 26,
+  hook: 27,
+  operated: 28,
+  record: 29,
 };
 
 const double = new Float64Array(1);
@@ -100,7 +105,11 @@ export class History {
         this.#mix(input.client);
         this.#mixValue(input.request);
         break;
+      case "failover":
+        this.#mixValue(input.input);
+        break;
       case "reloaded":
+      case "resourcesFound":
       case "storeFound":
       case "tick":
         break;
@@ -149,6 +158,17 @@ export class History {
       case "configured":
         this.#mix(effect.client);
         this.#mixValue(effect.answer);
+        break;
+      case "hook":
+        this.#mixValue(effect.order);
+        break;
+      case "operated":
+        this.#mix(effect.client);
+        this.#mixValue(effect.answer);
+        break;
+      case "record":
+        this.#mix(effect.record.id);
+        this.#mixText(effect.record.phase);
         break;
       default:
         unreachable(effect);
@@ -310,6 +330,16 @@ function textOf(happened: Happened): string {
       return `configure ${happened.client} ${happened.request.kind}`;
     case "configured":
       return `-> configured ${happened.client} ${happened.answer.kind}`;
+    case "resourcesFound":
+      return "resources found";
+    case "failover":
+      return `failover ${failoverText(happened.input)}`;
+    case "hook":
+      return `-> hook ${happened.order.order}: ${happened.order.hook} ${happened.order.resource}`;
+    case "operated":
+      return `-> operated ${happened.client} ${happened.answer.kind}`;
+    case "record":
+      return `-> record ${happened.record.id} ${happened.record.phase}`;
     case "resetCard":
       return `-> reset card: ${happened.reason}`;
     case "send":
@@ -322,5 +352,16 @@ function textOf(happened: Happened): string {
       return `-> reincarnate above ${happened.above}`;
     default:
       return unreachable(happened);
+  }
+}
+
+function failoverText(input: FailoverEdgeInput): string {
+  switch (input.kind) {
+    case "hookEnded":
+      return `hook ${input.result.order} ended: ${input.result.hook} ${input.result.resource} ${input.result.outcome}`;
+    case "operate":
+      return `operate ${input.client} ${input.order.verb}`;
+    default:
+      return input.kind;
   }
 }

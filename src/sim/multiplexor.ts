@@ -12,7 +12,7 @@
  * it calls `step(now, { kind: "tick" })` at `deadline()` and hands on what comes out, at once.
  *
  * Invariants: a frame is repeated whole or not at all; a slot that babbles fills only its own queues, and every
- * other slot still gets its turn; a slot is reset once per order, however often the order is repeated.
+ * other slot still gets its turn; a slot is reset once for each run of its card, whoever asks for it and however often.
  * Its surprising idea: it believes a reset order only from the slot that the sender's address names, because
  * here, unlike on the bus, it is known where a frame comes from.
  */
@@ -125,6 +125,9 @@ class Slot {
   readonly orders = new Map<CardId, Order>();
   /** When a reset under way counts as failed. */
   resetBy = Infinity;
+  /** The newest run of the slot's card that was heard, and the newest that was stopped. */
+  heard = 0;
+  stopped = 0;
 
   clearIn(): void {
     this.lineIn = [];
@@ -143,8 +146,8 @@ class Slot {
   }
 }
 
-/** `outcome` is missing while the reset is under way. */
-type Order = { readonly id: number; readonly incarnation: number; outcome?: MuxReceipt["outcome"] };
+/** `by`: the run of the card that ordered; `outcome` is missing while the reset is under way. */
+type Order = { readonly id: number; readonly by: number; readonly incarnation: number | undefined; outcome?: MuxReceipt["outcome"] };
 
 export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput> {
   readonly #options: MultiplexorOptions;
@@ -309,9 +312,12 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
   #onFrame(at: number, index: number, slot: Slot, line: Uint8Array, outputs: MultiplexorOutput[]): void {
     slot.counters.framesIn++;
     const frame = this.#decode(line);
-    if (!isMalformed(frame) && frame.to === multiplexor) {
-      if (frame.message.kind === "muxReset") this.#onResetOrder(at, index, frame, frame.message, outputs);
-      return;
+    if (!isMalformed(frame)) {
+      if (frame.from === cardAt(this.#options.chassis, index)) slot.heard = Math.max(slot.heard, frame.incarnation);
+      if (frame.to === multiplexor) {
+        if (frame.message.kind === "muxReset") this.#onResetOrder(at, index, frame, frame.message, outputs);
+        return;
+      }
     }
     // What cannot be read is repeated all the same: the cards count it, and the field engineer sees which line is bad.
     for (let other = 1; other <= slotCountMax; other++) {
@@ -371,6 +377,7 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
       slot.clearLines();
       slot.orders.clear();
       slot.resetBy = Infinity;
+      slot.heard = slot.stopped = 0;
     }
     if (dead) return;
     this.#incarnation++;
@@ -392,15 +399,16 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
 
     const slot = this.#slot(order.slot);
     const before = slot.orders.get(sender);
-    if (before !== undefined && before.id === order.id && before.incarnation === frame.incarnation) {
-      if (before.outcome !== undefined) this.#sendReceipt(at, sender, order.id, order.slot, before.outcome);
+    if (before?.id === order.id && before.by === frame.incarnation) {
+      if (before.outcome !== undefined) this.#sendReceipt(at, order.slot, before, before.outcome);
       return;
     }
-    const placed: Order = { id: order.id, incarnation: frame.incarnation };
+    const placed: Order = { id: order.id, by: frame.incarnation, incarnation: order.incarnation };
     slot.orders.set(sender, placed);
-    if (slot.power !== "on") {
-      placed.outcome = slot.power;
-      this.#sendReceipt(at, sender, order.id, order.slot, slot.power);
+    const outcome = outcomeAtOnce(slot, order.incarnation);
+    if (outcome !== undefined) {
+      placed.outcome = outcome;
+      this.#sendReceipt(at, order.slot, placed, outcome);
     } else if (slot.resetBy === Infinity) {
       slot.resetBy = at + resetMs;
       outputs.push({ kind: "reset", slot: order.slot });
@@ -412,10 +420,11 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     if (this.#dead || slot.resetBy === Infinity) return;
     slot.resetBy = Infinity;
     if (outcome === "reset") this.#forget(index);
-    for (const [sender, order] of slot.orders) {
+    for (const order of slot.orders.values()) {
       if (order.outcome !== undefined) continue;
       order.outcome = outcome;
-      this.#sendReceipt(at, sender, order.id, index, outcome);
+      if (outcome === "reset") slot.stopped = Math.max(slot.stopped, order.incarnation ?? 0);
+      this.#sendReceipt(at, index, order, outcome);
     }
   }
 
@@ -430,27 +439,41 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     }
   }
 
-  #sendReceipt(at: number, to: CardId, id: number, slot: number, outcome: MuxReceipt["outcome"]): void {
-    const line = this.#encode(to, { kind: "muxReceipt", id, slot, outcome });
-    for (let index = 1; index <= slotCountMax; index++) {
-      if (cardAt(this.#options.chassis, index) === to && this.#slot(index).power === "on") this.#queue(at, own, index, line);
-    }
+  #sendReceipt(at: number, slot: number, { id, incarnation }: Order, outcome: MuxReceipt["outcome"]): void {
+    this.#tellAll(at, { kind: "muxReceipt", id, slot, outcome, ...(incarnation === undefined ? {} : { incarnation }) });
   }
 
   #tellPower(at: number, times: number): void {
     let powered = 0;
     for (let index = 1; index <= slotCountMax; index++) if (this.#slot(index).power === "on") powered |= 1 << (index - 1);
-    for (let time = 0; time < times; time++) {
-      const line = this.#encode(everybody, { kind: "muxPower", powered });
-      for (let index = 1; index <= slotCountMax; index++) if (this.#slot(index).power === "on") this.#queue(at, own, index, line);
-    }
+    for (let time = 0; time < times; time++) this.#tellAll(at, { kind: "muxPower", powered });
   }
 
-  #encode(to: CardId | typeof everybody, message: Message): Uint8Array {
+  #tellAll(at: number, message: Message): void {
+    const line = this.#encode(message);
+    for (let index = 1; index <= slotCountMax; index++) if (this.#slot(index).power === "on") this.#queue(at, own, index, line);
+  }
+
+  #encode(message: Message): Uint8Array {
     const { keyring, system } = this.#options;
-    const frame = { system, from: multiplexor, to, incarnation: this.#incarnation, sequence: this.#sequence++, message } as const;
+    const frame = {
+      system,
+      from: multiplexor,
+      to: everybody,
+      incarnation: this.#incarnation,
+      sequence: this.#sequence++,
+      message,
+    } as const;
     return encodeSerial(encodeFrame("serial", keyring, frame));
   }
+}
+
+/** What an order comes to without pulling the line, if anything. */
+function outcomeAtOnce({ power, heard, stopped }: Slot, incarnation: number | undefined): MuxReceipt["outcome"] | undefined {
+  if (power !== "on") return power;
+  if (incarnation === undefined) return undefined;
+  if (incarnation < heard) return "newer";
+  return incarnation <= stopped ? "reset" : undefined;
 }
 
 /** The frame in the bytes of one frame on the line, zeros included. */

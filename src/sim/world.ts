@@ -299,7 +299,8 @@ export class World {
   orderReset(by: SimCard, slot: number): void {
     const { run } = by;
     if (run === undefined || by.slot === undefined) return;
-    const message = { kind: "muxReset", id: ++this.#orders, slot } as const;
+    const meant = this.#cards.find((card) => card.slot === slot && card.chassis === by.chassis);
+    const message = { kind: "muxReset", id: ++this.#orders, slot, incarnation: meant?.incarnation ?? 0 } as const;
     const frame = {
       system: this.system,
       from: by.id,

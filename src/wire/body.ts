@@ -54,6 +54,7 @@ export const kindNumbers: Record<MessageKind, number> = {
   boot: 40,
   selfTest: 41,
   selfTestAnswer: 42,
+  idle: 43,
 };
 
 const kindsByNumber = new Map(Object.entries(kindNumbers).map(([kind, number]) => [number, kind as MessageKind]));
@@ -62,7 +63,7 @@ export function kindOfNumber(number: unknown): MessageKind | undefined {
 }
 
 const byeReasons = ["stop", "restart", "maintenance", "upgrade"] as const;
-const resetOutcomes = ["reset", "off", "absent", "failed"] as const;
+const resetOutcomes = ["reset", "off", "absent", "failed", "newer"] as const;
 const muxStartsBytes = 2 * slotCountMax;
 const entryTypes = ["view", "control", "data"] as const;
 
@@ -150,15 +151,17 @@ export function bodyOf(message: Message): Value[] {
     case "configAnswer":
       return configBodyOf(message);
     case "muxReset":
-      return [message.id, message.slot];
+      return [message.id, message.slot, ...optional(message.incarnation)];
     case "muxReceipt":
-      return [message.id, message.slot, resetOutcomes.indexOf(message.outcome)];
+      return [message.id, message.slot, resetOutcomes.indexOf(message.outcome), ...optional(message.incarnation)];
     case "muxPower":
-      return [message.powered, ...message.starts === undefined ? [] : [message.starts]];
+      return [message.powered, ...optional(message.starts)];
     case "boot":
     case "selfTest":
     case "selfTestAnswer":
       return bootBodyOf(message);
+    case "idle":
+      return [message.view];
     default:
       return unreachable(message);
   }
@@ -216,10 +219,12 @@ export function messageOf(kind: MessageKind, body: unknown): Message | undefined
     case "configAnswer":
       return configMessageOf(kind, body);
     case "muxReset":
-      return isCount(a, 0xffffffff) && isSlot(b) ? { kind, id: a, slot: b } : undefined;
+      if (!isCount(a, 0xffffffff) || !isSlot(b)) return undefined;
+      return { kind, id: a, slot: b, ...(isCount(c, 0xffffffff) ? { incarnation: c } : {}) };
     case "muxReceipt": {
       const outcome = isCount(c, resetOutcomes.length - 1) ? resetOutcomes[c] : undefined;
-      return isCount(a, 0xffffffff) && isSlot(b) && outcome !== undefined ? { kind, id: a, slot: b, outcome } : undefined;
+      if (!isCount(a, 0xffffffff) || !isSlot(b) || outcome === undefined) return undefined;
+      return { kind, id: a, slot: b, outcome, ...(isCount(d, 0xffffffff) ? { incarnation: d } : {}) };
     }
     case "muxPower":
       if (!isCount(a, 0xff)) return undefined;
@@ -228,6 +233,8 @@ export function messageOf(kind: MessageKind, body: unknown): Message | undefined
     case "selfTest":
     case "selfTestAnswer":
       return bootMessageOf(kind, body);
+    case "idle":
+      return isView(a) ? { kind, view: a } : undefined;
     default:
       return unreachable(kind);
   }
@@ -388,4 +395,9 @@ function isApart(one: CardSet, other: CardSet): boolean {
 
 function isSlot(value: unknown): value is number {
   return isCount(value, slotCountMax) && value >= 1;
+}
+
+/** What may be missing at the end of a body. */
+function optional<Value>(value: Value | undefined): readonly Value[] {
+  return value === undefined ? [] : [value];
 }

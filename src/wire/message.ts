@@ -61,15 +61,22 @@ export type Fragment = {
   readonly data: Uint8Array;
 };
 
-/** To the multiplexor: pull the reset line of a slot. `id` is the sender's number for this order and comes back in the receipt. */
-export type MuxReset = { readonly kind: "muxReset"; readonly id: number; readonly slot: number };
+/**
+ * To the multiplexor: pull the reset line of a slot. `id` is the sender's number for this order and comes back in the receipt. `incarnation`: the run of
+ * the slot's card that is meant, whichever runs where it is missing; neither a later one nor one that was reset before is reset for it.
+ */
+export type MuxReset = { readonly kind: "muxReset"; readonly id: number; readonly slot: number; readonly incarnation?: number };
 
-/** From the multiplexor: the receipt. `reset` and `off` prove that the slot's card has stopped; the others prove nothing. */
+/**
+ * From the multiplexor, to everybody: the receipt. `reset` and `off` prove that the slot's card has stopped, in the incarnation of the order and all before it;
+ * `newer` that a later one runs, and was not reset; the others prove nothing.
+ */
 export type MuxReceipt = {
   readonly kind: "muxReceipt";
   readonly id: number;
   readonly slot: number;
-  readonly outcome: "reset" | "off" | "absent" | "failed";
+  readonly outcome: "reset" | "off" | "absent" | "failed" | "newer";
+  readonly incarnation?: number;
 };
 
 /**
@@ -310,6 +317,12 @@ export type SelfTestAnswer = {
   readonly results: readonly SelfTestResult[];
 };
 
+/**
+ * "I run nothing that is failed over, and start nothing before I am in the order again": from a card that the view of this number keeps out of
+ * its order, on both links (HA-15).
+ */
+export type Idle = { readonly kind: "idle"; readonly view: number };
+
 export type Message =
   | Heartbeat
   | Advert
@@ -334,5 +347,6 @@ export type Message =
   | SelfTestAnswer
   | MuxReset
   | MuxReceipt
-  | MuxPower;
+  | MuxPower
+  | Idle;
 export type MessageKind = Message["kind"];

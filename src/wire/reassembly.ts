@@ -111,15 +111,17 @@ function bodyBytesAtMost(message: Message): number {
     case "configAnswer":
       return 1 + numberBytesMax + 3 + message.answer.length;
     case "muxReset":
-      return 1 + numberBytesMax + 1;
+      return 1 + 2 * numberBytesMax + 1;
     case "muxReceipt":
-      return 1 + numberBytesMax + 1 + 1;
+      return 1 + 2 * numberBytesMax + 1 + 1;
     case "muxPower":
       return 1 + 2 + 1 + (message.starts?.length ?? 0);
     case "boot":
       return 1 + 2 + textBytesAtMost(message.hold, holdCodeBytesMax) + longNumberBytesMax + numberBytesMax + 1;
     case "selfTest":
       return 1 + numberBytesMax + 2;
+    case "idle":
+      return 1 + numberBytesMax;
     case "selfTestAnswer":
       return 1 + numberBytesMax + 2 + 1 + listHeadBytesMax +
         message.results.reduce((sum, { code }) => sum + 2 + 1 + textBytesAtMost(code, checkCodeBytesMax) + 3, 0);

@@ -207,7 +207,7 @@ testAsRoot("HA-2: a frame to the multiplexor resets a card, and the receipt come
       to: multiplexor,
       incarnation: 4_000_000_000,
       sequence: 1,
-      message: { kind: "muxReset", id: 77, slot: 2 },
+      message: { kind: "muxReset", id: 77, slot: 2, incarnation: 4_000_000_000 },
     }));
     // Card 1 is stopped, so that we can speak and listen on its line in its place.
     await chassis.stall(1, 60_000);
@@ -220,7 +220,7 @@ testAsRoot("HA-2: a frame to the multiplexor resets a card, and the receipt come
 
     const receipts = frames(unbase64((await listening).stdout)).map((line) => decodeLine(keyring, system, line))
       .flatMap((frame) => (!isMalformed(frame) && frame.message.kind === "muxReceipt" ? [frame.message] : []));
-    assert.equal(receipts, [{ kind: "muxReceipt", id: 77, slot: 2, outcome: "reset" }]);
+    assert.equal(receipts, [{ kind: "muxReceipt", id: 77, slot: 2, outcome: "reset", incarnation: 4_000_000_000 }]);
     await chassis.waitFor("card 2 boots again", (status) => cardOf(status, "1/2").starts === 2, 5_000);
     await refused(/there is nothing to stall/, chassis.crash(2).then(() => chassis.stall(2, 1)));
   });

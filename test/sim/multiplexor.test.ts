@@ -24,8 +24,8 @@ const keyring = new Keyring([new Uint8Array(32).fill(1)]);
 const msPerByte = 10_000 / baud;
 const goodbye: Message = { kind: "bye", reason: "stop" };
 
-function line(slot: number, sequence: number, message: Message = goodbye, to: CardId | 0 | 65 = everybody): Uint8Array {
-  const frame = { system, from: cardAt(chassis, slot), to, incarnation: 1, sequence, message };
+function line(slot: number, sequence: number, message: Message = goodbye, to: CardId | 0 | 65 = everybody, incarnation = 1): Uint8Array {
+  const frame = { system, from: cardAt(chassis, slot), to, incarnation, sequence, message };
   return encodeSerial(encodeFrame("serial", keyring, frame));
 }
 
@@ -113,19 +113,19 @@ test("a slot that babbles leaves every other slot its turn", () => {
   assert.is(mux.counters(2).dropped + mux.counters(3).dropped, 0);
 });
 
-const reset = (id: number, slot: number): Message => ({ kind: "muxReset", id, slot });
+const reset = (id: number, slot: number, incarnation = 1): Message => ({ kind: "muxReset", id, slot, incarnation });
 const receipts = (outputs: readonly MultiplexorOutput[], slot: number) =>
   framesTo(outputs, slot).map(({ message }) => message).filter(({ kind }) => kind === "muxReceipt");
 
-test("an order resets the slot, and its receipt comes when the card has stopped, to the one who ordered", () => {
+test("an order resets the slot, and its receipt comes when the card has stopped, to everybody", () => {
   const { run, tell } = rig();
   tell(200, { kind: "bytes", slot: 1, bytes: line(1, 1, reset(42, 3), multiplexor) });
   const ordered = run(300);
   assert.equal(ordered, [{ kind: "reset", slot: 3 }], "no receipt yet, and the order is not repeated to others");
   tell(300, { kind: "resetDone", slot: 3, stopped: true });
   const after = run(600);
-  assert.equal(receipts(after, 1), [{ kind: "muxReceipt", id: 42, slot: 3, outcome: "reset" }]);
-  assert.is(framesTo(after, 2).length, 0);
+  assert.equal(receipts(after, 1), [{ kind: "muxReceipt", id: 42, slot: 3, outcome: "reset", incarnation: 1 }]);
+  assert.equal(receipts(after, 2), receipts(after, 1));
 });
 
 test("after the receipt nothing comes of the card that was stopped", () => {
@@ -152,7 +152,29 @@ test("an order that is repeated resets once and gets its receipt again", () => {
   tell(350, { kind: "bytes", slot: 1, bytes: line(1, 3, reset(42, 3), multiplexor) });
   const again = run(500);
   assert.is(again.filter(({ kind }) => kind === "reset").length, 0);
-  assert.equal(receipts(again, 1), [{ kind: "muxReceipt", id: 42, slot: 3, outcome: "reset" }]);
+  assert.equal(receipts(again, 1), [{ kind: "muxReceipt", id: 42, slot: 3, outcome: "reset", incarnation: 1 }]);
+});
+
+test("a run of a card is reset once, whoever asks for it, and a later run is not meant", () => {
+  const { run, tell } = rig();
+  tell(200, { kind: "bytes", slot: 3, bytes: line(3, 1) });
+  run(205);
+  tell(205, { kind: "bytes", slot: 1, bytes: line(1, 1, reset(42, 3), multiplexor) });
+  run(250);
+  tell(250, { kind: "resetDone", slot: 3, stopped: true });
+  run(300);
+  tell(300, { kind: "bytes", slot: 2, bytes: line(2, 1, reset(7, 3), multiplexor) });
+  const second = run(400);
+  assert.equal(second.filter(({ kind }) => kind === "reset"), []);
+  assert.equal(receipts(second, 2), [{ kind: "muxReceipt", id: 7, slot: 3, outcome: "reset", incarnation: 1 }]);
+  tell(400, { kind: "bytes", slot: 3, bytes: line(3, 1, undefined, undefined, 2) });
+  run(410);
+  tell(410, { kind: "bytes", slot: 1, bytes: line(1, 2, reset(43, 3), multiplexor) });
+  const late = run(500);
+  assert.equal(late.filter(({ kind }) => kind === "reset"), []);
+  assert.equal(receipts(late, 1), [{ kind: "muxReceipt", id: 43, slot: 3, outcome: "newer", incarnation: 1 }]);
+  tell(500, { kind: "bytes", slot: 1, bytes: line(1, 3, reset(44, 3, 2), multiplexor) });
+  assert.equal(run(600).filter(({ kind }) => kind === "reset"), [{ kind: "reset", slot: 3 }]);
 });
 
 test("an order is believed only from the slot of its sender, once, and with the key", () => {
@@ -188,9 +210,9 @@ test("a slot without power or card needs no reset, and one that cannot be stoppe
   tell(200, { kind: "bytes", slot: 1, bytes: line(1, 3, reset(3, 2), multiplexor) });
   const outputs = run(200 + resetMs + 50);
   assert.equal(receipts(outputs, 1), [
-    { kind: "muxReceipt", id: 1, slot: 3, outcome: "off" },
-    { kind: "muxReceipt", id: 2, slot: 7, outcome: "absent" },
-    { kind: "muxReceipt", id: 3, slot: 2, outcome: "failed" },
+    { kind: "muxReceipt", id: 1, slot: 3, outcome: "off", incarnation: 1 },
+    { kind: "muxReceipt", id: 2, slot: 7, outcome: "absent", incarnation: 1 },
+    { kind: "muxReceipt", id: 3, slot: 2, outcome: "failed", incarnation: 1 },
   ]);
   assert.equal(outputs.filter(({ kind }) => kind === "reset"), [{ kind: "reset", slot: 2 }]);
 });

@@ -302,11 +302,13 @@ const small: fc.Arbitrary<Message>[] = [
   }),
   record({ kind: fc.constant("stale" as const), card, incarnation: uint32 }),
   record({ kind: fc.constant("muxReset" as const), id: uint32, slot }),
+  record({ kind: fc.constant("muxReset" as const), id: uint32, slot, incarnation: uint32 }),
   record({
     kind: fc.constant("muxReceipt" as const),
     id: uint32,
     slot,
-    outcome: fc.constantFrom("reset" as const, "off" as const, "absent" as const, "failed" as const),
+    outcome: fc.constantFrom("reset" as const, "off" as const, "absent" as const, "failed" as const, "newer" as const),
+    incarnation: uint32,
   }),
   record({ kind: fc.constant("muxPower" as const), powered: fc.integer({ min: 0, max: 255 }) }),
   record({
@@ -324,6 +326,7 @@ const small: fc.Arbitrary<Message>[] = [
     role: fc.constantFrom(...["none", "alternate", "secondary", "primary"] as const),
   }),
   record({ kind: fc.constant("selfTest" as const), id: uint32, subject: card }),
+  record({ kind: fc.constant("idle" as const), view: fc.integer({ min: 1, max: 0xffffffff }) }),
   selfTestAnswer(7, 8),
 ];
 

@@ -216,20 +216,23 @@ test("each rule of the specification has its counterpart in the code", () => {
       assert.equal(bounds("boot", "hold"), [0, holdCodeBytesMax]);
       assert.equal([bounds("boot", "boot-type"), bounds("boot", "state"), bounds("boot", "role")], [[0, 5], [0, 6], [0, 3]]);
     },
+    idle: () => assert.equal(cddl.references("idle"), ["view", "extension"]),
     "self-test": () => assert.equal(cddl.fields("self-test"), ["id", "subject"]),
     "self-test-answer": () => assert.equal(cddl.fields("self-test-answer"), ["id", "subject", "stage", "results"]),
     "self-test-result": () => assert.is(cddl.choices("self-test-result").length, 1),
     joined: () => assert.equal(cddl.references("joined"), ["message", "extension"]),
-    "mux-reset": () => assert.equal(cddl.fields("mux-reset"), ["id", "slot"]),
+    "mux-reset": () => assert.equal(cddl.fields("mux-reset"), ["id", "slot", "incarnation"]),
     slot: () => assert.equal(bounds("slot"), [1, slotCountMax]),
     "mux-receipt": () =>
-      ["reset", "off", "absent", "failed"].forEach((outcome) => {
-        assert.equal(messageOf("muxReceipt", [1, 2, cddl.bounds(outcome).low]), { kind: "muxReceipt", id: 1, slot: 2, outcome });
+      ["reset", "off", "absent", "failed", "newer"].forEach((outcome) => {
+        const receipt = { kind: "muxReceipt", id: 1, slot: 2, outcome, incarnation: 3 };
+        assert.equal(messageOf("muxReceipt", [1, 2, cddl.bounds(outcome).low, 3]), receipt);
       }),
     reset: () => {},
     off: () => {},
     absent: () => {},
     failed: () => {},
+    newer: () => {},
     "mux-power": () => {
       assert.equal(bounds("mux-power", "powered"), [0, 0xff]);
       assert.equal(cddl.fields("mux-power"), ["powered", "starts"]);

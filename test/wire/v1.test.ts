@@ -176,6 +176,7 @@ const boots: readonly Message[] = [
   { kind: "boot", bootType: "maintenance", state: "hold", hold: "maintenance", sequence: 2 ** 33, epoch: 70_000, role: "primary" },
 ];
 const selfTest: Message = { kind: "selfTest", id: 0xffffffff, subject: card(9) };
+const idle: Message = { kind: "idle", view: 0x12345 };
 const selfTestAnswers: readonly Message[] = [
   { kind: "selfTestAnswer", id: 24, subject: card(9), stage: "received", results: [] },
   { kind: "selfTestAnswer", id: 24, subject: card(9), stage: "deaf", results: [] },
@@ -302,6 +303,16 @@ const vectors: readonly Vector[] = [
     "serial",
     { ...fromMultiplexor, message: muxReceipt("failed") },
     "0022881119c0de18410301181811831affffffff080348b160439f7bca5e850eb75b3900",
+  ],
+  [
+    "serial",
+    { ...toMultiplexor, message: { ...muxReset, incarnation: 70_000 } },
+    "0016881119c0de031841071903e910831affffffff081a1101117048e989397a9760e8fd98ae62aa00",
+  ],
+  [
+    "serial",
+    { ...fromMultiplexor, to: 0, message: { kind: "muxReceipt", id: 0xffffffff, slot: 8, outcome: "newer", incarnation: 70_000 } },
+    "0008881119c0de18410e01181811841affffffff08041a11011170480dce969925825f929eb186b400",
   ],
   [
     "ether",
@@ -735,6 +746,8 @@ const vectors: readonly Vector[] = [
     { ...fromCard, message: selfTestAnswers[2] as Message },
     "0007881119c0de030e071903e8182a84181809018c0102602904016a6e6f2d6361727269657218c818ff02656c6174657219ffff48602f46b0c548876469f7fe9800",
   ],
+  ["ether", { ...fromCard, message: idle }, "891119c0de0300071903e8182b811a00012345490000000000000000005012a6bf1417bf1093955c89e0b32f26a7"],
+  ["serial", { ...fromCard, message: idle }, "0007881119c0de0309071903e8182b811a1101234548f7fefd03bd9242966a74e86600"],
 ];
 
 const named = ([link, frame]: Vector) => `${link} ${JSON.stringify(frame.message)}`;
