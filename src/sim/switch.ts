@@ -20,10 +20,15 @@ export type Port = {
 };
 
 /** A frame on its way. What it says is worked out once, for all who hear it undamaged. */
-export type Transmission = { readonly bytes: Uint8Array; heard: Heard | undefined };
+export type Transmission = {
+  readonly bytes: Uint8Array;
+  /** As a card of this system has signed it: its tag is not proven again. */
+  readonly isSigned: boolean;
+  heard: Heard | undefined;
+};
 
-export function transmissionOf(bytes: Uint8Array): Transmission {
-  return { bytes, heard: undefined };
+export function transmissionOf(bytes: Uint8Array, isSigned = false): Transmission {
+  return { bytes, isSigned, heard: undefined };
 }
 
 export class Switch {
@@ -57,7 +62,7 @@ export class Switch {
 
   /** A frame from a card's port; it is lost on the way to the ports in `lost`. */
   transmit(at: number, from: Port, to: Address, bytes: Uint8Array, lost?: readonly Port[]): void {
-    if (from.attached && !from.cutTx) this.#forward(at, from, to, transmissionOf(bytes), lost);
+    if (from.attached && !from.cutTx) this.#forward(at, from, to, transmissionOf(bytes, true), lost);
   }
 
   /** A frame from a port that is no card's. */
