@@ -7,6 +7,7 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Row } from "../config/change.ts";
+import { tokenName } from "../config/token-text.ts";
 import { failedAttemptsMax, failedAttemptsMs, failingAddressesMax } from "../limits.ts";
 import type { LogFields } from "../node/effect.ts";
 
@@ -37,13 +38,6 @@ export type AuthorityOptions = {
   readonly wallClock: () => number;
   readonly log?: (level: "warn", event: string, fields: LogFields) => void;
 };
-
-const tokenPattern = /^cardinal\.([a-z][a-z0-9-]{0,31})\.([A-Za-z0-9_-]{43})$/;
-
-/** What a token of the table looks like: its name, and 32 random bytes in base64url. */
-export function tokenText(name: string, secret: Uint8Array): string {
-  return `cardinal.${name}.${btoa(String.fromCharCode(...secret)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
-}
 
 export function digestOf(token: string): Uint8Array {
   return new Uint8Array(createHash("sha256").update(token).digest());
@@ -82,7 +76,7 @@ export class Authority {
       const detail = `the tokens of the system cannot be read now; the card's own token, in ${adminFile}, works all the same`;
       return { denied: 503, code: "unreadable", detail };
     }
-    if (typeof caller === "string" && token !== undefined && tokenPattern.test(token) && this.#options.isBehind?.() === true) {
+    if (typeof caller === "string" && token !== undefined && tokenName(token) !== undefined && this.#options.isBehind?.() === true) {
       const detail = "this card does not know this token, and not all of the system's changes yet: ask another card, or again in a moment";
       return { denied: 503, code: "unreadable", detail, retryAfterS: 1 };
     }
@@ -97,7 +91,7 @@ export class Authority {
 
   /** The caller, or in words why there is none: for the log, not for the caller. */
   async #callerOf(token: string): Promise<Caller | string> {
-    const name = tokenPattern.exec(token)?.[1];
+    const name = tokenName(token);
     if (name === undefined) return "it is no token of Cardinal";
     const { row, wallClock } = this.#options;
     const found = await row("tokens", name);

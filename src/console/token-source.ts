@@ -3,10 +3,10 @@
  * shown to a program of the file's owner: who listens at the card's port while the card does not run must not be given it.
  */
 import process from "node:process";
+import { tokenName } from "../config/token-text.ts";
 
 export type FoundToken = { readonly token: string } | { readonly missing: string };
 
-const tokenPattern = /^cardinal\.[a-z][a-z0-9-]{0,31}\.[A-Za-z0-9_-]{20,64}$/;
 const tokenBytesMax = 4_096;
 
 /** `cardFile` asks the card for the path of its own token. */
@@ -23,7 +23,7 @@ export async function findToken(
   }
   const given = environment["CARDINAL_TOKEN"] || undefined;
   if (given !== undefined) {
-    return tokenPattern.test(given.trim())
+    return tokenName(given.trim()) !== undefined
       ? { token: given.trim() }
       : { missing: "CARDINAL_TOKEN holds no token of Cardinal: cardinal.NAME.SECRET" };
   }
@@ -51,7 +51,9 @@ async function tokenIn(path: string, where: string): Promise<FoundToken> {
       closeSync(file);
     }
     const text = new TextDecoder().decode(bytes.subarray(0, length)).trim();
-    return tokenPattern.test(text) ? { token: text } : { missing: `${where}, which holds no token of Cardinal: cardinal.NAME.SECRET` };
+    return tokenName(text) !== undefined
+      ? { token: text }
+      : { missing: `${where}, which holds no token of Cardinal: cardinal.NAME.SECRET` };
   } catch (error) {
     const { code, message } = error as { readonly code?: string; readonly message: string };
     if (code === "EACCES" || code === "EPERM") {

@@ -4,13 +4,13 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { adminTokenName, tokenName, tokenText } from "../config/token-text.ts";
+import { tokenSecretBytes } from "../limits.ts";
 import { readSmallFile, writeDurably } from "./durable-file.ts";
 import { type Refusal, refusal, systemErrorCode, systemErrorText } from "./refusal.ts";
 
 export type AdminToken = { readonly file: string; /** The SHA-256 of the token. */ readonly digest: Uint8Array };
 
-const pattern = /^cardinal\.admin\.[A-Za-z0-9_-]{43}$/;
-const secretBytes = 32;
 const fileBytesMax = 256;
 
 export function adminTokenFile(stateDirectory: string): string {
@@ -27,11 +27,13 @@ export function adminToken(stateDirectory: string): AdminToken | Refusal {
     if ((found.mode & 0o077) !== 0) {
       return refusal("unsafe", `${file} may be read by others (mode ${found.mode.toString(8)}), so its token is not taken; ${way}`);
     }
-    return pattern.test(token) ? { file, digest: digestOf(token) } : refusal("corrupt", `${file} holds no token of a card; ${way}`);
+    return tokenName(token) === adminTokenName
+      ? { file, digest: digestOf(token) }
+      : refusal("corrupt", `${file} holds no token of a card; ${way}`);
   } catch (error) {
     if (systemErrorCode(error) !== "ENOENT") return refusal("io", `${file} cannot be read: ${systemErrorText(error)}`);
   }
-  const token = `cardinal.admin.${randomBytes(secretBytes).toString("base64url")}`;
+  const token = tokenText(adminTokenName, randomBytes(tokenSecretBytes));
   try {
     writeDurably(file, `${token}\n`, { mode: 0o600, replace: false });
   } catch (error) {

@@ -1,7 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { failedAttemptsMax, failedAttemptsMs } from "../../src/limits.ts";
-import { Authority, tokenText } from "../../src/api/authority.ts";
+import { Authority } from "../../src/api/authority.ts";
+import { tokenText } from "../../src/config/token-text.ts";
 import { adminToken, standInApp } from "./stand-in.ts";
 
 const row = "/v1/configuration/tables/cards/1%2F2";

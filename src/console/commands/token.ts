@@ -1,4 +1,6 @@
 /** `cardinal token` and `cardinal user`: who manages the system, and the secrets with which programs do. */
+import { tokenText } from "../../config/token-text.ts";
+import { tokenSecretBytes } from "../../limits.ts";
 import { type Command, type CommandContext, printJson } from "../command.ts";
 import { type ChangeConditions, changedText, type ConfigClient, jsonContent } from "../config-client.ts";
 import { aboutTokens, changeOptions, defineConfigCommand, printChanged } from "../config-command.ts";
@@ -10,7 +12,6 @@ import { durationMsOf } from "../time-text.ts";
 const roles = ["administrator", "operator", "viewer"] as const;
 const aboutRoles = "An administrator does everything, an operator everything but users and tokens, a viewer only looks.";
 const namePattern = /^[a-z][a-z0-9-]{0,31}$/;
-const secretBytes = 32;
 
 const createToken: Command = defineConfigCommand({
   words: ["token", "create"],
@@ -43,7 +44,7 @@ const createToken: Command = defineConfigCommand({
     }
     await refuseThere(client, "tokens", name);
     const { createHash, randomBytes } = await import("node:crypto");
-    const token = `cardinal.${name}.${randomBytes(secretBytes).toString("base64url")}`;
+    const token = tokenText(name, randomBytes(tokenSecretBytes));
     const row = {
       role: options.role,
       sha256: createHash("sha256").update(token).digest("hex"),
