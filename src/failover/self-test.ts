@@ -202,7 +202,7 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
         this.#onAnswer(now, input.from, input.message);
         break;
       case "checked":
-        this.#answer(this.#answers.onChecked(now, input.run, input.check, input.outcome));
+        this.#answer(this.#answers.onChecked(now, input.run, input.check, this.#weighed(input.check, input.outcome)));
         break;
       case "settings":
         this.#settings = input.settings;
@@ -593,12 +593,34 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     return each !== undefined && isLost(each);
   }
 
-  /** Whoever hears and is heard on Ethernet has a port that works; without anybody, its checks tell. */
   #ownPort(subject: CardId): Evidence["loopback"] {
-    if (!this.#portUp.ether) return "failed";
-    for (const { card, health } of this.#peers.values()) if (card !== subject && health.ether === "up") return "passed";
+    const known = this.#knownPort(subject);
+    if (known !== undefined) return known;
     if (this.#answers.isRunning || this.#answers.finishedAt === -Infinity) return "not asked";
     return gradeOf(this.#answers.results()) === "port failed" ? "failed" : "passed";
+  }
+
+  /**
+   * Whoever hears and is heard on Ethernet has a port that works; whom nobody hears there, while the others hear each other, has not, whatever its
+   * own checks say.
+   */
+  #knownPort(subject: CardId | undefined): "passed" | "failed" | undefined {
+    if (!this.#portUp.ether) return "failed";
+    const others = [...this.#peers.values()];
+    if (others.some(({ card, health }) => card !== subject && health.ether === "up")) return "passed";
+    if (!others.every(({ health, ticks }) => health.ether !== "up" && ticks?.ether.includes(this.#card) !== true)) return undefined;
+    return others.some(({ ticks }) => ticks?.ether.some((card) => this.#peers.get(card)?.ticks !== undefined)) ? "failed" : undefined;
+  }
+
+  /** What the edge finds of the port is less than what the others say. */
+  #weighed(check: SelfTestCheck, outcome: CheckOutcome): CheckOutcome {
+    if (check !== "loopback") return outcome;
+    const known = this.#knownPort(undefined);
+    if (known === undefined || known === outcome.result || outcome.result === "failed") return outcome;
+    const { ms } = outcome;
+    return known === "passed"
+      ? { result: "passed", code: "", text: "", ms }
+      : { result: "failed", code: "alone", text: "the others hear each other, and nobody us", ms };
   }
 
   /** What third cards say by their answers, and before these come by their ticks. */
