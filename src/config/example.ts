@@ -2,7 +2,7 @@
 export const configurationExample: string = `// Two chassis of two cards each, which serve a mirrored device, a filesystem and a web server.
 {
   "$schema": "./configuration.schema.json",
-  "system": { "name": "rack-7", "location": "Hall B, row 4", "contact": "storage@example.org", "tieBreak": "1/1" },
+  "system": { "name": "rack-7", "location": "Hall B, row 4", "contact": "storage@example.org" },
   "chassis": {
     "1": { "name": "upper", "model": "CX-2" },
     "2": { "name": "lower", "model": "CX-2" }

@@ -38,15 +38,6 @@ function checkCards(after: TablesAfter, report: ReportInvariant): void {
     isAnyEnabled ??= [...after.rows("cards")].some((card) => card["enabled"] === 1);
     const isLast = after.count("cards") > 0 && !isAnyEnabled;
     if (isLast) report(change, change.after && "enabled", "would leave no card that is enabled, must leave one");
-    if (change.after && after.rowsWith("system", "tieBreak", change.id).length > 0 && after.change("system", "system") === undefined) {
-      report(change, "enabled", "is false, must be true while system's tieBreak is this card");
-    }
-  }
-  for (const change of after.changesOf("system")) {
-    const card = change.after?.["tieBreak"];
-    if (typeof card === "string" && after.row("cards", card)?.["enabled"] !== 1) {
-      report(change, "tieBreak", `is ${shownValue(card)}, which is not enabled; must be a card that counts for the quorum`);
-    }
   }
 }
 

@@ -10,11 +10,8 @@ export const system = sqliteTable("system", {
   name: text().notNull(),
   location: text(),
   contact: text(),
-  tieBreak: text().references(() => cards.id),
   note: text(),
-}, (table) => [
-  index("system_tieBreak").on(table.tieBreak),
-]);
+});
 
 export const chassis = sqliteTable("chassis", {
   id: text().primaryKey().notNull(),

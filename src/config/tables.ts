@@ -140,7 +140,6 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
       }, required),
       location: text("Where it stands.", line(configTextBytesMax)),
       contact: text("Who looks after it.", line(configTextBytesMax)),
-      tieBreak: reference("The card whose side goes on when exactly half of the cards are left.", "cards"),
       note,
     },
   },
@@ -170,7 +169,10 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
     columns: {
       chassis: reference("The chassis; the first part of the id.", "chassis", fixed),
       name: text("Its name for people.", line(nameBytesMax)),
-      enabled: flag("Whether it counts for the quorum and serves.", true),
+      enabled: flag(
+        "Whether it serves. Which cards count for the quorum is in each card's own file: it has to be known before there is a configuration.",
+        true,
+      ),
       capacity: whole("How much it can serve, in the unit of the services' weights.", 0, 1_000, { default: 100 }),
       model: text("What sort of card it is, for sets that want some sorts only.", modelText),
       note,

@@ -25,7 +25,7 @@ function told(plan: DocumentPlan | { readonly mistake: string }): string {
 test("what stands at a path", () => {
   const cases: readonly (readonly [path: string, value: unknown])[] = [
     ["system.name", "rack-7"],
-    ["system", { name: "rack-7", location: "Hall B, row 4", contact: "storage@example.org", tieBreak: "1/1" }],
+    ["system", { name: "rack-7", location: "Hall B, row 4", contact: "storage@example.org" }],
     ["cards.1/2.name", "upper-right"],
     ["cards.1/2.enabled", true],
     ["cards.1/2.note", null],

@@ -211,7 +211,6 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
   ],
   [[put("dependencies", "web-server/nothing")], 'needs is "nothing", and there is no such row in resources'],
   [[put("tokens", "monitoring", { user: "carol" })], 'user is "carol", and there is no such row in users; there are alice, bob'],
-  [[put("system", "system", { tieBreak: "1/3" })], 'tieBreak is "1/3", and there is no such row in cards'],
   [[put("services", "intranet", { preferred: '["1/2","1/3"]' })], 'services intranet: preferred has "1/3", and there is no such card'],
   [[member("both/third", { memberSet: "nobody" })], 'memberSet is "nobody", and there is no such row in failoverSets'],
   // Removal.
@@ -337,10 +336,8 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
     "would leave nobody to serve services far: resources scratch",
   ],
   // Cards.
-  [[put("cards", "1/1", { enabled: 0 })], "cards 1/1: enabled is false, must be true while system's tieBreak is this card"],
-  [[put("system", "system", { tieBreak: "2/2" }), put("cards", "2/2", { enabled: 0 })], 'tieBreak is "2/2", which is not enabled'],
   [
-    [...["1/1", "1/2", "2/1", "2/2"].map((id) => put("cards", id, { enabled: 0 })), put("system", "system", { tieBreak: null })],
+    [...["1/1", "1/2", "2/1", "2/2"].map((id) => put("cards", id, { enabled: 0 }))],
     "cards 1/1: enabled would leave no card that is enabled, must leave one",
   ],
   [[remove("cards", "2/2"), remove("links", "2/2/public")], "cards 2/2: cannot be removed while links 2/2/private refers to it"],
@@ -446,7 +443,6 @@ const accepted: readonly (readonly [what: string, operations: readonly Operation
   ["the last member is replaced", [remove("setMembers", "upper/1/1"), remove("setMembers", "upper/1/2"), member("upper/2/1", {})]],
   ["a card is disabled while another one serves", [put("cards", "2/1", { enabled: 0 })]],
   ["ports are a member of an N-way set", [member("web/ports", { portGroup: "1/1/front" })]],
-  ["the tie-break moves with the card's end", [put("system", "system", { tieBreak: "1/2" }), put("cards", "1/1", { enabled: 0 })]],
   ["null takes a column back to its default", [put("cards", "2/2", { capacity: null, name: null })]],
   ["an address is written otherwise", [put("resources", "web-ip", { address: "2001:DB8:0:0::0081" })]],
   ["the agent of an application changes, and what belonged to the other goes", [
@@ -517,7 +513,7 @@ test("FS-3: a service is refused what none of its cards reaches, whichever chang
     [all, [low]],
     [all, [put("subgroupMembers", "scratch/one/2/1", { path: "/dev/x" }), remove("subgroupMembers", "scratch/one/1/1")]],
     [all, [put("cards", "1/2"), member("upper/2/1", {}), remove("setMembers", "upper/1/1")]],
-    [[...all, put("system", "system", { tieBreak: "1/2" })], [put("cards", "1/1", { enabled: 0 })]],
+    [all, [put("cards", "1/1", { enabled: 0 })]],
     [[...reader, low, needs("reader/store")], [needs("store/scratch")]],
     [[...reader, low, needs("store/scratch")], [needs("reader/store")]],
     [[...all, run("reader", null), low], [put("resources", "reader", { service: "far" })]],
@@ -573,13 +569,13 @@ test("FS-3: a set is refused its last card that serves, by whichever way that on
     assert.is(tables.change(first), undefined);
     return refusalsOf(tables, operations).map(({ message }) => message).join("\n") || "accepted";
   };
-  const scannerOnly = [remove("setMembers", "scanning/spare-ports"), put("system", "system", { tieBreak: null })];
+  const scannerOnly = [remove("setMembers", "scanning/spare-ports")];
   const nobody = /would make failoverSets scanning wrong: it has no member that can serve/;
   const disabled = (card: string) => put("cards", card, { enabled: 0 });
   assert.is(told(scannerOnly, [disabled("1/2")]), "accepted");
   assert.match(told([...scannerOnly, disabled("1/2")], [remove("subgroupMembers", "scanner/desk/1/1")]), nobody);
   assert.match(told(scannerOnly, [disabled("1/1"), disabled("1/2")]), nobody);
-  const portsOnly = [remove("setMembers", "scanning/scanner"), put("system", "system", { tieBreak: null })];
+  const portsOnly = [remove("setMembers", "scanning/scanner")];
   assert.match(told(portsOnly, [disabled("1/2")]), nobody);
   // What stands on another set goes down with it.
   const chain = [put("failoverSets", "top", { composition: "hierarchical" }), member("top/m", { memberSet: "mid" })];

@@ -5,10 +5,8 @@ CREATE TABLE "system" (
   "name" TEXT NOT NULL,
   "location" TEXT,
   "contact" TEXT,
-  "tieBreak" TEXT REFERENCES "cards" ("id") DEFERRABLE INITIALLY DEFERRED,
   "note" TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX "system_tieBreak" ON "system" ("tieBreak");
 
 CREATE TABLE "chassis" (
   "id" TEXT NOT NULL PRIMARY KEY,
