@@ -244,6 +244,8 @@ export const failoverTurnMs = 250;
 export const failoverTimeMs = 5_000;
 /** A card whose end is not proven is fenced again after this. */
 export const failoverFenceMs = 500;
+/** A card that leaves hands over for at most this long; then it stops what it has left. */
+export const failoverLeaveMs = 10_000;
 /** An operator's order that the order of messages does not bring back is answered after this. */
 export const failoverOperateMs = 10_000;
 /** After a failover all is over when nothing has come for this long. */

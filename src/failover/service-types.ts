@@ -83,6 +83,8 @@ export type FailoverInput =
   | { readonly kind: "evidence"; readonly about: CardId; readonly event: FailoverEvent }
   /** A card that is kept out of the order says that it runs nothing, and starts nothing before it is in again; as of this view. */
   | { readonly kind: "idleHeard"; readonly from: CardId; readonly incarnation: number; readonly view: number }
+  /** This card is about to leave in good order: it hands over what it has, then says `left`. */
+  | { readonly kind: "leave" }
   /** An operator has said to the boot service that a cold start goes on with the cards that are there: those that are silent run nothing. */
   | { readonly kind: "proceeded"; readonly by: string }
   /** What the self-test found about a card, at each change of the row of the table. */
@@ -99,6 +101,8 @@ export type FailoverOutput =
   | { readonly kind: "fence"; readonly card: CardId; readonly incarnation: number; readonly reason: string }
   /** This card cannot stop what it must: the others are told, and it is reset. */
   | { readonly kind: "resetCard"; readonly reason: string }
+  /** After `leave`: nothing runs here any more, and nothing will. Its goodbye may be said, for it proves that to the others. */
+  | { readonly kind: "left" }
   /** To all, on both links: this card runs nothing, and starts nothing before it is in the order again. */
   | { readonly kind: "sayIdle"; readonly view: number }
   /** Whether this card knows what all agree on: the boot service waits for it to be told a role (ARBITRATE). */

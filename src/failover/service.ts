@@ -19,6 +19,7 @@ import type { NodeView, Receipt } from "../cluster/view.ts";
 import {
   failoverFenceMs,
   failoverGrantsMax,
+  failoverLeaveMs,
   failoverOperateMs,
   failoverPieceBytesMax,
   failoverRecordsGiven,
@@ -115,6 +116,8 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** The configuration that was in force last, as far as this card knows. */
   #config: PlacedConfig | undefined;
   #isResetting = false;
+  #leavingSince: number | undefined;
+  #hasLeft = false;
   #sayIdleAt = -Infinity;
 
   // What others are to know, or to end.
@@ -146,6 +149,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       healthDeadline(this.#health, this.#policy),
       this.#records.deadline() - this.#aheadMs,
       this.#sayIdleAt + failoverResayMs,
+      (this.#leavingSince ?? Infinity) + failoverLeaveMs,
     ];
     for (const { until } of this.#said.values()) instants.push(until);
     for (const { until } of this.#operations.values()) instants.push(until);
@@ -204,6 +208,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         break;
       case "idleHeard":
         this.#onIdleHeard(input.from, input.incarnation, input.view);
+        break;
+      case "leave":
+        this.#leavingSince ??= now;
         break;
       case "proceeded":
         this.#onProceeded(input.by);
@@ -597,6 +604,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       this.#fence(now, state);
     }
     this.#sayIdle(now);
+    this.#sayLeft();
     this.#records.onTick(this.#time(now));
     for (const record of this.#records.takeChanged()) this.#outputs.push({ kind: "record", record });
     for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals)) this.#outputs.push(alarm);
@@ -656,7 +664,8 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** Has the runner do what this card was granted. */
   #run(now: number, state: FailoverState | undefined): void {
     const config = this.#config = state?.config ?? this.#config;
-    if (!this.#authority.held) this.#wants = new Map();
+    const isOverdue = this.#leavingSince !== undefined && now >= this.#leavingSince + failoverLeaveMs;
+    if (!this.#authority.held || isOverdue || (this.#leavingSince !== undefined && !this.#canAct)) this.#wants = new Map();
     else if (state !== undefined && config !== undefined && this.#canAct) this.#wants = this.#granted(state, config);
     // A card that knows nothing goes on with what it has: whether that is right it will be told.
     this.#runner.want(
@@ -795,7 +804,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     return {
       software: this.#identity.software,
       model: this.#identity.model,
-      readiness: this.#readiness,
+      readiness: this.#leavingSince === undefined ? this.#readiness : leaving,
       health: grade,
       healthReasons: reasons,
       configuration: this.#replica,
@@ -883,6 +892,15 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#outputs.push({ kind: "sayIdle", view });
   }
 
+  /** What others have to hear of what was released here, they have heard, or never will. */
+  #sayLeft(): void {
+    if (this.#leavingSince === undefined || this.#hasLeft || !this.#runner.isEmpty || this.#wants.size > 0) return;
+    const holds = this.#canAct && [...this.#state?.grants.values() ?? []].some(({ holder }) => holder === this.#card);
+    if (holds && this.#now < this.#leavingSince + failoverLeaveMs) return;
+    this.#hasLeft = true;
+    this.#outputs.push({ kind: "left" });
+  }
+
   // ---- saying
 
   /** The order's time now, by this card's estimate. */
@@ -912,6 +930,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 }
 
 const defaultPolicy = policyOf();
+const leaving: Readiness = { kind: "hold", code: "leaving", reason: "it leaves in good order" };
 const roles: readonly Standing["role"][] = ["none", "alternate", "secondary", "primary"];
 
 /** One run of a service under one grant. */

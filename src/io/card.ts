@@ -88,6 +88,7 @@ export class Card {
   readonly #operating = new Map<number, (answer: OperatorAnswer) => void>();
   /** The hooks that earlier nodes ordered, and all that were. */
   #earlierHooks = 0;
+  #onGoodbye: () => void = () => {};
   #lastHook = 0;
   /** The orders to the store that earlier nodes gave: their results concern nobody any more. */
   #earlierOrders = 0;
@@ -200,6 +201,8 @@ export class Card {
   /** Says goodbye on both links and closes them. */
   async leave(reason: "stop" | "restart" | "maintenance" | "upgrade"): Promise<void> {
     this.#step({ kind: "leave", reason });
+    // It hands over first; its goodbye comes when nothing runs here any more.
+    if (!this.#node.hasLeft) await new Promise<void>((resolve) => this.#onGoodbye = resolve);
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await Promise.all([this.#ether.close(), this.#serial.close(drainMs)]);
@@ -221,6 +224,7 @@ export class Card {
     // It may say so by an input of its own, which is then the first.
     if (input.kind !== "witness") this.#options.checkWitness();
     for (const effect of this.#node.step(performance.now(), input)) this.#perform(effect);
+    if (this.#node.hasLeft) this.#onGoodbye();
     this.#arm();
   }
 

@@ -56,6 +56,8 @@ export type Surroundings = {
   readonly sendDirect: (now: number, to: CardId, message: Message, isAgain: boolean, effects: Effect[]) => void;
   /** Whether a message fits one frame of our serial line, and the line is up. */
   readonly fitsSerial: (message: Message) => boolean;
+  /** It was asked to leave, and nothing that is failed over runs on this card any more. */
+  readonly onLeft: (now: number, effects: Effect[]) => void;
   /** What the failover service has for the boot of this card. */
   readonly onKnown?: (now: number, known: boolean, effects: Effect[]) => void;
   readonly onStanding?: (now: number, standing: Standing, effects: Effect[]) => void;
@@ -103,6 +105,7 @@ export class Core {
       sayIdle: (view, effects) => {
         for (const link of linkKinds) surroundings.send(link, everybody, { kind: "idle", view }, effects);
       },
+      onLeft: (at, effects) => surroundings.onLeft(at, effects),
       onFailing: (at, reason, effects) => this.#onFailing(at, reason, effects),
       ...(surroundings.onKnown === undefined ? {} : { onKnown: surroundings.onKnown }),
       ...(surroundings.onStanding === undefined ? {} : { onStanding: surroundings.onStanding }),
@@ -427,6 +430,12 @@ export class Core {
   beginFailover(now: number, effects: Effect[]): void {
     this.#failingOver.begin(now, effects);
     this.#failingOver.onAuthority(now, this.#authority(), effects);
+  }
+
+  /** Hands over what runs here, if anything can: `onLeft` when it is done. */
+  leave(now: number, effects: Effect[]): void {
+    if (this.#failingOver.isActive) this.onFailover(now, { kind: "leave" }, effects);
+    else this.#surroundings.onLeft(now, effects);
   }
 
   failover(now: number): FailoverStatus | undefined {

@@ -28,6 +28,8 @@ export type FailoverSurroundings = {
   /** Whether this card knows what is agreed on, for its boot; without it, who knows is ready. */
   readonly onKnown?: (now: number, known: boolean, effects: Effect[]) => void;
   readonly onStanding?: (now: number, standing: Standing, effects: Effect[]) => void;
+  /** It was asked to leave, and nothing runs on this card any more. */
+  readonly onLeft: (now: number, effects: Effect[]) => void;
   readonly onFailing: (now: number, reason: string, effects: Effect[]) => void;
 };
 
@@ -59,6 +61,10 @@ export class FailingOver {
     this.#told.push({ kind: "authority", ...this.#authority });
     if (this.#view !== undefined) this.#told.push({ kind: "epoch", view: this.#view });
     this.tell(now, effects);
+  }
+
+  get isActive(): boolean {
+    return this.#service !== undefined;
   }
 
   onEpoch(view: NodeView): void {
@@ -114,7 +120,7 @@ export class FailingOver {
   }
 
   #settle(now: number, output: FailoverOutput, effects: Effect[]): void {
-    const { alarms, request, fence, sayIdle, onFailing } = this.#surroundings;
+    const { alarms, request, fence, sayIdle, onLeft, onFailing } = this.#surroundings;
     switch (output.kind) {
       case "request":
         return request(now, output.request, effects);
@@ -122,6 +128,8 @@ export class FailingOver {
         return fence(now, output.card, output.incarnation, effects);
       case "sayIdle":
         return sayIdle(output.view, effects);
+      case "left":
+        return onLeft(now, effects);
       case "resetCard":
         return onFailing(now, output.reason, effects);
       case "known":

@@ -31,6 +31,8 @@ import type { NodeStatus, OwnLinkStatus, PeerLinkStatus, PeerStatus } from "./st
 /** Why an authentic frame was dropped, beside the reasons why bytes are no frame at all. */
 const droppedReasons = ["replayed", "oldIncarnation", "ownIdentity", "fragments"] as const;
 
+type ByeReason = Extract<Input, { readonly kind: "leave" }>["reason"];
+
 /** Our side of one link. */
 type OwnLink = {
   /** Not known before the port has said so for the first time. */
@@ -67,6 +69,8 @@ export class Node implements Service<Input, Effect> {
   readonly #startedAt: number;
   #settings: NodeSettings;
   #state: "running" | "leaving" = "running";
+  /** It was asked to leave, and hands over before it says goodbye. */
+  #leavingFor: ByeReason | undefined;
   readonly #links: Record<LinkKind, OwnLink> = { ether: ownLink("ether"), serial: ownLink("serial") };
   readonly #admission = new Admission();
   readonly #heartbeat: Heartbeat;
@@ -97,6 +101,7 @@ export class Node implements Service<Input, Effect> {
       send: (link, to, message, effects) => this.#send(link, to, message, effects),
       sendDirect: (at, to, message, isAgain, effects) => this.#sendDirect(at, to, message, isAgain, effects),
       fitsSerial: (message) => this.#links.serial.up === true && frameFits("serial", message, this.#links.serial.frameBytesMax),
+      onLeft: (at, effects) => this.#onLeft(at, effects),
       onFailing: (at, effects) => this.#enterFailing(at, effects),
     });
     this.#tellSerialLine(now, []);
@@ -200,6 +205,11 @@ export class Node implements Service<Input, Effect> {
   /** The replicated state's digest and the last sequence that went into it; `undefined` while this card does not know it. */
   digest(): { readonly sequence: number; readonly digest: string } | undefined {
     return this.#core.digest();
+  }
+
+  /** It has said goodbye, or that it resets itself: nothing more comes of it. */
+  get hasLeft(): boolean {
+    return this.#state === "leaving";
   }
 
   /** Who serves what, as far as this card knows; `undefined` on a card that takes no part. */
@@ -427,8 +437,16 @@ export class Node implements Service<Input, Effect> {
     this.#settleDiscovery(now, this.#discovery.step(now, { kind: "port", link, up }), effects);
   }
 
-  #onLeave(now: number, reason: "stop" | "restart" | "maintenance" | "upgrade", effects: Effect[]): void {
-    if (this.#state === "leaving") return;
+  #onLeave(now: number, reason: ByeReason, effects: Effect[]): void {
+    if (this.#state === "leaving" || this.#leavingFor !== undefined) return;
+    this.#leavingFor = reason;
+    this.#core.leave(now, effects);
+  }
+
+  /** Its goodbye proves to the others that nothing runs here any more. */
+  #onLeft(now: number, effects: Effect[]): void {
+    const reason = this.#leavingFor;
+    if (this.#state === "leaving" || reason === undefined) return;
     for (const link of linkKinds) if (this.#links[link].up) this.#send(link, everybody, { kind: "bye", reason }, effects);
     this.#settleDiscovery(now, this.#discovery.step(now, { kind: "leave" }), effects);
     this.#core.onFact(now, { kind: "leave" }, effects);
