@@ -54,10 +54,10 @@ function version(): string {
 }
 
 /** What the binary follows from, when the bundle was made of `inputs`; undefined when one of them is gone. */
-function digestOf(inputs: readonly string[], versionText: string): string | undefined {
+function digestOf(inputs: readonly string[], versionText: string): string | { readonly missing: string } {
   const hash = createHash("sha256").update(JSON.stringify([process.version, process.arch, versionText, inputs]));
   for (const path of [...inputs, addon, "package-lock.json", "scripts/build.ts"]) {
-    if (!existsSync(path)) return undefined;
+    if (!existsSync(path)) return { missing: path };
     hash.update(createHash("sha256").update(readFileSync(path)).digest());
   }
   return hash.digest("hex");
@@ -133,6 +133,18 @@ export function openApiDocument(version) {
   },
 });
 
+/** What goes into the binary is for its own Node, and small. */
+const bundling = {
+  bundle: true,
+  platform: "node",
+  target: "node26",
+  metafile: true,
+  minifyWhitespace: true,
+  minifySyntax: true,
+  logLevel: "silent",
+  tsconfigRaw: {},
+} as const;
+
 /**
  * Bundles the thread of the configuration's store, which is started from its text and so is a CommonJS script; returns its
  * sources. It is an asset and no string in the program, which would be held by both threads.
@@ -140,18 +152,11 @@ export function openApiDocument(version) {
 async function bundleStoreTo(bundle: string): Promise<string[]> {
   const { build } = await import("esbuild");
   const { metafile } = await build({
+    ...bundling,
     entryPoints: [storeEntry],
-    bundle: true,
-    platform: "node",
-    target: "node26",
     format: "cjs",
     outfile: bundle,
-    metafile: true,
-    minifyWhitespace: true,
-    minifySyntax: true,
     charset: "ascii",
-    logLevel: "silent",
-    tsconfigRaw: {},
   });
   const inputs = Object.keys(metafile.inputs);
   const heavy = inputs.find((path) => path.includes("/drizzle-orm/") || path.includes("/zod/"));
@@ -164,17 +169,10 @@ async function bundleTo(bundle: string, versionText: string): Promise<string[]> 
   const { build } = await import("esbuild");
   const documentInputs = new Set<string>();
   const result = await build({
+    ...bundling,
     entryPoints: [entry],
-    bundle: true,
-    platform: "node",
-    target: "node26",
     format: "esm",
     outfile: bundle,
-    metafile: true,
-    minifyWhitespace: true,
-    minifySyntax: true,
-    logLevel: "silent",
-    tsconfigRaw: {},
     plugins: [lateBuiltins, englishOnly, builtDocument(versionText, documentInputs)],
     define: { "globalThis.__CARDINAL_VERSION__": JSON.stringify(versionText) },
     // Packages in CommonJS ask for Node's own modules by a `require` that an ESM main does not have.
@@ -232,7 +230,7 @@ async function buildBinary(): Promise<void> {
   const storeBundle = join(folder, "config-store.js");
   const inputs = [...new Set([...await bundleTo(bundle, versionText), ...ownSources(await bundleStoreTo(storeBundle))])].sort();
   const digest = digestOf(inputs, versionText);
-  if (digest === undefined) throw new Error(`${addon} is missing: npm run build:addon`);
+  if (typeof digest !== "string") throw new Error(`${digest.missing} is missing${digest.missing === addon ? ": npm run build:addon" : ""}`);
 
   const application = join(folder, "application");
   const configuration = join(folder, "sea-config.json");
