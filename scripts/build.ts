@@ -53,7 +53,7 @@ function version(): string {
   return `${version}+${described.status === 0 ? described.stdout.trim().replace("-", ".") : "unknown"}`;
 }
 
-/** What the binary follows from, when the bundle was made of `inputs`; undefined when one of them is gone. */
+/** What the binary follows from, when the bundle was made of `inputs`; or which of them is gone. */
 function digestOf(inputs: readonly string[], versionText: string): string | { readonly missing: string } {
   const hash = createHash("sha256").update(JSON.stringify([process.version, process.arch, versionText, inputs]));
   for (const path of [...inputs, addon, "package-lock.json", "scripts/build.ts"]) {
