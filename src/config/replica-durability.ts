@@ -48,7 +48,7 @@ export class Durability {
   }
 
   /** Somebody waits for the others' word from now on. */
-  await(now: number): void {
+  expect(now: number): void {
     this.#askAt = Math.min(this.#askAt, now + configAskMs);
   }
 

@@ -471,7 +471,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         this.#firstOfLineage ??= outcome.changes[0]?.sequence;
         for (const change of outcome.changes) this.#follow(now, change);
         if (card === this.#card) this.#wishes.onAccepted(outcome.id, outcome.changes);
-        if (card === this.#card) this.#durability.await(now);
+        if (card === this.#card) this.#durability.expect(now);
         this.#turn.onOutcome(now);
         return;
       case "refused":
