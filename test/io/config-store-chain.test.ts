@@ -122,7 +122,13 @@ class Direct {
   head: Head = emptyHead;
 
   constructor(directory: string, bounds: { readonly changesMax: number; readonly bytesMax: number }) {
-    this.database = new ConfigDatabase({ directory, rules: databaseRules, bounds: { ...bounds, logPagesMax: 64 }, wallClock: () => 0 });
+    this.database = new ConfigDatabase({
+      directory,
+      rules: databaseRules,
+      bounds: { ...bounds, logPagesMax: 64 },
+      wallClock: () => 0,
+      onReplace: () => {},
+    });
     this.ask("opened", { kind: "open" });
     this.commit({ kind: "migrate", author: "", comment: "", key: "", card: 1 as CardId, time: 0, changeset: levelChangeset(1) });
   }

@@ -74,6 +74,24 @@ test("CARD-4: a row that is kept in memory is what the newest commit made of it,
     assert.is(read(await store.keptRow("hosts", "b")).row, undefined, "another database has taken its place");
   }));
 
+test("while a snapshot is proven reads are answered, and orders wait for its end", () =>
+  withStores(async (make) => {
+    const [from, to] = [make(), make()];
+    await from.driver.begin();
+    for (let index = 0; index < 150; index++) await from.driver.change(wish(`k${index}`, [host(`h${index}`, `${index}`)]));
+    await to.driver.open();
+    const { sha256 } = await to.driver.receive(from.driver, "copy");
+    const told: string[] = [];
+    const installed = to.driver.ask("opened", { kind: "installSnapshot", name: "copy", sha256 }).then((opened) => {
+      told.push(`installed ${opened.head.sequence}`);
+    });
+    const hashes = to.driver.ask("hashes", { kind: "hashes", sequences: [151] }).then(({ heads }) => told.push(`${heads.length} hash`));
+    const rows = to.store.row("hosts", "h7").then((found) => told.push(`read of ${read(found).head.sequence}`));
+    await Promise.all([installed, hashes, rows]);
+    assert.equal(told, ["read of 0", "installed 151", "1 hash"]);
+    assert.is(read(await to.store.row("hosts", "h7")).row?.["note"], "7");
+  }));
+
 test("a store that is not open says so", () =>
   withStores(async (make) => {
     const { store, driver } = make();

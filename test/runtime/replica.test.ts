@@ -198,13 +198,18 @@ test("HA-15: a new card with an empty database is current within 5 s in a system
       const { acknowledged, ended } = write(chassis, { token: await tokenOf(chassis), changes: 100, prefix: "p", gapMs: 50 });
       while (acknowledged.length < 10) await sleep(20);
       await chassis.insert(3);
-      const insertedAt = performance.now();
-      await chassis.waitFor("the new card is current", (status) => configurationOf(status, 3)?.state === "current", 60_000, 50);
-      const ms = performance.now() - insertedAt;
+      const insertedAt = Date.now();
+      // Who asks often takes from the card what it has to do it with; its log says when it was.
+      await chassis.waitFor("the new card is current", (status) => configurationOf(status, 3)?.state === "current", 60_000, 250);
       const progress = await chassis.log(3, 400);
+      const said = progress.findLast((line) => line.includes('"configuration current"')) as string;
+      const ms = Date.parse((JSON.parse(said) as { time: string }).time) - insertedAt;
       await ended;
+      // Of a change that the new card was asked for first, the moment until another one is asked is in it.
       const slowest = Math.max(...acknowledged.map(({ ms }) => ms));
-      console.error(`  current after ${ms.toFixed(0)} ms; slowest change of the others ${slowest.toFixed(0)} ms`);
+      console.error(`  current after ${ms} ms; slowest change of the others ${slowest.toFixed(0)} ms`);
+      assert.ok(ms < 2 * 5_000, "the new card is current in time, with as much again for who else is on this machine");
+      assert.ok(slowest < 500, "nobody waits while a snapshot is made, carried, or installed");
       assert.ok(!progress.some((line) => line.includes('"card-down"')), "nobody was taken for dead");
       await chassis.waitFor("three cards have one head", (status) => agree(status, three), 20_000);
       assert.ok((configurationOf(await chassis.status(), 3)?.head.sequence ?? 0) > 10_000);

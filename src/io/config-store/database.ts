@@ -39,6 +39,8 @@ export type DatabaseOptions = {
     readonly logPagesMax: number;
   };
   readonly wallClock: () => number;
+  /** Another database is about to take the place of this one: nobody is to read it any more. */
+  readonly onReplace: () => void;
 };
 
 type Order<Kind extends StoreOrder["kind"]> = Extract<StoreOrder, { readonly kind: Kind }>;
@@ -214,6 +216,7 @@ export class ConfigDatabase {
   }
 
   close(): void {
+    this.#snapshots.close();
     if (this.#fault !== undefined || !this.#file.isOpen) return this.#file.close();
     try {
       this.#file.shut(this.head.sequence);
@@ -470,24 +473,33 @@ export class ConfigDatabase {
     return data === undefined ? noSnapshot(name) : { kind: "piece", name, offset, data };
   }
 
-  #installSnapshot({ name, sha256 }: Order<"installSnapshot">): BareResult {
+  #installSnapshot({ name, sha256 }: Order<"installSnapshot">): BareResult | LongOrder {
     if (!SnapshotFiles.isName(name) || this.#snapshots.upTo(name) === 0) return noSnapshot(name);
+    return this.#unpackSnapshot(name, sha256);
+  }
+
+  *#unpackSnapshot(name: string, sha256: Uint8Array): LongOrder {
     const path = `${this.#options.directory}/snapshots/unpacked.db`;
-    const wrong = this.#snapshots.unpack(name, sha256, path) ?? this.#wrongIn(path);
-    if (wrong !== undefined) {
-      for (const end of ["", "-wal", "-shm"]) rmSync(`${path}${end}`, { force: true });
+    try {
+      const wrong = (yield* this.#snapshots.unpack(name, sha256, path)) ?? (yield* this.#wrongIn(path));
+      if (wrong !== undefined) {
+        for (const end of ["", "-wal", "-shm"]) rmSync(`${path}${end}`, { force: true });
+        this.#snapshots.forget(name);
+        return { kind: "missing", what: `the snapshot ${name}: ${wrong}` };
+      }
+      for (const end of ["-wal", "-shm"]) rmSync(`${path}${end}`, { force: true });
+      this.#options.onReplace();
+      this.#forget();
+      this.#file.replaceBy(path);
       this.#snapshots.forget(name);
-      return { kind: "missing", what: `the snapshot ${name}: ${wrong}` };
+      return this.#open();
+    } catch (error) {
+      return this.#fail(error);
     }
-    for (const end of ["-wal", "-shm"]) rmSync(`${path}${end}`, { force: true });
-    this.#forget();
-    this.#file.replaceBy(path);
-    this.#snapshots.forget(name);
-    return this.#open();
   }
 
   /** What is wrong with the database at `path`, which came from another card. */
-  #wrongIn(path: string): string | undefined {
+  *#wrongIn(path: string): Generator<void, string | undefined> {
     let database: DatabaseSync | undefined;
     try {
       database = new DatabaseSync(path, { readOnly: true });
@@ -502,6 +514,7 @@ export class ConfigDatabase {
         const broken = before === undefined ? undefined : brokenLink(before, change, fastDigest);
         if (broken !== undefined) return broken;
         before = change;
+        if (change.sequence % checkedChanges === 0) yield;
       }
       return undefined;
     } catch (error) {

@@ -16,16 +16,22 @@ type Zlib = typeof import("node:zlib");
 
 /** What is packed in one step; others wait for it. */
 const pieceBytes = 256 * 1024;
+/** What is digested in one step. */
+const stepBytes = 1024 * 1024;
 const pieceHeaderBytes = 8;
 /** ZSTD_c_compressionLevel: the fastest one. */
 const compression = { params: { 100: 1 } };
 
+type OpenFile = { readonly path: string; readonly file: number };
 export type MadeSnapshot = { readonly bytes: number; readonly sha256: Uint8Array };
 
 export class SnapshotFiles {
   readonly #directory: string;
   /** Pieces that came too early, by their names and offsets. */
   readonly #ahead = new Map<string, Map<number, Uint8Array>>();
+  /** The copy that was read last, and the one that was written last: they go by the piece. `upTo` is how far it has come. */
+  #reading: OpenFile | undefined;
+  #writing: OpenFile & { upTo: number } | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -34,7 +40,13 @@ export class SnapshotFiles {
   /** A start: the copies for other cards are dropped, what was received stays. */
   clean(): void {
     this.#ahead.clear();
+    this.close();
     for (const file of this.#files("made-")) rmSync(join(this.#directory, file), { force: true });
+  }
+
+  close(): void {
+    for (const open of [this.#reading, this.#writing]) if (open !== undefined) closeSync(open.file);
+    this.#reading = this.#writing = undefined;
   }
 
   /** Whether it can be a file's name. */
@@ -72,26 +84,37 @@ export class SnapshotFiles {
 
   /** A piece of a copy that was made; undefined when it is not there. */
   read(name: string, offset: number, bytesMax: number): Uint8Array | undefined {
-    return withFile(this.#made(name), "r", (file) => {
-      const bytes = new Uint8Array(Math.max(0, Math.min(bytesMax, fstatSync(file).size - offset)));
-      const length = readSync(file, bytes, 0, bytes.length, offset);
-      return bytes.subarray(0, length);
-    });
+    const path = this.#made(name);
+    if (this.#reading?.path !== path) {
+      const file = opened(path, "r");
+      if (file === undefined) return undefined;
+      if (this.#reading !== undefined) closeSync(this.#reading.file);
+      this.#reading = { path, file };
+    }
+    const bytes = new Uint8Array(Math.max(0, Math.min(bytesMax, fstatSync(this.#reading.file).size - offset)));
+    const length = readSync(this.#reading.file, bytes, 0, bytes.length, offset);
+    return bytes.subarray(0, length);
   }
 
   drop(name: string): void {
-    rmSync(this.#made(name), { force: true });
+    this.#remove(this.#made(name));
     this.forget(name);
   }
 
   /** Forgets what was received. */
   forget(name: string): void {
     this.#ahead.delete(name);
-    rmSync(this.#received(name), { force: true });
+    this.#remove(this.#received(name));
+  }
+
+  #remove(path: string): void {
+    if (this.#reading?.path === path || this.#writing?.path === path) this.close();
+    rmSync(path, { force: true });
   }
 
   /** How far a received snapshot has come without a gap. */
   upTo(name: string): number {
+    if (this.#writing?.path === this.#received(name)) return this.#writing.upTo;
     return statSync(this.#received(name), { throwIfNoEntry: false })?.size ?? 0;
   }
 
@@ -105,35 +128,45 @@ export class SnapshotFiles {
       return upTo;
     }
     if (upTo === 0) this.#limit("received-", snapshotsReceivedMax - 1);
-    const file = openSync(this.#received(name), "a", 0o600);
-    try {
-      for (let piece: [number, Uint8Array] | undefined = [offset, data]; piece !== undefined;) {
-        const [at, bytes] = piece;
-        const fresh = bytes.subarray(upTo - at);
-        for (let done = 0; done < fresh.length;) done += writeSync(file, fresh, done);
-        upTo = Math.max(upTo, at + bytes.length);
-        ahead.delete(at);
-        piece = [...ahead].find(([next]) => next <= upTo);
+    const writing = this.#toWrite(this.#received(name), upTo);
+    for (let piece: [number, Uint8Array] | undefined = [offset, data]; piece !== undefined;) {
+      const [at, bytes] = piece;
+      const fresh = bytes.subarray(upTo - at);
+      for (let done = 0; done < fresh.length;) {
+        const written = writeSync(writing.file, fresh, done);
+        done += written;
+        writing.upTo += written;
       }
-    } finally {
-      closeSync(file);
+      upTo = writing.upTo;
+      ahead.delete(at);
+      piece = [...ahead].find(([next]) => next <= upTo);
     }
     return upTo;
   }
 
-  /** Unpacks a received snapshot with that digest into a durable file; gives why it cannot be, or undefined. */
-  unpack(name: string, sha256: Uint8Array, path: string): string | undefined {
-    if (digestOf(this.#received(name)) !== hexOf(sha256)) return "it does not have the digest that it was announced with";
-    return withFile(this.#received(name), "r", (source) => {
+  #toWrite(path: string, upTo: number): OpenFile & { upTo: number } {
+    if (this.#writing?.path === path) return this.#writing;
+    const file = openSync(path, "a", 0o600);
+    if (this.#writing !== undefined) closeSync(this.#writing.file);
+    return this.#writing = { path, file, upTo };
+  }
+
+  /** Unpacks a received snapshot with that digest into a durable file, step by step; gives why it cannot be, or undefined. */
+  *unpack(name: string, sha256: Uint8Array, path: string): Generator<void, string | undefined> {
+    const source = openSync(this.#received(name), "r");
+    try {
+      if ((yield* digestOf(source)) !== hexOf(sha256)) return "it does not have the digest that it was announced with";
       const target = openSync(path, "w", 0o600);
       try {
         ftruncateSync(target, 0);
-        return unpackTo(source, target);
+        return yield* unpackTo(source, target);
       } finally {
         fsyncSync(target);
         closeSync(target);
       }
-    });
+    } finally {
+      closeSync(source);
+    }
   }
 
   #made(name: string): string {
@@ -152,7 +185,7 @@ export class SnapshotFiles {
   #limit(prefix: string, countMax: number): void {
     const files = this.#files(prefix).map((file) => join(this.#directory, file));
     const byAge = files.map((path) => ({ path, at: statSync(path).mtimeMs })).sort((a, b) => b.at - a.at);
-    for (const { path } of byAge.slice(countMax)) rmSync(path, { force: true });
+    for (const { path } of byAge.slice(countMax)) this.#remove(path);
   }
 }
 
@@ -171,7 +204,7 @@ function compressedPiece(raw: Uint8Array): Uint8Array {
   return piece;
 }
 
-function unpackTo(source: number, target: number): string | undefined {
+function* unpackTo(source: number, target: number): Generator<void, string | undefined> {
   const header = new Uint8Array(pieceHeaderBytes);
   const view = new DataView(header.buffer);
   let written = 0;
@@ -190,35 +223,32 @@ function unpackTo(source: number, target: number): string | undefined {
     writeAllAt(target, raw, written);
     written += raw.length;
     offset += pieceHeaderBytes + compressedLength;
+    yield;
   }
   return undefined;
 }
 
-function digestOf(path: string): string | undefined {
-  return withFile(path, "r", (file) => {
-    const digest = newDigest();
-    const bytes = new Uint8Array(pieceBytes);
-    for (let length = readSync(file, bytes); length > 0; length = readSync(file, bytes)) digest.update(bytes.subarray(0, length));
-    return digest.digest("hex");
-  });
+function* digestOf(file: number): Generator<void, string> {
+  const digest = newDigest();
+  const bytes = new Uint8Array(stepBytes);
+  for (let at = 0, length = -1; length !== 0; at += length) {
+    length = readSync(file, bytes, 0, bytes.length, at);
+    digest.update(bytes.subarray(0, length));
+    yield;
+  }
+  return digest.digest("hex");
 }
 
 function hexOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Runs `body` with the file; undefined when it is not there. */
-function withFile<Result>(path: string, flags: string, body: (file: number) => Result): Result | undefined {
-  let file: number;
+/** The file, opened; undefined when it is not there. */
+function opened(path: string, flags: string): number | undefined {
   try {
-    file = openSync(path, flags);
+    return openSync(path, flags);
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return undefined;
     throw error;
-  }
-  try {
-    return body(file);
-  } finally {
-    closeSync(file);
   }
 }

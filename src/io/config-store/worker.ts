@@ -1,6 +1,6 @@
 /** The store's thread: orders come in, are carried out in their order, results go out. Whatever it waits for, the card's beats do not. */
 import { parentPort, workerData } from "node:worker_threads";
-import { setImmediate } from "node:timers";
+import { clearTimeout, setImmediate, setTimeout } from "node:timers";
 import { assert, unreachable } from "../../base/assert.ts";
 import { chainBytesMax, chainChangesMax, logPagesMax, storeRestMs } from "../../limits.ts";
 import type { StoreOrder, StoreResult } from "../../config/store.ts";
@@ -17,13 +17,16 @@ const database = new ConfigDatabase({
   rules: databaseRules,
   bounds: { changesMax: chainChangesMax, bytesMax: chainBytesMax, logPagesMax },
   wallClock: Date.now,
+  onReplace: () => reads.close(),
 });
 const reads = new StoreReads(database);
 const replacing = new Set<StoreOrder["kind"]>(["open", "installSnapshot", "setAside", "reset"]);
 /** Orders that take long, the first of them under way. */
 const long: { readonly order: number; readonly run: LongOrder }[] = [];
 let isSlicing = false;
-let resting: ReturnType<typeof setTimeout> | undefined;
+/** While a snapshot is proven and takes the database's place, only reads go before its next slice: these orders wait for its end. */
+let waiting: StoreOrder[] | undefined;
+const resting = setTimeout(() => database.rest(), storeRestMs);
 
 function say(message: FromThread): void {
   port.postMessage(message);
@@ -41,13 +44,21 @@ function slice(): void {
   if (!step.done) return;
   long.shift();
   answer(first.order, step.value);
+  const orders = waiting ?? [];
+  waiting = undefined;
+  for (const order of orders) onOrder(order);
 }
 
-/** Orders that have come meanwhile go before the next slice. */
+/** What has come meanwhile goes before the next slice. */
 function continueLong(): void {
+  isSlicing = false;
   slice();
-  isSlicing = long.length > 0;
-  if (isSlicing) setImmediate(continueLong);
+  if (long.length > 0) sliceSoon();
+}
+
+function sliceSoon(): void {
+  if (!isSlicing) setImmediate(continueLong);
+  isSlicing = true;
 }
 
 /** Those that put another database in the place of this one are not to meet somebody who is reading it. */
@@ -56,19 +67,19 @@ function finishLong(): void {
 }
 
 function onOrder(order: StoreOrder): void {
-  if (replacing.has(order.kind)) {
-    finishLong();
-    reads.close();
-  }
+  if (waiting !== undefined) return void waiting.push(order);
+  if (replacing.has(order.kind)) finishLong();
+  if (order.kind === "installSnapshot") waiting = [];
+  else if (replacing.has(order.kind)) reads.close();
   const result = database.carryOut(order);
-  if ("kind" in result) answer(order.order, result);
-  else {
+  if ("kind" in result) {
+    waiting = undefined;
+    answer(order.order, result);
+  } else {
     long.push({ order: order.order, run: result });
-    if (!isSlicing) setImmediate(continueLong);
-    isSlicing = true;
+    sliceSoon();
   }
-  clearTimeout(resting);
-  resting = setTimeout(() => database.rest(), storeRestMs);
+  resting.refresh();
 }
 
 port.on("message", (message: ToThread) => {
