@@ -17,8 +17,6 @@ import {
   documentContentBytesMax,
   idempotencyKeyLengthMax,
   longAnswerMs,
-  pageRowsDefault,
-  pageRowsMax,
   planAttemptsMax,
   rowContentBytesMax,
 } from "../limits.ts";
@@ -26,6 +24,7 @@ import { type Caller, forbidden } from "./authority.ts";
 import type { ConfigurationSource } from "./configuration-source.ts";
 import { answerRefusal, type Refused } from "./configuration-refusal.ts";
 import { answerProblem, contentOf, piecesOf, type Resource, tooLarge } from "./resource.ts";
+import { flagOf, linkNext, pageOf } from "./query.ts";
 import { plainRow, plainStep, rowOf } from "./row-json.ts";
 
 const json = "application/json";
@@ -557,25 +556,6 @@ function missingBranch(context: Context, source: ConfigurationSource, id: string
     404,
     `card ${cardName(source.card)} has ${has}, not ${id.slice(0, 64)}; a branch is only on the card that made it`,
   );
-}
-
-function pageOf(context: Context): { readonly limit: number } | Response {
-  const text = context.req.query("limit");
-  if (text === undefined) return { limit: pageRowsDefault };
-  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= pageRowsMax) return { limit };
-  return answerProblem(context, 400, `limit is ${JSON.stringify(text.slice(0, 40))}, must be a whole number from 1 to ${pageRowsMax}`);
-}
-
-function flagOf(context: Context, name: string): boolean | Response {
-  const text = context.req.query(name);
-  if (text === undefined || text === "false") return false;
-  if (text === "true" || text === "") return true;
-  return answerProblem(context, 400, `${name} is ${JSON.stringify(text.slice(0, 40))}, must be true or false`);
-}
-
-function linkNext(context: Context, query: Readonly<Record<string, string>>): void {
-  context.header("link", `<${context.req.path}?${new URLSearchParams(query)}>; rel="next"`);
 }
 
 function etagOf(head: Head): string {

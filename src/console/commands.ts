@@ -1,9 +1,12 @@
 /** The table of all commands, in the order in which help lists them. */
 import type { Command } from "./command.ts";
 import { completionCommand, helpCommand, openapiCommand, versionCommand } from "./commands/about.ts";
+import { bootCommands } from "./commands/boot.ts";
 import { cardCommands } from "./commands/card.ts";
 import { configCommands } from "./commands/config.ts";
 import { configChangeCommands } from "./commands/config-change.ts";
+import { failoverCommands } from "./commands/failover.ts";
+import { failoversCommand } from "./commands/failovers.ts";
 import { groupCommands } from "./commands/group.ts";
 import { groupsCommand } from "./commands/groups.ts";
 import { keyCommands } from "./commands/key.ts";
@@ -25,6 +28,9 @@ export function consoleCommands(program: Program): readonly Command[] {
     ...groupCommands,
     ...setCommands,
     readyCommand,
+    failoversCommand,
+    ...failoverCommands,
+    ...bootCommands,
     ...configCommands,
     ...configChangeCommands,
     ...tokenCommands,

@@ -171,10 +171,9 @@ export class ConfigClient {
   ): Promise<Asked<Value>> {
     const given = { timeoutMs: askTimeoutMs, ...question, signal: this.signal };
     const answer = this.#answered(await exchange(new URL(path, this.base), given), told);
-    if (
-      answer.status === 404 && path.startsWith("v1/configuration") && this.#problem(answer)?.detail?.startsWith("there is no /v1/") === true
-    ) {
-      return this.fail('this card has no configuration: it runs with "configuration": false in its card.json, or is of an earlier version');
+    if (answer.status === 404 && this.#problem(answer)?.detail?.startsWith("there is no /v1/") === true) {
+      const what = path.startsWith("v1/configuration") ? "configuration" : "failover";
+      return this.fail(`this card has no ${what}: it runs with "configuration": false in its card.json, or is of an earlier version`);
     }
     if (answer.status !== 200) return this.#refused(answer, question.file);
     try {
@@ -214,8 +213,9 @@ export class ConfigClient {
           : `${file}:${place.line}:${place.column}: ${message}`;
       this.#context.terminal.stderr(findings.map((finding) => `${printable(line(finding))}\n`).join(""));
     } else this.say(`${printable(detail)}${hint === undefined ? "" : `. ${printable(hint)}`}`);
-    if (code === undefined) throw new Ended(answer.status >= 500 ? exitCodes.failed : exitCodes.refused);
-    throw new Ended(exitCodes[Object.hasOwn(refusals, code) ? refusals[code as keyof typeof refusals].ending : "refused"]);
+    const ending = answer.status >= 500 ? "failed" : "refused";
+    const isKnown = code !== undefined && Object.hasOwn(refusals, code);
+    throw new Ended(exitCodes[isKnown ? refusals[code as keyof typeof refusals].ending : ending]);
   }
 }
 

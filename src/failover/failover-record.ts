@@ -33,7 +33,8 @@ export const failoverTransitions: Readonly<Record<FailoverPhase, readonly Failov
 export type FailoverSubject =
   | { readonly kind: "card"; readonly card: CardId }
   | { readonly kind: "service"; readonly service: ServiceId; readonly card: CardId }
-  | { readonly kind: "order"; readonly verb: string; readonly by: string };
+  /** A move that nothing failed for: an operator's verb or a rule of the assignment, and who or what wants it. */
+  | { readonly kind: "order"; readonly rule: string; readonly reason: string };
 
 export type FailoverEvent =
   & { readonly at: number }
@@ -193,14 +194,15 @@ export function missingOf(record: FailoverRecord): string[] {
   return missing;
 }
 
-const subjectText = (subject: FailoverSubject): string => {
+/** "service web on card 1". */
+export const subjectText = (subject: FailoverSubject): string => {
   switch (subject.kind) {
     case "card":
       return `card ${subject.card}`;
     case "service":
       return `service ${subject.service} on card ${subject.card}`;
     case "order":
-      return `${subject.verb}, ordered by ${subject.by}`;
+      return `${subject.rule}: ${subject.reason}`;
   }
 };
 
@@ -276,7 +278,8 @@ export function preventionOf(record: FailoverRecord): string[] {
   return texts;
 }
 
-function totalOf({ entered, startedAt }: FailoverRecord): number | undefined {
+/** Milliseconds until what it moved ran again, or answered; undefined while it does not. */
+export function totalOf({ entered, startedAt }: FailoverRecord): number | undefined {
   const end = entered.served ?? entered.up;
   return end === undefined ? undefined : end - startedAt;
 }
@@ -297,7 +300,8 @@ export function explain(record: FailoverRecord): string[] {
   return lines;
 }
 
-function eventText(event: FailoverEvent): string {
+/** An event as people read it. */
+export function eventText(event: FailoverEvent): string {
   const wayOf = (over: "serial" | "ether" | CardId) =>
     typeof over === "number" ? `through card ${over}` : `over ${over === "ether" ? "Ethernet" : "serial"}`;
   switch (event.kind) {

@@ -148,7 +148,7 @@ export class Records {
     const unknown = services.filter((service) => !this.#ofService.has(service));
     if (unknown.length === 0 || from === undefined) return;
     const known = services.map((service) => this.#ofService.get(service)).find((id) => id !== undefined);
-    const id = known ?? this.#open({ kind: "order", verb: rule, by: reason }, view, at);
+    const id = known ?? this.#open({ kind: "order", rule, reason }, view, at);
     for (const service of unknown) this.#ofService.set(service, id);
     if (known === undefined) this.#add(id, { kind: "characterized", at, verdict: "ordered", rule, text: reason });
   }

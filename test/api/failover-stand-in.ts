@@ -21,7 +21,7 @@ export class FailoverStandIn implements FailoverSource {
   }
 
   status(): FailoverStatus | undefined {
-    return this.isAbsent ? undefined : this.host.service.status(this.world.now);
+    return this.isAbsent ? undefined : this.host.service.status(this.world.now + this.host.clockAheadMs);
   }
 
   async operate(order: OperatorRequest, dryRun: boolean): Promise<OperatorAnswer> {

@@ -24,7 +24,10 @@ async function offered(line: string): Promise<string> {
 }
 
 const cases: readonly (readonly [string, string])[] = [
-  ["cardinal ", "card completion config group groups help key members openapi ready run set status token user version"],
+  [
+    "cardinal ",
+    "boot card completion config failover failovers group groups help key members openapi ready run set status token user version",
+  ],
   ["cardinal st", "status"],
   ["cardinal --json st", "status"],
   ["cardinal --", "--help --json --version"],
@@ -35,7 +38,10 @@ const cases: readonly (readonly [string, string])[] = [
   ["cardinal group join lab --exec ", ""],
   ["cardinal group send lab --file ", "card.json system.key"],
   ["cardinal group tail --socket s", "system.key"],
-  ["cardinal help ", "card completion config group groups help key members openapi ready run set status token user version"],
+  [
+    "cardinal help ",
+    "boot card completion config failover failovers group groups help key members openapi ready run set status token user version",
+  ],
   ["cardinal status --", "--help --json --url --watch"],
   ["cardinal run --", "--config --help"],
   ["cardinal run --config ", "card.json system.key"],

@@ -1,6 +1,8 @@
-/** `cardinal card`: everything about `card.json` that needs no running card. */
+/** `cardinal card`: everything about `card.json` that needs no running card, and a card's maintenance. */
 import { type Command, defineCommand, printJson } from "../command.ts";
+import { defineConfigCommand } from "../config-command.ts";
 import { exitCodes } from "../exit-code.ts";
+import { aboutVerbs, carryOutVerb, forceOption, needCard, verbOptions } from "../operator-verb.ts";
 import { isMistakes, type Program, type RightConfig } from "../program.ts";
 
 const check = (program: Program): Command =>
@@ -52,8 +54,32 @@ const schema = (program: Program): Command =>
     },
   });
 
+const maintenance: Command = defineConfigCommand({
+  words: ["card", "maintenance"],
+  summary: "take a card out of service for work on it, or put it into service again",
+  about: [
+    "On: everything moves away from it, it has no role, it holds when it starts, and its failures count for nothing. Refused while a service would find no other card, unless --force lets it stop. Off: it serves and backs up again.",
+    aboutVerbs,
+  ],
+  operands: [
+    { name: "CARD", summary: "the card, by its number or as chassis/slot" },
+    { name: "STATE", summary: "whether it is to be in maintenance", choices: ["on", "off"] },
+  ],
+  options: { ...forceOption, ...verbOptions },
+  examples: [
+    { line: "cardinal card maintenance 2 on --dry-run", what: "what would move, and where to" },
+    { line: "cardinal card maintenance 2 on --comment memory", what: "before the work" },
+    { line: "cardinal card maintenance 2 off", what: "after it" },
+  ],
+  run: async (context, client, { options, operands: { CARD: text, STATE: state } }) =>
+    await carryOutVerb(context, client, `v1/cards/${needCard(client, text, "CARD")}/maintenance`, options, {
+      on: String(state === "on"),
+      force: options.force ? "true" : undefined,
+    }),
+});
+
 export function cardCommands(program: Program): readonly Command[] {
-  return [check(program), example(program), schema(program)];
+  return [check(program), example(program), schema(program), maintenance];
 }
 
 /** What a configuration describes, on one line. */
