@@ -1,5 +1,5 @@
 /** The routes of the configuration for the OpenAPI document, with an example of each answer. */
-import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
+import { type RouteConfig, z } from "@hono/zod-openapi";
 import { cardAt } from "../base/ids.ts";
 import { changeCommentLengthMax, idempotencyKeyLengthMax, pageRowsDefault, pageRowsMax } from "../limits.ts";
 import {
@@ -19,8 +19,7 @@ import {
   valueSchema,
 } from "./configuration-schema.ts";
 import { exampleConfiguration } from "./example.ts";
-import { problem, type ProblemStatus, problemType } from "./problem.ts";
-import { problemSchema } from "./schema.ts";
+import { jsonBody, routesOf, type Shape, type Told } from "./openapi-route.ts";
 
 const root = "/v1/configuration";
 const { head } = exampleConfiguration;
@@ -40,7 +39,7 @@ const fresh = {
   age: z.string().meta({ description: "When the card is not current: how old the answer is, in seconds." }).optional(),
 };
 
-const told: Partial<Record<ProblemStatus, readonly [description: string, detail: string, code?: string]>> = {
+const told: Told = {
   400: ["A field, a query or the content cannot be understood.", 'limit is "many", must be a whole number from 1 to 1000'],
   401: ["It takes a token, and there is none or a wrong one.", "the token is wrong, has expired or was revoked", "unauthenticated"],
   403: ["The token's role is not enough.", "this takes the role operator, and looker has the role viewer", "forbidden"],
@@ -58,14 +57,6 @@ const told: Partial<Record<ProblemStatus, readonly [description: string, detail:
   503: ["The store cannot be used now, or there is no quorum.", "2 of 5 cards: no quorum", "no-quorum"],
   504: ["Not acknowledged in time: it may still be carried out.", "not acknowledged within 5 s", "timeout"],
 };
-
-function problems(...statuses: readonly ProblemStatus[]) {
-  return Object.fromEntries(statuses.map((status) => {
-    const [description, detail, code] = told[status] ?? ["", ""];
-    const example = problem(status, detail, { instance: root, ...(code === undefined ? {} : { code }) });
-    return [status, { description, content: { [problemType]: { schema: problemSchema, example } } }];
-  }));
-}
 
 const readProblems = [400, 503] as const;
 const changeProblems = [400, 401, 403, 409, 412, 413, 415, 422, 429, 503, 504] as const;
@@ -88,49 +79,7 @@ const conditions = z.object({
     description: "The same key of the same caller is carried out once.",
   }),
 });
-const security = [{ token: [] }];
-
-type Shape = {
-  readonly method: RouteConfig["method"];
-  readonly path: string;
-  readonly operationId: string;
-  readonly summary: string;
-  readonly description?: string;
-  readonly answer: string;
-  readonly schema: z.ZodType;
-  readonly example: unknown;
-  readonly mediaType?: string;
-  readonly headers?: Readonly<Record<string, z.ZodType>>;
-  readonly request?: RouteConfig["request"];
-  readonly isSecured?: boolean;
-  readonly problems: readonly ProblemStatus[];
-};
-
-function route(shape: Shape): RouteConfig {
-  const { method, path, operationId, summary, description, answer, schema, example, mediaType = "application/json", request } = shape;
-  return createRoute({
-    method,
-    path,
-    operationId,
-    summary,
-    ...(description === undefined ? {} : { description }),
-    ...(request === undefined ? {} : { request }),
-    ...(shape.isSecured === true ? { security } : {}),
-    responses: {
-      200: {
-        description: answer,
-        headers: z.object({ ...(shape.headers ?? fresh) }),
-        content: { [mediaType]: { schema, example } },
-      },
-      ...problems(...shape.problems),
-      406: {
-        description: "The request accepts none of the media types that the path has.",
-        content: { [problemType]: { schema: problemSchema } },
-      },
-      default: { description: "Any other error.", content: { [problemType]: { schema: problemSchema } } },
-    },
-  }) as RouteConfig;
-}
+const route = routesOf({ told, instance: root, headers: fresh });
 
 type ChangeShape = Pick<Shape, "method" | "path" | "operationId" | "summary"> & Partial<Shape>;
 
@@ -158,11 +107,6 @@ function plannedRoute({ request, ...shape }: ChangeShape): RouteConfig {
     request: { query: planQuery, ...request },
   });
 }
-
-const jsonBody = (schema: z.ZodType, example: unknown, type = "application/json") => ({
-  required: true,
-  content: { [type]: { schema, example } },
-});
 
 const tableParameter = z.object({ table: z.string().meta({ example: "cards" }) });
 const rowParameters = tableParameter.extend({

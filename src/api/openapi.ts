@@ -5,6 +5,7 @@
 import { createRoute, OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import { configurationRoutes } from "./configuration-openapi.ts";
 import { exampleGroups, exampleMembership, exampleStatus } from "./example.ts";
+import { failoverRoutes } from "./failover-openapi.ts";
 import { problem, problemType } from "./problem.ts";
 import { groupsSchema, healthSchema, membershipSchema, problemSchema, statusSchema } from "./schema.ts";
 
@@ -140,6 +141,7 @@ const routes: readonly RouteConfig[] = [
   pageRoute,
   configurationPageRoute,
   ...configurationRoutes,
+  ...failoverRoutes,
 ];
 
 /** The document, as a program of `version` serves it. */

@@ -3,13 +3,24 @@ import * as assert from "uvu/assert";
 import { z } from "zod";
 import { createApp, openApiDocument } from "../../src/api/app.ts";
 import { configurationResources } from "../../src/api/configuration.ts";
+import { failoverResources } from "../../src/api/failover.ts";
 import { exampleStatus } from "../../src/api/example.ts";
+import {
+  failoverSchema,
+  oneSetSchema,
+  orderedSchema,
+  readinessSchema,
+  recordSchema,
+  recordsSchema,
+  setsSchema,
+} from "../../src/api/failover-schema.ts";
 import { templateOf } from "../../src/api/resource.ts";
 import { statusSchema } from "../../src/api/schema.ts";
 import { cardAt, type CardId, type LinkKind, linkKinds } from "../../src/base/ids.ts";
 import { Node } from "../../src/node/node.ts";
 import type { NodeSettings } from "../../src/node/settings.ts";
 import type { CardStatus } from "../../src/node/status.ts";
+import { FailoverStandIn } from "./failover-stand-in.ts";
 import { StandIn, standInApp } from "./stand-in.ts";
 import { alone, confirmed, stoppedGroups, torn, twoGroups, withoutQuorum } from "../console/sample.ts";
 
@@ -148,7 +159,7 @@ test("the document is OpenAPI 3.1 and lists every path with its methods", () => 
   const reading = createApp({ status: () => exampleStatus }).routes.map(({ path }) => path).filter((path) => !path.includes("*"));
   const served = new Map(reading.map((path) => [path, ["get", "head"]]));
   served.set("/configuration", ["get", "head"]);
-  for (const resource of configurationResources(new StandIn())) {
+  for (const resource of [...configurationResources(new StandIn()), ...failoverResources(new FailoverStandIn())]) {
     const methods = Object.keys(resource.methods).map((method) => method.toLowerCase());
     served.set(templateOf(resource), (methods.includes("get") ? [...methods, "head"] : methods).sort());
   }
@@ -159,7 +170,7 @@ test("the document is OpenAPI 3.1 and lists every path with its methods", () => 
 });
 
 test("what is done with a token says so, and what is open does not", () => {
-  for (const resource of configurationResources(new StandIn())) {
+  for (const resource of [...configurationResources(new StandIn()), ...failoverResources(new FailoverStandIn())]) {
     for (const [method, { role }] of Object.entries(resource.methods)) {
       const described = document.paths[templateOf(resource)]?.[method.toLowerCase()];
       assert.is(described?.security !== undefined, role !== undefined, `${method} ${resource.path}`);
@@ -208,6 +219,58 @@ test("what the configuration's paths answer is what the document says of them", 
     const { success, error } = validatorOf(schema as Json).safeParse(await response.json());
     assert.ok(success, `${method} ${url} ${response.status}: ${error?.message}`);
   }
+});
+
+const failoverSchemas: Readonly<Record<string, z.ZodType>> = {
+  "/v1/failover": failoverSchema,
+  "/v1/sets": setsSchema,
+  "/v1/sets/{set}": oneSetSchema,
+  "/v1/readiness": readinessSchema,
+  "/v1/failovers": recordsSchema,
+  "/v1/failovers/{id}": recordSchema,
+};
+
+test("what failover's paths answer is what the document says of them, field by field", async () => {
+  const failover = new FailoverStandIn();
+  const { ask } = standInApp(undefined, failover);
+  const said = async (method: string, path: string, url = path): Promise<void> => {
+    const response = await ask(method, url);
+    const type = (response.headers.get("content-type") ?? "").split(";", 1)[0] as string;
+    const schema = document.paths[path]?.[method.toLowerCase()]?.responses[response.status]?.content?.[type]?.schema;
+    assert.ok(schema !== undefined, `${method} ${url} answers ${response.status} as ${type}`);
+    const body: unknown = await response.json();
+    const { success, error } = validatorOf(schema as Json).safeParse(body);
+    assert.ok(success, `${method} ${url} ${response.status}: ${error?.message}`);
+    // The schema strips what it does not know, so that a field too many makes the two differ.
+    if (response.status === 200) assert.equal((failoverSchemas[path] ?? orderedSchema).parse(body), body, `${method} ${url}`);
+  };
+  const reads = async (): Promise<void> => {
+    for (const path of ["/v1/failover", "/v1/sets", "/v1/readiness", "/v1/failovers"]) await said("GET", path);
+    await said("GET", "/v1/sets/{set}", "/v1/sets/db");
+    await said("GET", "/v1/failovers/{id}", "/v1/failovers/1");
+  };
+  await reads();
+  await said("POST", "/v1/sets/{set}/switch", "/v1/sets/db/switch?dryRun=true");
+  await said("POST", "/v1/sets/{set}/switch", "/v1/sets/db/switch?comment=why");
+  await reads();
+  failover.world.run(8_000);
+  await said("POST", "/v1/sets/{set}/failback", "/v1/sets/all/failback?service=b");
+  await said("POST", "/v1/sets/{set}/lift-quarantine", "/v1/sets/nope/lift-quarantine");
+  await said("POST", "/v1/cards/{card}/drain", "/v1/cards/3/drain?comment=a%20fan");
+  await said("POST", "/v1/cards/{card}/maintenance", "/v1/cards/3/maintenance?on=true");
+  await said("POST", "/v1/cards/{card}/lift-quarantine", "/v1/cards/9/lift-quarantine");
+  await said("POST", "/v1/boot/proceed");
+  failover.world.crash(failover.world.card(1));
+  await reads();
+  failover.world.run(8_000);
+  await reads();
+  await said("GET", "/v1/failovers/{id}", `/v1/failovers/${failover.status()?.records.at(-1)?.id}`);
+  await said("POST", "/v1/cards/{card}/undrain", "/v1/cards/3/undrain");
+  await said("POST", "/v1/cards/{card}/undrain", "/v1/cards/x/undrain");
+  failover.world.cut(failover.host, "ether");
+  failover.world.run(3_000);
+  await said("POST", "/v1/boot/proceed");
+  await reads();
 });
 
 test("each example of the document is valid against its schema", () => {
