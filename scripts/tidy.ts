@@ -169,8 +169,8 @@ const laws: Readonly<Record<string, Law>> = {
   io: {
     values: [...ground, "node", "wire", "config", "version"],
     types: ["cluster", "failover"],
-    // The store's thread looks at the failover sets of its tables.
-    files: ["src/failover/config.ts", "src/failover/set-check.ts"],
+    // The store's thread looks at the failover sets of its tables; the edge reads those that failover follows.
+    files: ["src/failover/config.ts", "src/failover/set-check.ts", "src/failover/service-types.ts"],
   },
   // What an application loads: the protocol, and no more of a card than it takes to say what is in the way.
   client: {

@@ -250,6 +250,16 @@ export const failoverLeaveMs = 10_000;
 export const failoverOperateMs = 10_000;
 /** After a failover all is over when nothing has come for this long. */
 export const failoverCloseMs = 5_000;
+/** Records of failovers on a card's disk, and how long one that changes is not written. */
+export const failoverArchiveMax = 256;
+export const failoverArchiveMs = 1_000;
+/** A journal of resources that is longer is written anew. */
+export const resourceJournalBytesMax = 256 * 1024;
+/** How often a card looks at its interfaces, and at its own health. */
+export const interfacesLookMs = 1_000;
+export const healthLookMs = 5_000;
+/** How long what an earlier run of the program left behind may take to stop, each. */
+export const leftoverStopMs = 60_000;
 /** Networks that a host may come from. */
 export const addressesMax = 16;
 /** Changes that the audit remembers, and the text that one has in it. */

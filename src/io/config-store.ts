@@ -6,6 +6,7 @@ import type { Worker } from "node:worker_threads";
 import { unreachable } from "../base/assert.ts";
 import type { Head, Row } from "../config/change.ts";
 import type { BranchPage, HistoryPage, Planned, RowPage, SetsChecked, Unread } from "../config/read-answer.ts";
+import type { TableName } from "../config/rules.ts";
 import type { StoreOrder, StoreResult } from "../config/store.ts";
 import { storeKeptRowsMax } from "../limits.ts";
 import type { FromThread, ToThread } from "./config-store/message.ts";
@@ -16,6 +17,8 @@ export type ConfigStoreOptions = {
   /** The card's state directory; its lock is the store's. */
   readonly directory: string;
   onResult(result: StoreResult): void;
+  /** Rows of these tables have changed, or may have; of all of them when it does not say which. */
+  onChanged?(tables: readonly string[] | undefined): void;
 };
 
 export class ConfigStore {
@@ -47,6 +50,13 @@ export class ConfigStore {
 
   row(table: string, id: string): Promise<{ readonly head: Head; readonly row?: Row } | Unread> {
     return this.#read({ kind: "row", table, id });
+  }
+
+  /** All rows of some tables, as they are at one moment. */
+  tables<Name extends TableName>(
+    tables: readonly Name[],
+  ): Promise<{ readonly head: Head; readonly rows: Readonly<Record<Name, readonly Row[]>> } | Unread> {
+    return this.#read({ kind: "tables", tables });
   }
 
   /** As `row`, from memory for as long as nothing of its table changes: for rows that are looked up with each request. */
@@ -185,7 +195,10 @@ export class ConfigStore {
     switch (message.kind) {
       case "result":
         this.#forgetRows(message.result, message.tables ?? []);
-        return this.#options.onResult(message.result);
+        this.#options.onResult(message.result);
+        if (message.result.kind === "opened") this.#options.onChanged?.(undefined);
+        else if (message.tables !== undefined && message.tables.length > 0) this.#options.onChanged?.(message.tables);
+        return;
       case "answer":
         this.#reads.get(message.number)?.(message.answer);
         this.#reads.delete(message.number);

@@ -1,5 +1,6 @@
 /** What is read of a store at the card's edge, beside its orders; most answers are in `src/config/read-answer.ts`. Types only. */
 import type { Head } from "../../config/change.ts";
+import type { TableName } from "../../config/rules.ts";
 
 /** `view` names a moment of the database that is kept for a while. */
 export type BackupOpened = { readonly head: Head; readonly view: number };
@@ -7,6 +8,8 @@ export type BackupOpened = { readonly head: Head; readonly view: number };
 export type StoreRead =
   | { readonly kind: "rows"; readonly table: string; readonly after?: string; readonly limit: number }
   | { readonly kind: "row"; readonly table: string; readonly id: string }
+  /** All rows of these, as they are at one moment. */
+  | { readonly kind: "tables"; readonly tables: readonly TableName[] }
   | { readonly kind: "history"; readonly before?: number; readonly since?: number; readonly limit: number; readonly rows: boolean }
   | { readonly kind: "document"; readonly secrets: boolean }
   | { readonly kind: "valueAt"; readonly path: string; readonly secrets: boolean }

@@ -70,6 +70,8 @@ export class StoreReads {
         const row = tables.row(read.table, read.id);
         return { head, ...row === undefined ? {} : { row } };
       }
+      case "tables":
+        return { head, rows: Object.fromEntries(read.tables.map((table) => [table, [...tables.rows(table)]])) };
       case "history":
         return history(moment, read);
       case "document":

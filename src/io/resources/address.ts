@@ -68,6 +68,15 @@ export class AddressKeeper implements Keeper<AddressSpec> {
     }
   }
 
+  async linkOf(interfaceName: string): Promise<"up" | "down" | "missing"> {
+    try {
+      const state = await this.#port.link(interfaceName);
+      return state === "gone" ? "missing" : state;
+    } catch {
+      return "missing";
+    }
+  }
+
   /** What is here stays here. */
   async close(): Promise<void> {
     for (const kept of this.#kept.values()) clearTimeout(kept.timer);

@@ -135,6 +135,11 @@ export class Resources {
     return this.#application.describe(provider, type, contextOf("agent", 5_000, new AbortController().signal));
   }
 
+  /** Whether an interface of this card is up, with carrier. */
+  linkOf(interfaceName: string): Promise<"up" | "down" | "missing"> {
+    return this.#address.linkOf(interfaceName);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const lane of this.#lanes.values()) {

@@ -1,0 +1,267 @@
+/**
+ * The edge of failover: gives the node what only the machine knows, and carries out what the node orders. It stops what an earlier run of the program left
+ * behind, before the card says anything; notes what is started before it is; reads the tables that failover follows; looks at interfaces and health.
+ *
+ *     left behind ─ stop ─► (card is made) ─► begin ─► hooks, rows, ports, readings ─► end
+ */
+import { clearInterval, setInterval } from "node:timers";
+import { join } from "node:path";
+import type { CardId } from "../base/ids.ts";
+import type { Row } from "../config/change.ts";
+import { cardOf } from "../failover/config.ts";
+import type { FailoverRecord } from "../failover/failover-record.ts";
+import type { ReadingName } from "../failover/health.ts";
+import type { HookOrder, HookResult, ResourceEvent } from "../failover/resource.ts";
+import { type FailoverStatus, type FailoverTable, failoverTables } from "../failover/service-types.ts";
+import { healthLookMs, interfacesLookMs, leftoverStopMs } from "../limits.ts";
+import type { FailoverEdgeInput } from "../node/input.ts";
+import type { NodeStatus } from "../node/status.ts";
+import type { ConfigStore } from "./config-store.ts";
+import { FailoverArchive } from "./failover-archive.ts";
+import { machineBoot } from "./last-run.ts";
+import type { Log } from "./log.ts";
+import { machineReadings } from "./machine-readings.ts";
+import type { ResourceDrivers } from "./ports.ts";
+import { ResourceJournal } from "./resource-journal.ts";
+import { Resources } from "./resources/resources.ts";
+
+export type FailoverEdgeOptions = {
+  readonly drivers: ResourceDrivers;
+  /** Of this card among others of the machine, a file's name. */
+  readonly name: string;
+  readonly stateDirectory: string;
+  readonly card: CardId;
+  readonly log: Log;
+};
+
+/** What the edge tells, and asks, the card. */
+export type FailoverCard = {
+  onHook(result: HookResult): void;
+  onResourceEvent(event: ResourceEvent): void;
+  onFailover(input: FailoverEdgeInput): void;
+  takeStall(): number;
+  failover(): FailoverStatus | undefined;
+  status(): Pick<NodeStatus, "configuration">;
+};
+
+type Ports = ReadonlyMap<string, "down" | "missing">;
+
+export class FailoverEdge {
+  readonly #options: FailoverEdgeOptions;
+  #resources!: Resources;
+  #journal!: ResourceJournal;
+  #archive!: FailoverArchive;
+  #card: FailoverCard | undefined;
+  #store: Pick<ConfigStore, "tables"> | undefined;
+  /** Results that are waited for here, not by the card. */
+  readonly #own = new Map<number, (result: HookResult) => void>();
+  /** Starts that are being noted: by the resource, the order. */
+  readonly #noting = new Map<string, number>();
+  readonly #lastStarts = new Map<string, number>();
+  #isReading = false;
+  #isReadAgain = false;
+  #interfaces: readonly string[] = [];
+  #ports: Ports = new Map();
+  #isLooking = false;
+  #readings: ReadonlyMap<ReadingName, number> = new Map();
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+
+  private constructor(options: FailoverEdgeOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Nothing of an earlier run is left when it resolves. Rejects with an `Error` that says what cannot be stopped: the card is not to be heard then,
+   * for its first word would say that it runs nothing.
+   */
+  static async open(options: FailoverEdgeOptions): Promise<FailoverEdge> {
+    const { drivers, name, stateDirectory, log } = options;
+    const edge = new FailoverEdge(options);
+    edge.#journal = await ResourceJournal.open(join(stateDirectory, "resources"), machineBoot());
+    edge.#resources = await Resources.open({
+      drivers,
+      name,
+      onResult: (result) => edge.#onResult(result),
+      onEvent: (event) => edge.#card?.onResourceEvent(event),
+    });
+    try {
+      await edge.#stopLeftovers();
+    } catch (error) {
+      await edge.#resources.close();
+      await edge.#journal.close();
+      throw error;
+    }
+    edge.#archive = await FailoverArchive.open({
+      directory: join(stateDirectory, "failovers"),
+      onFailure: (reason) => log("error", "records are not kept", { reason }),
+    });
+    return edge;
+  }
+
+  /** The card is made: it is told what it has to know from now on. */
+  begin(card: FailoverCard): void {
+    this.#card = card;
+    this.#timers.push(
+      setInterval(() => void this.#lookAtInterfaces(), interfacesLookMs),
+      setInterval(() => void this.#lookAtHealth(), healthLookMs),
+    );
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  /** Nothing runs here that the node has ordered. */
+  get isIdle(): boolean {
+    return this.#journal.isEmpty;
+  }
+
+  /** Answered later, never inside of it. */
+  order(order: HookOrder): void {
+    if (order.hook !== "start") {
+      if (order.hook === "stop") this.#noting.delete(order.resource);
+      return this.#resources.order(order);
+    }
+    this.#noting.set(order.resource, order.order);
+    this.#lastStarts.set(order.resource, order.order);
+    this.#journal.start(order.resource, order.spec).then(
+      () => this.#start(order),
+      (error: Error) => this.#answer(order, "failed", `it cannot be noted that it is to run here: ${error.message}`),
+    );
+  }
+
+  /** A stop may have come while it was being noted. */
+  #start(order: HookOrder): void {
+    if (this.#noting.get(order.resource) !== order.order) return this.#answer(order, "overtaken", "a stop came before it began");
+    this.#noting.delete(order.resource);
+    this.#resources.order(order);
+  }
+
+  #answer({ order, hook, resource }: HookOrder, outcome: HookResult["outcome"], reason: string): void {
+    this.#card?.onHook({ order, hook, resource, outcome, reason, ms: 0 });
+  }
+
+  onRecord(record: FailoverRecord): void {
+    this.#archive.keep(record);
+  }
+
+  /** Whose rows are read; told at its opening, and with each change. */
+  onStoreChanged(store: Pick<ConfigStore, "tables">, tables: readonly string[] | undefined): void {
+    this.#store = store;
+    if (tables === undefined || failoverTables.some((table) => tables.includes(table))) void this.#readRows();
+  }
+
+  /** What the card knows, with the records that only this card's disk has any more. */
+  status(): FailoverStatus | undefined {
+    const status = this.#card?.failover();
+    if (status === undefined) return undefined;
+    const known = new Set(status.records.map(({ id }) => id));
+    const earlier = this.#archive.records.filter(({ id }) => !known.has(id));
+    return { ...status, records: [...earlier, ...status.records].sort((a, b) => a.id - b.id) };
+  }
+
+  /** What still runs stays; the next run stops it. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#resources.close();
+    await this.#archive.close();
+    await this.#journal.close();
+  }
+
+  // ---- what was left behind
+
+  /** The last started first, each after those that were started after it. */
+  async #stopLeftovers(): Promise<void> {
+    for (const { resource, spec } of this.#journal.held.reverse()) {
+      const result = await new Promise<HookResult>((resolve) => {
+        // Orders of the card count from 1.
+        const order = -1 - this.#own.size;
+        this.#own.set(order, resolve);
+        this.#resources.order({ order, hook: "stop", resource, spec, deadlineMs: leftoverStopMs });
+      });
+      const { outcome, reason, ms } = result;
+      this.#options.log("warn", "stopped what an earlier run left", { resource, outcome, reason, ms: Math.round(ms) });
+      if (outcome !== "done" && outcome !== "notRunning") {
+        throw new Error(`${resource}, which an earlier run of this card left, cannot be stopped: ${outcome} (${reason})`);
+      }
+    }
+  }
+
+  #onResult(result: HookResult): void {
+    const { order, hook, resource, outcome } = result;
+    const isStopped = hook === "stop" ? outcome === "done" || outcome === "notRunning" : hook === "start" && outcome === "invalid";
+    // What was noted for a later start stays.
+    if (isStopped && order >= (this.#lastStarts.get(resource) ?? -Infinity)) {
+      this.#lastStarts.delete(resource);
+      this.#journal.stopped(resource);
+    }
+    const own = this.#own.get(order);
+    if (own !== undefined) return own(result);
+    this.#card?.onHook(result);
+  }
+
+  // ---- the configuration
+
+  /** One reading at a time; what changes meanwhile is read again. */
+  async #readRows(): Promise<void> {
+    this.#isReadAgain = true;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    while (this.#isReadAgain && this.#store !== undefined) {
+      this.#isReadAgain = false;
+      const read = await this.#store.tables(failoverTables);
+      if ("unread" in read) continue;
+      const { head: { epoch, sequence }, rows } = read;
+      this.#interfaces = interfacesOf(this.#options.card, rows);
+      this.#card?.onFailover({ kind: "configuration", place: { epoch, sequence }, rows });
+      void this.#lookAtInterfaces();
+    }
+    this.#isReading = false;
+  }
+
+  // ---- the machine
+
+  async #lookAtInterfaces(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const names = this.#interfaces;
+    const links = await Promise.all(names.map((name) => this.#resources.linkOf(name)));
+    const ports = new Map<string, "down" | "missing">();
+    for (const [index, name] of names.entries()) {
+      const link = links[index];
+      if (link === "down" || link === "missing") ports.set(name, link);
+    }
+    this.#isLooking = false;
+    if (isSame(ports, this.#ports)) return;
+    this.#ports = ports;
+    this.#card?.onFailover({ kind: "ports", ports });
+  }
+
+  async #lookAtHealth(): Promise<void> {
+    const card = this.#card;
+    if (card === undefined) return;
+    const stallMs = card.takeStall();
+    const machine = await machineReadings(this.#options.stateDirectory);
+    const readings = new Map<ReadingName, number>([
+      ...machine,
+      ["stall", Math.round(stallMs)],
+      ["database", card.status().configuration?.state === "hold" ? 2 : 0],
+      ["ports", [...this.#ports.values()].filter((state) => state === "down").length],
+    ]);
+    if (isSame(readings, this.#readings)) return;
+    this.#readings = readings;
+    card.onFailover({ kind: "readings", values: readings });
+  }
+}
+
+/** Those that services and port groups of a card are on. */
+function interfacesOf(card: CardId, rows: Readonly<Record<FailoverTable, readonly Row[]>>): readonly string[] {
+  const names = new Set<string>();
+  for (const { interface: name } of rows.resources) if (typeof name === "string" && name !== "") names.add(name);
+  for (const { id, interfaces } of rows.portGroups) {
+    const list: unknown = cardOf(id.slice(0, 3)) === card && typeof interfaces === "string" ? JSON.parse(interfaces) : [];
+    if (Array.isArray(list)) { for (const name of list) if (typeof name === "string") names.add(name); }
+  }
+  return [...names].sort();
+}
+
+function isSame<Key, Value>(one: ReadonlyMap<Key, Value>, other: ReadonlyMap<Key, Value>): boolean {
+  return one.size === other.size && [...one].every(([key, value]) => other.get(key) === value);
+}
