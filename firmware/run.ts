@@ -5,8 +5,9 @@
 import { randomBytes } from "node:crypto";
 import process from "node:process";
 import type { Authority } from "../src/api/authority.ts";
+import type { FailoverSource } from "../src/api/failover-source.ts";
 import type { CardConfiguration } from "./configuration.ts";
-import { nativeDrivers } from "../drivers/native.ts";
+import { nativeDrivers, nativeResourceDrivers } from "../drivers/native.ts";
 import { hex } from "../src/base/hex.ts";
 import type { StoreOrder } from "../src/config/store.ts";
 import { failingMs } from "../src/limits.ts";
@@ -15,6 +16,7 @@ import { adminToken, adminTokenFile } from "../src/io/admin-token.ts";
 import { Card } from "../src/io/card.ts";
 import { type CardConfig, isMistakes, readCardConfig, reloadedConfig, restartLines } from "../src/io/config.ts";
 import type { ConfigStore } from "../src/io/config-store.ts";
+import { FailoverEdge } from "../src/io/failover-edge.ts";
 import { cardUid, nextIncarnation, reservedViews, reserveViews } from "../src/io/identity.ts";
 import { readKeyFile } from "../src/io/key-file.ts";
 import { createLogger, type Logger } from "../src/io/log.ts";
@@ -64,7 +66,8 @@ export async function runCard(configFile: string, say: (line: string) => void): 
       say(identity.message);
       return exitFailed;
     }
-    const running = new RunningCard(config, identity, keyring);
+    const failover = config.configuration ? await openFailover(config) : undefined;
+    const running = new RunningCard(config, identity, keyring, failover);
     return await running.untilLeft();
   } catch (error) {
     say((error as Error).message);
@@ -91,11 +94,28 @@ function readIdentity(config: CardConfig): Identity | Refusal {
   return { system, card, incarnation, uid, name, nonce, software: softwareVersion, reservedView };
 }
 
+/** What an earlier run left behind is stopped before the card is heard. */
+function openFailover(config: CardConfig): Promise<FailoverEdge> {
+  const { stateDirectory, systemNumber, chassis, slot, card } = config;
+  return FailoverEdge.open({
+    drivers: nativeResourceDrivers(stateDirectory),
+    name: `${systemNumber.toString(16)}-${chassis}-${slot}`,
+    stateDirectory,
+    card,
+    log: loggerOf(config).log,
+  });
+}
+
+function loggerOf({ card, log }: CardConfig): Logger {
+  return createLogger({ card, level: log.level, write: lineOutput(2), wallClock: Date.now });
+}
+
 class RunningCard {
   #config: CardConfig;
   readonly #logger: Logger;
   readonly #drivers: Drivers;
   readonly #card: Card;
+  readonly #failover: FailoverEdge | undefined;
   #isRealtime = false;
   readonly #startedAt = new Date();
   readonly #cpuAtStart = process.cpuUsage();
@@ -109,14 +129,10 @@ class RunningCard {
   #watchdog: Watchdog | undefined;
   #feeding: ReturnType<typeof setInterval> | undefined;
 
-  constructor(config: CardConfig, identity: Identity, keyring: Keyring) {
+  constructor(config: CardConfig, identity: Identity, keyring: Keyring, failover: FailoverEdge | undefined) {
     this.#config = config;
-    this.#logger = createLogger({
-      card: config.card,
-      level: config.log.level,
-      write: lineOutput(2),
-      wallClock: Date.now,
-    });
+    this.#failover = failover;
+    this.#logger = loggerOf(config);
     this.#drivers = nativeDrivers(config.stateDirectory);
     this.#openWatchdog();
     this.#card = new Card({
@@ -143,10 +159,12 @@ class RunningCard {
         closeAll: (reason) => this.#applications?.closeAll(reason),
       },
       ...(config.configuration ? { store: { order: (order: StoreOrder) => this.#order(order) } } : {}),
+      ...(failover === undefined ? {} : { resources: failover, onRecord: (record) => failover.onRecord(record) }),
       wantWitness: (wanted) => this.#witness?.want(wanted),
       checkWitness: () => this.#witness?.check(),
       onReset: (reason) => this.#reset(reason),
     });
+    failover?.begin(this.#card);
     this.#applications = this.#applicationServer(identity);
     this.#logger.log("info", "started", {
       version: softwareVersion,
@@ -181,6 +199,7 @@ class RunningCard {
       await this.#applications?.end();
       await this.#witness?.close();
       await server?.close();
+      await this.#failover?.close();
       await this.#store?.close();
     } finally {
       // A card that cannot even leave is not to keep its watchdog quiet.
@@ -218,7 +237,12 @@ class RunningCard {
     const { configuration, stateDirectory } = this.#config;
     if (!configuration) return;
     const { ConfigStore } = await import("../src/io/config-store.ts");
-    this.#store = new ConfigStore({ directory: stateDirectory, onResult: (result) => this.#card.onStored(result) });
+    const store: ConfigStore = new ConfigStore({
+      directory: stateDirectory,
+      onResult: (result) => this.#card.onStored(result),
+      onChanged: (tables) => this.#failover?.onStoreChanged(store, tables),
+    });
+    this.#store = store;
     for (const order of this.#earlyOrders) this.#store.order(order);
     this.#earlyOrders = [];
   }
@@ -253,11 +277,13 @@ class RunningCard {
     const [{ createApp }, { serve }] = await Promise.all([import("../src/api/app.ts"), import("../src/api/serve.ts")]);
     const { log } = this.#logger;
     const configuration = await this.#configuration();
+    const failover = this.#failover;
     const app = createApp({
       status: () => this.#status(),
       log,
       card: this.#config.card,
       ...(configuration === undefined ? {} : { configuration }),
+      ...(failover === undefined ? {} : { failover: this.#failoverSource(failover) }),
     });
     try {
       const server = await serve(app, http.address, http.port);
@@ -268,6 +294,10 @@ class RunningCard {
       this.#logger.log("error", "http failed", { address: http.address, port: http.port, reason: (error as Error).message });
       return undefined;
     }
+  }
+
+  #failoverSource(edge: FailoverEdge): FailoverSource {
+    return { status: () => edge.status(), operate: (order, dryRun) => this.#card.operate(order, dryRun) };
   }
 
   /** The configuration for HTTP, and who may do what with it. */
@@ -325,8 +355,15 @@ class RunningCard {
     if (watchdog === undefined) return;
     const opened = this.#drivers.watchdog.open(watchdog.device, watchdog.timeoutS);
     this.#watchdog = opened;
-    this.#feeding = setInterval(() => opened.feed(), (opened.timeoutS * 1_000) / feedsPerTimeout);
+    this.#feeding = setInterval(() => {
+      if (this.#mayLive) opened.feed();
+    }, (opened.timeoutS * 1_000) / feedsPerTimeout);
     this.#logger.log("info", "watchdog", { device: watchdog.device, timeoutS: opened.timeoutS });
+  }
+
+  /** The others wait the lease out that the watchdog is: who may not serve has stopped all that it ran, or is reset. */
+  get #mayLive(): boolean {
+    return this.#failover === undefined || this.#failover.isIdle || this.#card.mayServe;
   }
 
   #reload(): void {

@@ -4,6 +4,7 @@ import { type CardId, cardName } from "../base/ids.ts";
 import type { LogFields } from "../node/effect.ts";
 import type { CardStatus } from "../node/status.ts";
 import { configurationPage, configurationPagePolicy } from "../ui/configuration-page.ts";
+import { failoverPage, failoverPagePolicy } from "../ui/failover-page.ts";
 import { statusPage, statusPagePolicy } from "../ui/status-page.ts";
 import { softwareVersion } from "../version.ts";
 import type { Authority } from "./authority.ts";
@@ -47,7 +48,7 @@ export function createApp(source: StatusSource): Hono {
     ...(configuration === undefined
       ? []
       : [...configurationResources(configuration.source), page("/configuration", configurationPage, configurationPagePolicy)]),
-    ...(failover === undefined ? [] : failoverResources(failover)),
+    ...(failover === undefined ? [] : [...failoverResources(failover), page("/failover", failoverPage, failoverPagePolicy)]),
   ];
   const paths = resources.map(templateOf);
   const permit: Permit | undefined = configuration === undefined

@@ -3,7 +3,7 @@
  * OpenAPI document.
  */
 import { cardAt } from "../base/ids.ts";
-import type { CardStatus, ConfigurationStatus, GroupsStatus, MembershipStatus } from "../node/status.ts";
+import type { BootStatus, CardStatus, ConfigurationStatus, GroupsStatus, MembershipStatus, SelfTestStatus } from "../node/status.ts";
 
 const nothingDropped = { crc: 0, framing: 0, length: 0, tag: 0, cbor: 0, shape: 0, version: 0, system: 0, kind: 0 };
 
@@ -78,6 +78,51 @@ export const exampleConfiguration: ConfigurationStatus = {
   pending: 0,
   load: { served: 318, servedForOthers: 2, forwarded: 0 },
   counters: { changes: 42, conflicts: 1 },
+};
+
+const exampleBoot: BootStatus = {
+  type: "cold",
+  because: "the multiplexor has started since the last run",
+  state: "ready",
+  phase: "ready",
+  forMs: 93_780_000,
+  tookMs: 2_140,
+  lastRole: "primary",
+  checks: [
+    { check: "clock", result: "passed", critical: false, ms: 0 },
+    { check: "memory", result: "passed", critical: false, ms: 1 },
+    { check: "state", result: "passed", critical: true, ms: 8 },
+    { check: "ether", result: "passed", critical: false, ms: 41 },
+    { check: "serial", result: "passed", critical: false, ms: 41 },
+    { check: "watchdog", result: "skipped", critical: false, text: "the card has none", ms: 0 },
+  ],
+  peers: [
+    { card: second, type: "cold", state: "ready" },
+    { card: third, type: "warm", state: "ready" },
+  ],
+};
+
+const exampleSelfTest: SelfTestStatus = {
+  own: { state: "never", checks: [] },
+  peers: [
+    {
+      card: third,
+      forMs: 61_000,
+      verdict: "serial line",
+      action: "alarm",
+      reason: "it passes its self-test over Ethernet: the serial line or its port of the multiplexor",
+      evidence: {
+        serial: "down",
+        ether: "up",
+        ticks: "all",
+        selfTest: "passed",
+        relay: "not asked",
+        loopback: "passed",
+        third: "hears it",
+        serialLoss: "this one",
+      },
+    },
+  ],
 };
 
 export const exampleStatus: CardStatus = {
@@ -163,6 +208,8 @@ export const exampleStatus: CardStatus = {
   membership: exampleMembership,
   groups: exampleGroups,
   configuration: exampleConfiguration,
+  boot: exampleBoot,
+  selfTest: exampleSelfTest,
   lateTicks: { count: 1, totalMs: 84, worstMs: 84 },
   system: "store",
   version: "0.1.0+a42cae9",

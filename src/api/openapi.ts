@@ -132,6 +132,18 @@ const configurationPageRoute = createRoute({
   },
 });
 
+const failoverPageRoute = createRoute({
+  method: "get",
+  path: "/failover",
+  operationId: "getFailoverPage",
+  summary: "The failover page",
+  description: "A page for people with readiness, sets, cards and the last failovers; a card without failover has none.",
+  responses: {
+    200: { description: "The page.", content: { "text/html": { schema: z.string() } } },
+    ...problems,
+  },
+});
+
 const routes: readonly RouteConfig[] = [
   statusRoute,
   membersRoute,
@@ -140,6 +152,7 @@ const routes: readonly RouteConfig[] = [
   documentRoute,
   pageRoute,
   configurationPageRoute,
+  failoverPageRoute,
   ...configurationRoutes,
   ...failoverRoutes,
 ];

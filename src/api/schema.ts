@@ -8,6 +8,7 @@ import { z } from "@hono/zod-openapi";
 import { chassisCountMax, slotCountMax } from "../base/ids.ts";
 import type { CardStatus } from "../node/status.ts";
 import { configurationStatusSchema } from "./configuration-schema.ts";
+import { bootSchema, selfTestSchema } from "./proving-schema.ts";
 import { cardId, count, counters, mayBeAbsent, wholeMs } from "./schema-part.ts";
 
 const chassis = z.int().min(1).max(chassisCountMax).meta({ description: "The chassis that the card sits in, counted from 1." });
@@ -202,6 +203,8 @@ export const statusSchema = z.object({
   membership: membershipSchema,
   groups: groupsSchema,
   configuration: mayBeAbsent(configurationStatusSchema),
+  boot: bootSchema,
+  selfTest: selfTestSchema,
   lateTicks,
   system: z.string().meta({ description: "The name of the system that the card belongs to." }),
   version: z.string().meta({ description: "The version of this card's program." }),

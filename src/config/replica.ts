@@ -98,7 +98,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       send: (to, message, isAgain) => this.#send(to, message, isAgain),
       configured: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
       stopped: () => this.#stopped,
-      isCurrent: () => this.#isCurrent,
+      isCurrent: () => this.isCurrent,
       isToBeForwarded: () => this.#isToBeForwarded,
       servers: () => this.#servers(),
     });
@@ -216,7 +216,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   /** Whether this card's answers are the system's. */
-  get #isCurrent(): boolean {
+  get isCurrent(): boolean {
     return this.#store === "open" && this.#stopped === undefined && this.#isReplica;
   }
 
@@ -363,7 +363,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "lost":
         return this.#forgetState(now);
       case "stopped":
-        if (this.#isCurrent) this.#currentAt = now;
+        if (this.isCurrent) this.#currentAt = now;
         this.#stopped = event.reason;
         return;
       case "resumed":
@@ -407,7 +407,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
 
   /** This card does not know the state of the replicas (any more): it announces itself. */
   #forgetState(now: number): void {
-    if (this.#isCurrent) this.#currentAt = now;
+    if (this.isCurrent) this.#currentAt = now;
     this.#state = undefined;
     this.#tail.clear();
     this.#heads.clear();
@@ -583,7 +583,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       }
       return this.#requests.handOn(now);
     }
-    if (!this.#isCurrent) return;
+    if (!this.isCurrent) return;
     this.#acknowledge(now, state);
     this.#seeToOwn(now, state);
     this.#plan(now, state);
@@ -634,7 +634,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#database.order({ kind: "plan", wishes: this.#wishes.batch(), card: this.#card, olderCards }, (_at, result) => {
       if (result.kind !== "planned") return this.#wishes.replan();
       // Others came first while the store was at it.
-      if (!this.#isCurrent || !isSameHead(base, (this.#state as ReplicaState).accepted)) return this.#wishes.replan();
+      if (!this.isCurrent || !isSameHead(base, (this.#state as ReplicaState).accepted)) return this.#wishes.replan();
       this.#propose(base, this.#wishes.onPlanned(base, result.outcomes, partBytesMax));
     });
   }
@@ -712,7 +712,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "configAsk":
         if (this.#store !== "open") return;
         if (message.what === "durable") return this.#send(from, { kind: "configDurable", head: this.#database.durable });
-        if (this.#isCurrent) return this.#transfers.onAsk(now, from, message);
+        if (this.isCurrent) return this.#transfers.onAsk(now, from, message);
         return this.#send(from, { kind: "configGive", id: message.id, what: "nothing", reason: "behind" });
       case "configGive":
         return this.#transfers.onGive(now, from, message);
@@ -726,7 +726,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #onBeat(now: number, from: CardId, digest: number): void {
-    const isSettled = this.#isCurrent && isSameHead(this.#database.durable, (this.#state as ReplicaState).accepted);
+    const isSettled = this.isCurrent && isSameHead(this.#database.durable, (this.#state as ReplicaState).accepted);
     if (!isSettled || this.#state?.isReplica(from) !== true) return;
     const verdict = this.#heads.compare(now, this.#database.durable, digest);
     if (verdict === "other") this.#alarms.onDivergent(from, this.#database.durable.sequence);

@@ -447,7 +447,8 @@ export class Boot implements Service<BootInput, BootOutput> {
     if (before?.code === code && before.reason === reason) return;
     this.#hold = judgement.hold;
     this.#outputs.push({ kind: "readiness", readiness: { kind: "hold", code, reason } });
-    this.#outputs.push({ kind: "alarm", code: "boot-hold", about: "", text: `holds (${code}): ${reason}` });
+    const text = holdRuleOf(code).isAlarm ? `holds (${code}): ${reason}` : undefined;
+    this.#outputs.push({ kind: "alarm", code: "boot-hold", about: "", text });
     if (before?.code === code) return;
     this.#changedAt = now;
     this.#log("warn", "boot", { state: "hold", code, reason, at: this.#phase });
@@ -485,6 +486,8 @@ export class Boot implements Service<BootInput, BootOutput> {
   #standing(now: number): Judgement | undefined {
     if (this.#phase === "ready") return undefined;
     if (this.#twin !== undefined) return held("duplicate-identity", this.#twin);
+    const isLate = this.#phase === "catch-up" || this.#phase === "arbitrate";
+    if (isLate && !this.#settings.electorate.includes(this.#card)) return held("disabled", "the configuration has it disabled");
     if (this.#phase !== "arbitrate") return undefined;
     if (this.#maintenance) return held("maintenance", "the card is in maintenance");
     if (this.#incompatible !== undefined) return held("incompatible", this.#incompatible);

@@ -19,7 +19,7 @@ import type { FailoverConfig, ServiceId } from "./config.ts";
 import type { CardFacts, Facts, UnitFacts, UnitId } from "./facts.ts";
 import { type Grant, type GrantEvent, idleGrant, isHeld, stepGrant } from "./grant.ts";
 import { type Grants, wantsOf, withHolders } from "./handover.ts";
-import { applyChanges, type OperatorPlan, planOrder } from "./operator-plan.ts";
+import { applyChanges, moveLines, type OperatorPlan, planOrder } from "./operator-plan.ts";
 import { type CardFailures, type FailureHistory, noFailures, onCardFailure, onUnitFailure, undoesFailback } from "./quarantine.ts";
 import { isLater, noFailoverRows, PlacedConfig, rowsOfText } from "./service-config.ts";
 import { packText, textOfPieces, unpackText } from "./service-text.ts";
@@ -553,10 +553,19 @@ export class FailoverState {
     this.#happenings.push({ kind: "operated", card, id, order, plan });
     if (plan.kind === "refused") return false;
     if (order.verb === "assume-idle") this.#ownersKnown = true;
+    // What an operator calls cured is tried at once.
+    for (const change of plan.changes) if (change.kind === "unitLifted") this.#retryUnit(change.unit);
     const { cards, units } = applyChanges({ ...this.facts, cards: this.#cards, units: this.#units }, plan.changes);
     this.#cards = new Map(cards);
     this.#units = new Map(units);
     return true;
+  }
+
+  #retryUnit(unit: UnitId): void {
+    for (const [service, { state, holder, target }] of [...this.#grants]) {
+      if (state !== "failed" || holder === undefined || holder !== target) continue;
+      if (this.#assignment.services.get(service)?.unit === unit) this.#startAgain(service, holder);
+    }
   }
 
   /** What an order would do now. */
@@ -566,7 +575,8 @@ export class FailoverState {
       return { kind: "refused", code: "already-so", message: "it is known what each card runs", hint: "There is nothing to do." };
     }
     const after = assign(this.#config.failover, { ...this.facts, ownersKnown: true }, this.#assignment);
-    const lines = ["cards that nobody has heard of are taken to run nothing"];
+    const moves = after.moves.flatMap((move) => moveLines(move, this.#config.failover));
+    const lines = ["cards that nobody has heard of are taken to run nothing", ...moves];
     return { kind: "plan", changes: [], moves: after.moves, lines, after };
   }
 

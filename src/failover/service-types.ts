@@ -256,6 +256,17 @@ export type ServiceStatus = {
   readonly here: { readonly state: LocalState; readonly waitingFor: readonly string[] } | undefined;
 };
 
+/** What all agree on, as far as one card has come. */
+export type FailoverDecided = {
+  readonly sequence: number;
+  /** The view in which that was. */
+  readonly view: number;
+  /** The view in which it began. */
+  readonly generation: number;
+  readonly assignment: Assignment;
+  readonly facts: Facts;
+};
+
 /** What `set show`, `ready` and `failovers` print, and `/v1/failovers` gives. */
 export type FailoverStatus = {
   /** `out`: this card may not serve. */

@@ -48,6 +48,7 @@ import { packText, piecesOf, unpackText } from "./service-text.ts";
 import {
   type CardReport,
   type ConfigPlace,
+  type FailoverDecided,
   type FailoverEntry,
   failoverGroup,
   type FailoverIdentity,
@@ -258,6 +259,14 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** All that is agreed on as text, and the entry after which it is so; `undefined` while this card does not know it. */
   agreed(): { readonly sequence: number; readonly text: string } | undefined {
     return this.#state === undefined ? undefined : { sequence: this.#sequence, text: this.#state.text() };
+  }
+
+  /** What is agreed on now, and after which entry in which view; to be read at once. */
+  decided(): FailoverDecided | undefined {
+    const state = this.#state;
+    if (state === undefined) return undefined;
+    const { generation, view, assignment, facts } = state;
+    return { sequence: this.#sequence, view: view?.number ?? 0, generation, assignment, facts };
   }
 
   #servicesStatus(state: FailoverState): ServiceStatus[] {
@@ -678,9 +687,10 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     );
     for (const order of this.#runner.settle(now)) this.#outputs.push({ kind: "hook", order });
     for (const [service, why] of this.#runner.stuck()) {
-      // With authority the others are told first why it is reset.
-      const isTold = this.#canAct && state?.grants.get(service)?.holder === this.#card;
-      if (!isTold) this.#resetCard(`${service} cannot be stopped: ${why}`);
+      // Where others wait for it they are told first why it is reset.
+      const grant = state?.grants.get(service);
+      const isAwaited = this.#canAct && grant?.holder === this.#card && grant.state === "releasing";
+      if (!isAwaited) this.#resetCard(`${service} cannot be stopped: ${why}`);
     }
   }
 

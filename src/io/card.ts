@@ -8,7 +8,10 @@ import { chassisOf, type LinkKind, slotOf } from "../base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest } from "../cluster/application.ts";
 import type { ConfigAnswer, ConfigRequest } from "../config/request.ts";
 import type { StoreOrder, StoreResult } from "../config/store.ts";
+import type { ProceedAnswer } from "../failover/boot.ts";
+import type { LastRun } from "../failover/boot-type.ts";
 import type { FailoverRecord } from "../failover/failover-record.ts";
+import type { CheckOutcome, PostCheck, SelfTestCheck } from "../failover/self-test-checks.ts";
 import type { HookOrder, HookResult, ResourceEvent } from "../failover/resource.ts";
 import type { FailoverStatus, OperatorAnswer, OperatorRequest } from "../failover/service-types.ts";
 import type { Effect, LogLevel } from "../node/effect.ts";
@@ -49,9 +52,13 @@ export type CardOptions = {
    * What this card can run; results come back through `onHook`, events through `onResourceEvent`. Without it the card takes no part in failover. Of a
    * program of this card that ran before nothing is left running when it is given.
    */
-  readonly resources?: { order(order: HookOrder): void };
+  readonly resources?: { order(order: HookOrder): void; readonly isIdle: boolean };
   /** A record of a failover as it is now. */
   readonly onRecord?: (record: FailoverRecord) => void;
+  /** Carries the named checks of this card out; without it there is nothing to check. */
+  readonly checks?: { post(check: PostCheck): Promise<CheckOutcome>; selfTest(check: SelfTestCheck): Promise<CheckOutcome> };
+  /** Keeps it for the next run of this card. */
+  readonly recordRun?: (record: LastRun) => void;
   /** Asks the witness for its lease, or gives it back; without one it is never called. */
   readonly wantWitness: (wanted: boolean) => void;
   /** Before anything is decided: a card that was stopped must not act on a lease that ran out meanwhile. */
@@ -59,6 +66,8 @@ export type CardOptions = {
   /** The card is to be reset; the others have been told. Once this returns nothing more comes from the node. */
   readonly onReset: (reason: string) => void;
 };
+
+const nothingToCheck: CheckOutcome = { result: "skipped", code: "", text: "", ms: 0 };
 
 type PortInput = Extract<Input, { readonly kind: "portUp" | "portDown" }>;
 
@@ -86,10 +95,14 @@ export class Card {
   #lastClient = 0;
   /** Operators whose orders have no answer yet. */
   readonly #operating = new Map<number, (answer: OperatorAnswer) => void>();
+  /** Operators who said that the start goes on and have no answer yet. */
+  readonly #proceeding = new Map<number, (answer: ProceedAnswer) => void>();
   /** The hooks that earlier nodes ordered, and all that were. */
   #earlierHooks = 0;
-  #onGoodbye: () => void = () => {};
   #lastHook = 0;
+  #onGoodbye: () => void = () => {};
+  /** How late the program was at the worst since it was asked last. */
+  #stallMs = 0;
   /** The orders to the store that earlier nodes gave: their results concern nobody any more. */
   #earlierOrders = 0;
   #lastOrder = 0;
@@ -150,6 +163,18 @@ export class Card {
     this.#step({ kind: "failover", input });
   }
 
+  /** How late its timer was at the worst since this was asked last, in milliseconds. */
+  takeStall(): number {
+    const stallMs = this.#stallMs;
+    this.#stallMs = 0;
+    return stallMs;
+  }
+
+  /** Whether this card may serve now: the lease of its watchdog hangs on it. */
+  get mayServe(): boolean {
+    return this.#node.mayServe;
+  }
+
   /** A client of the local socket asks for something. */
   onApplication(client: number, request: ApplicationRequest): void {
     this.#step({ kind: "application", client, request });
@@ -166,6 +191,21 @@ export class Card {
       this.#asking.set(client, resolve);
       this.#step({ kind: "configure", client, request });
     });
+  }
+
+  /** An operator says that what this card's start waits for does not run. */
+  proceed(by: string): Promise<ProceedAnswer> {
+    return new Promise((resolve) => {
+      const client = ++this.#lastClient;
+      this.#proceeding.set(client, resolve);
+      this.#step({ kind: "bootProceed", client, by });
+    });
+  }
+
+  /** What our port of a link said last. */
+  port(link: LinkKind): { readonly up: boolean; readonly reason: string } | undefined {
+    const said = this.#ports[link];
+    return said === undefined ? undefined : { up: said.kind === "portUp", reason: said.kind === "portUp" ? "" : said.reason };
   }
 
   /** What came of an order to the store. */
@@ -271,6 +311,25 @@ export class Card {
       }
       case "record":
         return this.#options.onRecord?.(effect.record);
+      case "post":
+        for (const check of effect.checks) {
+          this.#check(this.#options.checks?.post(check), (outcome) => ({ kind: "postChecked", check, outcome }));
+        }
+        return;
+      case "selfTest": {
+        const { run, checks } = effect;
+        for (const check of checks) {
+          this.#check(this.#options.checks?.selfTest(check), (outcome) => ({ kind: "selfTestChecked", run, check, outcome }));
+        }
+        return;
+      }
+      case "recordRun":
+        return this.#recordRun(effect.record);
+      case "bootAnswered": {
+        const answer = this.#proceeding.get(effect.client);
+        this.#proceeding.delete(effect.client);
+        return answer?.(effect.answer);
+      }
       case "resetCard":
         return this.#options.onReset(effect.reason);
       default:
@@ -287,6 +346,23 @@ export class Card {
     });
   }
 
+  /** What an earlier node had checked concerns nobody any more. */
+  #check(checking: Promise<CheckOutcome> | undefined, inputOf: (outcome: CheckOutcome) => Input): void {
+    const node = this.#node;
+    const answer = (outcome: CheckOutcome) => {
+      if (this.#node === node) this.#step(inputOf(outcome));
+    };
+    void (checking ?? Promise.resolve(nothingToCheck)).then(answer);
+  }
+
+  /** In a turn of its own, but for the last word: after that there may be none. */
+  #recordRun(record: LastRun): void {
+    const { boot } = this.#identity;
+    this.#identity = { ...this.#identity, boot: { machineBoot: boot?.machineBoot ?? "", lastRun: record } };
+    if (record.ended === "open") setImmediate(() => this.#options.recordRun?.(record));
+    else this.#options.recordRun?.(record);
+  }
+
   #sendLldp(ttlS: number): void {
     const mac = this.#ether.mac;
     if (mac === undefined) return;
@@ -298,6 +374,9 @@ export class Card {
 
   /** A new incarnation is a new node: nothing that was believed under the old one is carried over. */
   #reincarnate(above: number): void {
+    const { resources } = this.#options;
+    // A new incarnation runs nothing: the others count on it from its first word.
+    if (resources?.isIdle === false) return this.#options.onReset("it has to start over with a new incarnation, and something runs here");
     const incarnation = this.#options.nextIncarnation(above);
     this.#options.log("warn", "new incarnation", { was: this.#identity.incarnation, incarnation });
     this.#identity = { ...this.#identity, incarnation };
@@ -310,7 +389,14 @@ export class Card {
       answer({ kind: "refused", refusal: { code: "timeout", message }, servedBy: this.#identity.card });
       this.#asking.delete(client);
     }
+    this.#earlierHooks = this.#lastHook;
+    for (const [client, answer] of this.#operating) {
+      const message = "this card starts over with a new incarnation: what was ordered may have been carried out";
+      answer({ kind: "refused", code: "unanswered", message, hint: "look with `cardinal set show`, and ask again" });
+      this.#operating.delete(client);
+    }
     if (this.#options.store !== undefined) queueMicrotask(() => this.#step({ kind: "storeFound" }));
+    if (resources !== undefined) queueMicrotask(() => this.#step({ kind: "resourcesFound" }));
   }
 
   /** A timer that is too early only asks again, so it is set anew only when something is due sooner. */
@@ -322,6 +408,7 @@ export class Card {
     // Node's timers count whole milliseconds and would come a little early, only to be set again.
     const waitMs = Math.min(timerMsMax, Math.max(0, Math.ceil(dueAt - performance.now())));
     this.#timer = setTimeout(() => {
+      this.#stallMs = Math.max(this.#stallMs, performance.now() - this.#armedAt - 1);
       this.#armedAt = Infinity;
       if (performance.now() < this.#node.deadline()) this.#arm();
       else this.#step({ kind: "tick" });

@@ -7,6 +7,8 @@ import type { Alarm } from "./status.ts";
 export type AlarmCode =
   | ConfigAlarmCode
   | FailoverAlarmCode
+  | "boot-check"
+  | "boot-hold"
   | "card-absent"
   | "card-down"
   | "card-unknown"
@@ -19,6 +21,7 @@ export type AlarmCode =
   | "order-stopped"
   | "port-down"
   | "power-sense-wrong"
+  | "self-test"
   | "single-link";
 
 type Raised = { readonly code: AlarmCode; readonly text: string; readonly at: number };

@@ -32,11 +32,12 @@ import { electorateOf, tieBreakOf } from "../cluster/quorum.ts";
 import type { NodeView, Receipt } from "../cluster/view.ts";
 import { Replica } from "../config/replica.ts";
 import type { ReplicaInput, ReplicaOutput } from "../config/replica-io.ts";
-import type { FailoverInput, FailoverStatus, Standing } from "../failover/service-types.ts";
+import type { FailoverDecided, FailoverInput, FailoverStatus, Standing } from "../failover/service-types.ts";
 import { epochsMax } from "../limits.ts";
 import type { Message } from "../wire/message.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Effect } from "./effect.ts";
+import type { StartStanding } from "./proving.ts";
 import { type Authority, FailingOver } from "./failing-over.ts";
 import type { Identity, NodeSettings } from "./settings.ts";
 import type { ConfigurationStatus, GroupsStatus, MembershipStatus } from "./status.ts";
@@ -151,6 +152,16 @@ export class Core {
       membership: this.#membership.status(now),
       groups: this.#groupsStatus(),
       ...(configuration === undefined ? {} : { configuration }),
+    };
+  }
+
+  /** What a card that starts waits for. */
+  startStanding(now: number): StartStanding {
+    const holds = this.#membership.isHeld();
+    const { head, state, reason } = this.#replica.status(now) ?? { head: undefined, state: "none" as const, reason: undefined };
+    return {
+      view: { holds, reason: holds ? "" : this.#membership.stoppedBecause() ?? "no view that holds yet" },
+      configuration: { state, ...(reason === undefined ? {} : { reason }), sequence: head?.sequence ?? 0, epoch: head?.epoch ?? 0 },
     };
   }
 
@@ -393,6 +404,7 @@ export class Core {
       for (const output of this.#replica.step(now, input)) this.#settleReplica(now, output, effects);
     }
     this.#isTelling = false;
+    this.#failingOver.onReplica(this.#replica.isCurrent);
     this.#failingOver.tell(now, effects);
   }
 
@@ -440,6 +452,15 @@ export class Core {
 
   failover(now: number): FailoverStatus | undefined {
     return this.#failingOver.status(now);
+  }
+
+  /** Whether this card may serve: in a view that holds or is being made by a quorum, and in its order. */
+  get mayServe(): boolean {
+    return this.#authority().held;
+  }
+
+  decidedFailover(): FailoverDecided | undefined {
+    return this.#failingOver.decided();
   }
 
   agreedFailover(): { readonly sequence: number; readonly text: string } | undefined {

@@ -3,8 +3,11 @@ import type { Address, LinkKind } from "../base/ids.ts";
 import type { ApplicationEvent } from "../cluster/application.ts";
 import type { ConfigAnswer } from "../config/request.ts";
 import type { StoreOrder } from "../config/store.ts";
+import type { ProceedAnswer } from "../failover/boot.ts";
+import type { LastRun } from "../failover/boot-type.ts";
 import type { FailoverRecord } from "../failover/failover-record.ts";
 import type { HookOrder } from "../failover/resource.ts";
+import type { PostCheck, SelfTestCheck } from "../failover/self-test-checks.ts";
 import type { OperatorAnswer } from "../failover/service-types.ts";
 import type { Message } from "../wire/message.ts";
 
@@ -41,6 +44,14 @@ export type Effect =
   | { readonly kind: "operated"; readonly client: number; readonly answer: OperatorAnswer }
   /** A record of a failover as it is now, in the place of the one with its id. */
   | { readonly kind: "record"; readonly record: FailoverRecord }
+  /** Carries these checks of the start out, each answered with `postChecked`, in any order. */
+  | { readonly kind: "post"; readonly checks: readonly PostCheck[] }
+  /** Carries these checks of the card out, each answered with `selfTestChecked`, in any order. */
+  | { readonly kind: "selfTest"; readonly run: number; readonly checks: readonly SelfTestCheck[] }
+  /** Keeps it for the next run of this card, in the place of the one before. */
+  | { readonly kind: "recordRun"; readonly record: LastRun }
+  /** Answers an operator who said that the start goes on. */
+  | { readonly kind: "bootAnswered"; readonly client: number; readonly answer: ProceedAnswer }
   /** Writes down that view numbers up to this one may have been promised, and answers with `reserved`. */
   | { readonly kind: "reserve"; readonly upTo: number }
   /** Asks the witness for its lease, or gives it back. */

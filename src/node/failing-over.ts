@@ -13,7 +13,7 @@ import type { CardId } from "../base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest } from "../cluster/application.ts";
 import type { NodeView, Receipt } from "../cluster/view.ts";
 import { FailoverService } from "../failover/service.ts";
-import type { FailoverInput, FailoverOutput, FailoverStatus, Standing } from "../failover/service-types.ts";
+import type { FailoverDecided, FailoverInput, FailoverOutput, FailoverStatus, Standing } from "../failover/service-types.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Effect } from "./effect.ts";
 import type { Identity } from "./settings.ts";
@@ -42,6 +42,8 @@ export class FailingOver {
   readonly #told: FailoverInput[] = [];
   #isTelling = false;
   #view: NodeView | undefined;
+  /** The replica of the configuration. */
+  #isCurrent = false;
   #authority: Authority = { held: false, reason: "no view yet", view: undefined };
 
   constructor(identity: Identity, surroundings: FailoverSurroundings) {
@@ -58,13 +60,19 @@ export class FailingOver {
     if (this.#service !== undefined) return;
     const { card, incarnation, nonce, software } = this.#identity;
     this.#service = new FailoverService({ card, incarnation, nonce, software, model: undefined });
-    this.#told.push({ kind: "authority", ...this.#authority });
+    this.#told.push({ kind: "authority", ...this.#authority }, { kind: "replica", state: this.#isCurrent ? "current" : "behind" });
     if (this.#view !== undefined) this.#told.push({ kind: "epoch", view: this.#view });
     this.tell(now, effects);
   }
 
   get isActive(): boolean {
     return this.#service !== undefined;
+  }
+
+  onReplica(isCurrent: boolean): void {
+    if (isCurrent === this.#isCurrent) return;
+    this.#isCurrent = isCurrent;
+    this.#push({ kind: "replica", state: isCurrent ? "current" : "behind" });
   }
 
   onEpoch(view: NodeView): void {
@@ -117,6 +125,10 @@ export class FailingOver {
   /** All that is agreed on, and the place in the order after which it is so. */
   agreed(): { readonly sequence: number; readonly text: string } | undefined {
     return this.#service?.agreed();
+  }
+
+  decided(): FailoverDecided | undefined {
+    return this.#service?.decided();
   }
 
   #settle(now: number, output: FailoverOutput, effects: Effect[]): void {

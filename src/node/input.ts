@@ -3,6 +3,7 @@ import type { LinkKind } from "../base/ids.ts";
 import type { ApplicationRequest } from "../cluster/application.ts";
 import type { ConfigRequest } from "../config/request.ts";
 import type { StoreResult } from "../config/store.ts";
+import type { CheckOutcome, PostCheck, SelfTestCheck } from "../failover/self-test-checks.ts";
 import type { FailoverInput } from "../failover/service-types.ts";
 import type { Frame, MalformedReason } from "../wire/frame.ts";
 import type { NodeSettings } from "./settings.ts";
@@ -10,7 +11,7 @@ import type { NodeSettings } from "./settings.ts";
 /** What of failover the edge tells; the rest comes from the node's own services. */
 export type FailoverEdgeInput = Extract<
   FailoverInput,
-  { kind: "hookEnded" | "resourceEvent" | "configuration" | "replica" | "readings" | "ports" | "operate" | "surroundings" }
+  { kind: "hookEnded" | "resourceEvent" | "configuration" | "readings" | "ports" | "operate" | "surroundings" }
 >;
 
 export type Input =
@@ -47,5 +48,11 @@ export type Input =
    * edge, never twice in a run.
    */
   | { readonly kind: "failover"; readonly input: FailoverEdgeInput }
+  /** What came of one of the checks of the start that were ordered. */
+  | { readonly kind: "postChecked"; readonly check: PostCheck; readonly outcome: CheckOutcome }
+  /** What came of one of the checks of a self-test, with the number of its run. */
+  | { readonly kind: "selfTestChecked"; readonly run: number; readonly check: SelfTestCheck; readonly outcome: CheckOutcome }
+  /** An operator says that what this card's start waits for does not run. Clients are numbered by the edge, never twice in a run. */
+  | { readonly kind: "bootProceed"; readonly client: number; readonly by: string }
   /** The settings were read again. */
   | { readonly kind: "reloaded"; readonly settings: NodeSettings };

@@ -13,7 +13,7 @@ import { type Address, cardAt, type CardId, chassisOf, everybody, isCardId, type
 import { Admission } from "../cluster/admission.ts";
 import { Discovery, type DiscoveryOutput } from "../cluster/discovery.ts";
 import { Heartbeat, type HeartbeatOutput } from "../cluster/heartbeat.ts";
-import type { FailoverStatus } from "../failover/service-types.ts";
+import type { FailoverDecided, FailoverStatus } from "../failover/service-types.ts";
 import { advertPeriodMs, duplicateFrames, duplicateGoneMs, duplicateOverMs, multiplexorUnheardMs, staleGapMs } from "../limits.ts";
 import type { Service } from "../service.ts";
 import { type Frame, frameBytesMax, malformedReasons } from "../wire/frame.ts";
@@ -25,6 +25,7 @@ import { Core } from "./core.ts";
 import { DirectPaths } from "./direct-paths.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
+import { Proving } from "./proving.ts";
 import type { Identity, NodeSettings } from "./settings.ts";
 import type { NodeStatus, OwnLinkStatus, PeerLinkStatus, PeerStatus } from "./status.ts";
 
@@ -78,6 +79,7 @@ export class Node implements Service<Input, Effect> {
   readonly #directPaths = new DirectPaths();
   readonly #alarms = new Alarms();
   readonly #core: Core;
+  readonly #proving: Proving;
   readonly #staleToldAt = new Map<CardId, number>();
   readonly #late = { count: 0, totalMs: 0, worstMs: 0 };
   #multiplexorHeardAt = -Infinity;
@@ -102,7 +104,19 @@ export class Node implements Service<Input, Effect> {
       sendDirect: (at, to, message, isAgain, effects) => this.#sendDirect(at, to, message, isAgain, effects),
       fitsSerial: (message) => this.#links.serial.up === true && frameFits("serial", message, this.#links.serial.frameBytesMax),
       onLeft: (at, effects) => this.#onLeft(at, effects),
+      onKnown: (at, known, effects) => this.#proving.onKnown(at, known, effects),
+      onStanding: (at, standing, effects) => this.#proving.onOwnFacts(at, standing, effects),
       onFailing: (at, effects) => this.#enterFailing(at, effects),
+    });
+    this.#proving = new Proving(identity, settings, now, {
+      alarms: this.#alarms,
+      send: (link, to, message, effects) => this.#send(link, to, message, effects),
+      periodMs: (link) => this.#heartbeat.periodMs(link),
+      standing: (at) => this.#core.startStanding(at),
+      isMultiplexorHeard: (at) => this.#links.serial.up === true ? this.#isMultiplexorHeard(at) : undefined,
+      onReadiness: (at, readiness, effects) => this.#core.onFailover(at, { kind: "readiness", readiness }, effects),
+      onProceeded: (at, by, effects) => this.#core.onFailover(at, { kind: "proceeded", by }, effects),
+      onVerdict: (at, verdict, effects) => this.#core.onFailover(at, verdict, effects),
     });
     this.#tellSerialLine(now, []);
   }
@@ -112,6 +126,7 @@ export class Node implements Service<Input, Effect> {
       this.#heartbeat.deadline(),
       this.#discovery.deadline(),
       this.#core.deadline(),
+      this.#proving.deadline(),
       this.#watchMultiplexorAt,
       this.#missAt,
       this.#forgetStaleAt,
@@ -128,6 +143,7 @@ export class Node implements Service<Input, Effect> {
         break;
       case "malformed":
         this.#drop(input.link, input.reason);
+        if (input.reason === "version") this.#proving.onOtherVersion(now, effects);
         break;
       case "portUp":
         this.#links[input.link].frameBytesMax = Math.min(frameBytesMax[input.link], input.frameBytesMax ?? Infinity);
@@ -152,9 +168,15 @@ export class Node implements Service<Input, Effect> {
         break;
       case "resourcesFound":
         this.#core.beginFailover(now, effects);
+        this.#proving.tellReadiness(now, effects);
         break;
       case "failover":
         this.#core.onFailover(now, input.input, effects);
+        break;
+      case "postChecked":
+      case "selfTestChecked":
+      case "bootProceed":
+        this.#proving.onTold(now, input, effects);
         break;
       case "reserved":
         this.#core.onFact(now, { kind: "reserved", upTo: input.upTo }, effects);
@@ -193,6 +215,7 @@ export class Node implements Service<Input, Effect> {
       peers: [...cards].sort((a, b) => a - b).map((peer) => this.#peerStatus(now, peer)),
       alarms: this.#alarms.list(now),
       ...this.#core.status(now),
+      ...this.#proving.status(now),
       lateTicks: { count: this.#late.count, totalMs: Math.round(this.#late.totalMs), worstMs: Math.round(this.#late.worstMs) },
     };
   }
@@ -212,9 +235,17 @@ export class Node implements Service<Input, Effect> {
     return this.#state === "leaving";
   }
 
+  get mayServe(): boolean {
+    return this.#core.mayServe;
+  }
+
   /** Who serves what, as far as this card knows; `undefined` on a card that takes no part. */
   failover(now: number): FailoverStatus | undefined {
     return this.#core.failover(now);
+  }
+
+  decidedFailover(): FailoverDecided | undefined {
+    return this.#core.decidedFailover();
   }
 
   /** All that is agreed on of failover, and the last sequence that went into it; `undefined` while this card does not know it. */
@@ -234,20 +265,26 @@ export class Node implements Service<Input, Effect> {
       return;
     }
     own.accepted++;
-    if (!isCardId(frame.from)) return this.#onMultiplexor(now, link, frame.message, effects);
+    if (!isCardId(frame.from)) return this.#onMultiplexor(now, link, frame.incarnation, frame.message, effects);
 
     const { from, message } = frame;
     if (source !== undefined) this.#onSource(from, source, effects);
     if (verdict === "restarted") {
+      this.#proving.onGone(now, from, effects);
       this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "restarted", card: from }), effects);
       this.#settleDiscovery(now, this.#discovery.step(now, { kind: "restarted", card: from }), effects);
       this.#core.onFact(now, { kind: "heard", card: from, incarnation: frame.incarnation }, effects);
     }
+    this.#proving.onHeard(now, from, link, effects);
     const known = this.#heartbeat.healthOf(from) !== "absent";
     const beat = message.kind === "heartbeat" ? message : undefined;
     this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "heard", link, from, beat }), effects);
-    if (!known) this.#tellSerialLine(now, effects);
+    if (!known) {
+      this.#tellSerialLine(now, effects);
+      this.#proving.onSettings(now, this.#settings, effects);
+    }
     if (beat !== undefined) {
+      this.#proving.onBeat(now, from, beat, effects);
       this.#core.onFact(now, { kind: "beat", link, from, beat }, effects);
       if (beat.head !== undefined) this.#core.onConfiguration(now, { kind: "beat", from, head: beat.head }, effects);
     }
@@ -276,12 +313,14 @@ export class Node implements Service<Input, Effect> {
         effects.push({ kind: "log", level: "info", event: "bye", fields: { peer: from, reason: message.reason } });
         // The receipt comes first: what the silence begins is to know it already.
         this.#core.onReceipt(now, from, "left", effects);
+        this.#proving.onGone(now, from, effects);
         return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
       case "failing":
         // It comes on both links.
         if (this.#heartbeat.healthOf(from) === "left") return;
         effects.push({ kind: "log", level: "warn", event: "failing", fields: { peer: from, reason: message.reason } });
         this.#core.onReceipt(now, from, "failing", effects);
+        this.#proving.onGone(now, from, effects);
         return this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "left", card: from }), effects);
       case "wantView":
       case "proposeView":
@@ -319,7 +358,7 @@ export class Node implements Service<Input, Effect> {
       case "boot":
       case "selfTest":
       case "selfTestAnswer":
-        return;
+        return this.#proving.onMessage(now, link, from, frame.incarnation, message, effects);
       case "muxReset":
       case "muxReceipt":
       case "muxPower":
@@ -330,7 +369,7 @@ export class Node implements Service<Input, Effect> {
     }
   }
 
-  #onMultiplexor(now: number, link: LinkKind, message: Message, effects: Effect[]): void {
+  #onMultiplexor(now: number, link: LinkKind, incarnation: number, message: Message, effects: Effect[]): void {
     if (link !== "serial") return this.#drop(link, "kind");
     this.#multiplexorHeardAt = now;
     this.#watchMultiplexorAt = now + multiplexorUnheardMs;
@@ -338,8 +377,11 @@ export class Node implements Service<Input, Effect> {
     if (message.kind === "muxReceipt" && (message.outcome === "reset" || message.outcome === "off")) {
       const card = cardAt(chassisOf(this.#identity.card), message.slot);
       this.#core.onReceipt(now, card, message.outcome === "off" ? "power" : "reset", effects, message.incarnation);
+      // A run that has begun since then is another one.
+      if ((message.incarnation ?? Infinity) >= (this.#admission.incarnationOf(card) ?? 0)) this.#proving.onGone(now, card, effects);
     }
     if (message.kind === "muxPower") {
+      this.#proving.onMultiplexor(now, incarnation, message, effects);
       this.#core.onPower(now, message.powered, effects);
       for (const card of this.#heartbeat.cards()) {
         if ((message.powered & (1 << (slotOf(card) - 1))) !== 0) this.#alarms.clear(now, "power-sense-wrong", `${card}`, effects);
@@ -433,6 +475,7 @@ export class Node implements Service<Input, Effect> {
       this.#watchMultiplexorAt = up ? now + multiplexorUnheardMs : Infinity;
       if (!up) this.#alarms.clear(now, "multiplexor-unheard", "", effects);
     }
+    this.#proving.onPort(now, link, up, effects);
     this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "port", link, up }), effects);
     this.#settleDiscovery(now, this.#discovery.step(now, { kind: "port", link, up }), effects);
   }
@@ -447,6 +490,7 @@ export class Node implements Service<Input, Effect> {
   #onLeft(now: number, effects: Effect[]): void {
     const reason = this.#leavingFor;
     if (this.#state === "leaving" || reason === undefined) return;
+    this.#proving.onLeave(now, reason, effects);
     for (const link of linkKinds) if (this.#links[link].up) this.#send(link, everybody, { kind: "bye", reason }, effects);
     this.#settleDiscovery(now, this.#discovery.step(now, { kind: "leave" }), effects);
     this.#core.onFact(now, { kind: "leave" }, effects);
@@ -459,6 +503,7 @@ export class Node implements Service<Input, Effect> {
     this.#missAt = now + 10 * advertPeriodMs;
     this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "settings", settings }), effects);
     this.#tellSerialLine(now, effects);
+    this.#proving.onSettings(now, settings, effects);
     effects.push({ kind: "log", level: "info", event: "settings reloaded", fields: {} });
   }
 
@@ -474,6 +519,7 @@ export class Node implements Service<Input, Effect> {
   #runTimers(now: number, effects: Effect[]): void {
     if (now >= this.#heartbeat.deadline()) this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "tick" }), effects);
     if (now >= this.#discovery.deadline()) this.#settleDiscovery(now, this.#discovery.step(now, { kind: "tick" }), effects);
+    this.#proving.runTimers(now, effects);
     this.#core.runTimers(now, effects);
     const { ether, serial } = this.#links;
     if (now >= ether.reassembly.deadline()) ether.reassembly.expire(now);
@@ -519,6 +565,7 @@ export class Node implements Service<Input, Effect> {
           else if (health === "up") this.#alarms.clear(now, "link-down", about, effects);
           const level = health === "silent" || health === "down" || health === "oneWay" ? "warn" : "info";
           effects.push({ kind: "log", level, event: "link health", fields: { peer: card, link, was, health, reason } });
+          this.#proving.onLink(now, card, link, health, effects);
           break;
         }
         case "cardHealth": {
@@ -529,6 +576,7 @@ export class Node implements Service<Input, Effect> {
           if (health === "left") { for (const link of linkKinds) this.#alarms.clear(now, "link-down", `${card} ${link}`, effects); }
           const level = health === "suspect" || health === "down" || was === "healthy" && health === "degraded" ? "warn" : "info";
           effects.push({ kind: "log", level, event: "card health", fields: { peer: card, was, health, reason } });
+          this.#proving.onCard(now, card, health, effects);
           this.#core.onFact(now, { kind: "cardHealth", card, health }, effects);
           break;
         }
@@ -538,6 +586,7 @@ export class Node implements Service<Input, Effect> {
           this.#late.worstMs = Math.max(this.#late.worstMs, output.ms);
           if (this.#watchMultiplexorAt !== Infinity) this.#watchMultiplexorAt += output.ms;
           effects.push({ kind: "log", level: "debug", event: "late tick", fields: { ms: Math.round(output.ms) } });
+          this.#proving.onLate(now, output.ms, effects);
           this.#core.onFact(now, { kind: "late", ms: output.ms }, effects);
           break;
         case "powerSenseWrong":
@@ -587,9 +636,11 @@ export class Node implements Service<Input, Effect> {
             `two cards claim to be card ${output.card}: ${output.evidence}`,
             effects,
           );
+          if (output.card === this.#identity.card) this.#proving.onTwin(now, output.evidence, effects);
           break;
         case "duplicateGone":
           this.#alarms.clear(now, "duplicate-identity", `${output.card}`, effects);
+          if (output.card === this.#identity.card) this.#proving.onTwin(now, undefined, effects);
           break;
         default:
           unreachable(output);
@@ -624,6 +675,7 @@ export class Node implements Service<Input, Effect> {
 
   /** This card is about to be reset: what it said last was why. */
   #enterFailing(now: number, effects: Effect[]): void {
+    this.#proving.onLeave(now, "reset", effects);
     this.#settleDiscovery(now, this.#discovery.step(now, { kind: "leave" }), effects);
     this.#state = "leaving";
   }
@@ -633,9 +685,13 @@ export class Node implements Service<Input, Effect> {
     dropped[reason] = (dropped[reason] ?? 0) + 1;
   }
 
+  #isMultiplexorHeard(now: number): boolean {
+    return now - this.#multiplexorHeardAt < multiplexorUnheardMs;
+  }
+
   #ownLinkStatus(link: LinkKind, now?: number): OwnLinkStatus {
     const own = this.#links[link];
-    const multiplexorHeard = now !== undefined && now - this.#multiplexorHeardAt < multiplexorUnheardMs;
+    const multiplexorHeard = now !== undefined && this.#isMultiplexorHeard(now);
     return {
       port: own.up ? "up" : "down",
       ...(own.up ? {} : { reason: own.reason }),

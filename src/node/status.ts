@@ -3,8 +3,10 @@ import type { CardId, LinkKind } from "../base/ids.ts";
 import type { CardHealth as HeardHealth, LinkHealth } from "../cluster/heartbeat.ts";
 
 import type { ConfigurationStatus } from "../config/request.ts";
+import type { BootStatus } from "../failover/boot.ts";
+import type { SelfTestStatus } from "../failover/self-test.ts";
 
-export type { ConfigurationStatus, LinkHealth };
+export type { BootStatus, ConfigurationStatus, LinkHealth, SelfTestStatus };
 
 /** A peer as this card sees it; `absent`: the configuration names it and it was never heard. */
 export type CardHealth = HeardHealth | "absent";
@@ -140,6 +142,9 @@ export type NodeStatus = {
   readonly groups: GroupsStatus;
   /** Absent on a card without a store. */
   readonly configuration?: ConfigurationStatus;
+  /** How far this card is with its start, and how it and its peers stand by their self-tests. */
+  readonly boot: BootStatus;
+  readonly selfTest: SelfTestStatus;
   /** Late ticks of this card, which count for nobody's death: how many, and how long in all. */
   readonly lateTicks: { readonly count: number; readonly totalMs: number; readonly worstMs: number };
 };

@@ -20,14 +20,15 @@ function hasFailed(client: Client, { monitorMs }: Membership): boolean {
 export class OnlyFailedReset extends Checker {
   readonly name = "only-failed-reset";
   readonly sentence =
-    "A card resets itself only when a critical member on it has ended without leaving or has not answered its monitor, and it has told the others before (HA-7).";
+    "A card resets itself only when a critical member on it has ended without leaving or has not answered its monitor, or what it must stop does not stop, and it has told the others before (HA-7).";
   override readonly needsSingles: boolean = true;
 
   override reset(scene: Scene, _card: SimCard, run: Run): string | undefined {
     const failed = scene.applications.clients.some((client) =>
       client.run === run && [...client.memberships.values()].some((membership) => membership.critical && hasFailed(client, membership))
     );
-    if (!failed) return "resets itself, and every critical member on it lives";
+    const mayNotStop = scene.failover?.mayReset(run) === true;
+    if (!failed && !mayNotStop) return "resets itself, and every critical member on it lives";
     return run.failingAt === Infinity ? "resets itself and has told nobody" : undefined;
   }
 }

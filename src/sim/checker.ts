@@ -9,6 +9,7 @@ import type { Input } from "../node/input.ts";
 import type { CardHealth, LinkHealth, NodeStatus, PeerStatus } from "../node/status.ts";
 import type { Message } from "../wire/message.ts";
 import type { Applications, Client } from "./applications.ts";
+import type { FailoverSystem } from "./failover-system.ts";
 import type { Operators } from "./operators.ts";
 import type { Lease } from "./lease.ts";
 import type { Run, SimCard } from "./sim-card.ts";
@@ -35,6 +36,7 @@ export type Scene = {
     readonly witness?: boolean;
   };
   readonly operators: Operators | undefined;
+  readonly failover: FailoverSystem | undefined;
   readonly applications: Applications;
   readonly lease: Lease;
   later(at: number, run: (at: number) => void): void;

@@ -39,6 +39,7 @@ import { FailedReset, OnlyFailedExit, OnlyFailedReset } from "./application-chec
 import type { Client } from "./applications.ts";
 import { EqualGroupViews, EqualInTheEnd, EqualState, OneExchange, OneOrder, OrderRecord, SentOnce, StateKept } from "./order-checkers.ts";
 import { type ConfigChecker, configCheckers } from "./config-checkers.ts";
+import { type FailoverChecker, failoverCheckers } from "./failover-checkers.ts";
 import type { SimConfigStore } from "./config-store.ts";
 import type { Write } from "./operators.ts";
 import type { ConfigAnswer } from "../config/request.ts";
@@ -185,7 +186,11 @@ export class BoundedStep extends Checker {
     const eventsMax = 2 * (advanced + passEntriesMax) * (run.clients + 1);
     // What a replica gives its store and says of it, for each change.
     const ofStoreMax = run.program.status(now).configuration !== undefined ? 3 * advanced : 0;
-    if (others <= few + ofStoreMax && counts.logs <= few + 2 * advanced && counts.events <= eventsMax) return undefined;
+    // What a card starts, stops and looks at, says of it, and writes down.
+    const ofFailoverMax = run.program.failover?.(now) === undefined ? 0 : 48 + 4 * advanced;
+    if (others <= few + ofStoreMax + ofFailoverMax && counts.logs <= few + ofFailoverMax + 2 * advanced && counts.events <= eventsMax) {
+      return undefined;
+    }
     return `${others} effects, ${counts.logs} log lines and ${counts.events} events of one ${input.kind} that delivered ${advanced} entries`;
   }
 }
@@ -327,7 +332,7 @@ export class Settled extends Checker {
 
 export class AtRest extends Checker {
   readonly name = "at-rest";
-  readonly sentence = "With nobody sending and nothing under way a card sends heartbeats and adverts, and nothing else.";
+  readonly sentence = "With nobody sending and nothing under way a card sends heartbeats, adverts and how it started, and nothing else.";
 
   override settled(scene: Scene): Unsettled | undefined {
     for (const card of scene.cards) {
@@ -446,6 +451,8 @@ export class Checkers {
   ];
   /** Only in a world whose cards have stores. */
   readonly #ofConfiguration: readonly ConfigChecker[];
+  /** Only in a world whose cards have resources. */
+  readonly #ofFailover: readonly FailoverChecker[];
   readonly #scene: Scene;
   #ofSteps: readonly Checker[];
   readonly #ofLogs: readonly Checker[];
@@ -458,7 +465,8 @@ export class Checkers {
   constructor(scene: Scene) {
     this.#scene = scene;
     this.#ofConfiguration = scene.operators === undefined ? [] : configCheckers(scene.operators);
-    this.all = [...this.#ofCore, ...this.#ofConfiguration];
+    this.#ofFailover = scene.failover === undefined ? [] : failoverCheckers(scene.failover);
+    this.all = [...this.#ofCore, ...this.#ofConfiguration, ...this.#ofFailover];
     this.#ofSteps = this.all.filter((checker) => checker.step !== undefined);
     this.#ofLogs = this.all.filter((checker) => checker.log !== undefined);
     this.#ofEvents = this.all.filter((checker) => checker.event !== undefined);
@@ -521,6 +529,13 @@ export class Checkers {
 
   onAnswer(write: Write, card: SimCard, run: Run, answer: ConfigAnswer): void {
     for (const checker of this.#ofConfiguration) this.#hold(checker, card, checker.answered?.(this.#scene, write, card, run, answer));
+  }
+
+  /** A card begins to start a resource. */
+  onStart(card: SimCard, resource: string): void {
+    for (const checker of this.#ofFailover) {
+      if (!this.#hadTwins || !checker.needsSingles) this.#hold(checker, card, checker.started?.(this.#scene, card, resource));
+    }
   }
 
   onMissing(client: Client): void {

@@ -7,6 +7,7 @@ import { applicationMessageBytesMax, monitorMsMax } from "../limits.ts";
 import type { StoreOrder } from "../config/store.ts";
 import type { MessageKind } from "../wire/message.ts";
 import type { DiskFault } from "./config-store.ts";
+import type { HookFault } from "./failover-system.ts";
 import { forgeries } from "./forger.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
@@ -127,6 +128,7 @@ const criticality: Arg<"critical" | "plain"> = oneOf(["critical", "plain"], "pla
 const sharing: Arg<"own" | "shared"> = oneOf(["own", "shared"], "own");
 const diskState: Arg<DiskFault | "slow" | "right"> = oneOf(["full", "failing", "readOnly", "slow", "right"]);
 const storeOrder: Arg<StoreOrder["kind"]> = oneOf(storeOrders);
+const hookFault: Arg<HookFault> = oneOf(["starts", "stops", "hangs"]);
 const monitor: Arg<number> = { ...number("MONITOR_MS", 0, monitorMsMax), otherwise: 0 };
 
 export const verbs: Readonly<Record<string, Verb>> = {
@@ -293,6 +295,29 @@ export const verbs: Readonly<Record<string, Verb>> = {
     "an operator discards the branches that the card has set aside",
     { card },
     (world, { card }) => world.operators?.discardBranches(card),
+  ),
+  hooks: verb(
+    "the hooks of the card's resources fail now and then: starts, stops, or they hang",
+    { card, fault: hookFault, rate },
+    (world, { card, fault, rate }) => world.failover?.setFault(card, fault, rate),
+  ),
+  die: verb("one of the resources that run on the card dies", { card }, (world, { card }) => world.failover?.die(card)),
+  move: verb(
+    "an operator has a service moved to the second card, as the first one is asked",
+    { card, service: { shows: "SERVICE", read: (word: string) => word }, to: card },
+    (world, { card, service, to }) =>
+      world.failover?.operate(card, { verb: "switch", subject: service, to: to.id, by: "operator", comment: "" }),
+  ),
+  drain: verb(
+    "an operator has the second card drained, or ends that, as the first one is asked",
+    { card, state: oneOf(["on", "off"]), of: card },
+    (world, { card, state, of }) =>
+      world.failover?.operate(
+        card,
+        state === "on"
+          ? { verb: "drain", card: of.id, force: true, by: "operator", comment: "" }
+          : { verb: "undrain", card: of.id, by: "operator", comment: "" },
+      ),
   ),
   heal: verb("all faults of links end and stalled cards wake up", {}, (world) => world.heal()),
   revive: verb("twins are taken out, and every card that has stopped starts", {}, (world) => world.revive()),

@@ -32,6 +32,9 @@ const inputCodes: Record<Input["kind"], number> = {
   configure: 14,
   resourcesFound: 15,
   failover: 30,
+  postChecked: 31,
+  selfTestChecked: 32,
+  bootProceed: 33,
 };
 const effectCodes: Record<Effect["kind"], number> = {
   send: 16,
@@ -48,6 +51,10 @@ const effectCodes: Record<Effect["kind"], number> = {
   hook: 27,
   operated: 28,
   record: 29,
+  post: 34,
+  selfTest: 35,
+  recordRun: 36,
+  bootAnswered: 37,
 };
 
 const double = new Float64Array(1);
@@ -67,7 +74,7 @@ export class History {
 
   input(at: number, who: string, index: number, input: Input): void {
     this.#mixInstant(at);
-    this.#mix(index * 32 + inputCodes[input.kind]);
+    this.#mix(index * 64 + inputCodes[input.kind]);
     switch (input.kind) {
       case "heard":
         this.#mix(input.frame.from * 2 + (input.link === "ether" ? 0 : 1));
@@ -108,6 +115,14 @@ export class History {
       case "failover":
         this.#mixValue(input.input);
         break;
+      case "postChecked":
+      case "selfTestChecked":
+        this.#mixText(`${input.check} ${input.outcome.result} ${input.outcome.code}`);
+        break;
+      case "bootProceed":
+        this.#mix(input.client);
+        this.#mixText(input.by);
+        break;
       case "reloaded":
       case "resourcesFound":
       case "storeFound":
@@ -120,7 +135,7 @@ export class History {
   }
 
   effect(at: number, who: string, index: number, effect: Effect): void {
-    this.#mix(index * 32 + effectCodes[effect.kind]);
+    this.#mix(index * 64 + effectCodes[effect.kind]);
     switch (effect.kind) {
       case "send":
         this.#mix(effect.to * 2 + (effect.link === "ether" ? 0 : 1));
@@ -169,6 +184,17 @@ export class History {
       case "record":
         this.#mix(effect.record.id);
         this.#mixText(effect.record.phase);
+        break;
+      case "post":
+      case "selfTest":
+        this.#mixText(effect.checks.join());
+        break;
+      case "recordRun":
+        this.#mixText(JSON.stringify(effect.record));
+        break;
+      case "bootAnswered":
+        this.#mix(effect.client);
+        this.#mixText(effect.answer.kind);
         break;
       default:
         unreachable(effect);
@@ -340,6 +366,20 @@ function textOf(happened: Happened): string {
       return `-> operated ${happened.client} ${happened.answer.kind}`;
     case "record":
       return `-> record ${happened.record.id} ${happened.record.phase}`;
+    case "post":
+      return `-> post ${happened.checks.join(" ")}`;
+    case "postChecked":
+      return `post ${happened.check} ${happened.outcome.result}`;
+    case "selfTest":
+      return `-> self-test ${happened.run} ${happened.checks.join(" ")}`;
+    case "selfTestChecked":
+      return `self-test ${happened.run} ${happened.check} ${happened.outcome.result}`;
+    case "recordRun":
+      return `-> record run ${happened.record.ended}`;
+    case "bootProceed":
+      return `boot proceed ${happened.client}`;
+    case "bootAnswered":
+      return `-> boot answered ${happened.client} ${happened.answer.kind}`;
     case "resetCard":
       return `-> reset card: ${happened.reason}`;
     case "send":

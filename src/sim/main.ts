@@ -28,6 +28,7 @@ Simulates whole systems under faults drawn from a seed, and checks every invaria
   --seconds S        simulated seconds for each seed (default 30); more when the world needs them to settle
   --profile NAME     default or fast (default: drawn from the seed)
   --calm             no faults
+  --failover         every card has resources, and failover sets say who runs them
   --stores           every card has a store, and operators change the configuration
   --trace            print every line of history (one seed)
   --scenario FILE    run a scenario file and compare it with its recording
@@ -74,6 +75,7 @@ function readOptions(args: readonly string[]): Options | { readonly wrong: strin
         profile: { type: "string" },
         calm: { type: "boolean", default: false },
         stores: { type: "boolean", default: false },
+        failover: { type: "boolean", default: false },
         trace: { type: "boolean", default: false },
         scenario: { type: "string" },
         jobs: { type: "string" },
@@ -118,6 +120,7 @@ function readOptions(args: readonly string[]): Options | { readonly wrong: strin
       seconds,
       calm: values.calm,
       ...(values.stores ? { stores: true } : {}),
+      ...(values.failover ? { failover: true } : {}),
       ...(cards === undefined ? {} : { cards }),
       ...(chassis === undefined ? {} : { chassis }),
       ...(profile === undefined ? {} : { profile: profile satisfies ProfileName }),

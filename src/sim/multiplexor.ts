@@ -19,7 +19,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import { cardAt, type CardId, everybody, multiplexor, slotCountMax } from "../base/ids.ts";
 import type { Prng } from "../base/prng.ts";
-import { multiplexorPeriodMs, serialBitsPerByte, serialFrameBytesMax } from "../limits.ts";
+import { chassisPowerOnMs, multiplexorPeriodMs, serialBitsPerByte, serialFrameBytesMax } from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { Keyring } from "../wire/auth.ts";
 import { decodeFrame, encodeFrame, type Frame, isMalformed, type Malformed } from "../wire/frame.ts";
@@ -125,6 +125,9 @@ class Slot {
   readonly orders = new Map<CardId, Order>();
   /** When a reset under way counts as failed. */
   resetBy = Infinity;
+  /** How often it got its power after the chassis was powered on, and how often its reset line was pulled. */
+  powerOns = 0;
+  resets = 0;
   /** The newest run of the slot's card that was heard, and the newest that was stopped. */
   heard = 0;
   stopped = 0;
@@ -158,6 +161,7 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
   #incarnation: number;
   #sequence = 0;
   #dead = false;
+  #startedAt: number;
   #powerAt: number;
   /** The newest incarnation and sequence of a reset order from each card: an older one is a replay. */
   readonly #newestOrders = new Map<CardId, { incarnation: number; sequence: number }>();
@@ -168,7 +172,7 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     this.#decode = options.decode ?? ((line) => decodeLine(options.keyring, options.system, line));
     this.#msPerByte = (serialBitsPerByte * 1_000) / options.baud;
     this.#incarnation = options.incarnation;
-    this.#powerAt = now;
+    this.#startedAt = this.#powerAt = now;
     options.power?.forEach((power, index) => this.#slot(index + 1).power = power);
   }
 
@@ -364,6 +368,7 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     if (slot.power === power) return;
     slot.power = power;
     slot.clearLines();
+    if (power === "on" && now >= this.#startedAt + chassisPowerOnMs) slot.powerOns++;
     if (this.#dead) return;
     if (power !== "on" && slot.resetBy !== Infinity) this.#onResetDone(now, index, power);
     this.#tellPower(now, powerRepeats);
@@ -377,12 +382,16 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
       slot.clearLines();
       slot.orders.clear();
       slot.resetBy = Infinity;
-      slot.heard = slot.stopped = 0;
+      slot.heard =
+        slot.stopped =
+        slot.powerOns =
+        slot.resets =
+          0;
     }
     if (dead) return;
     this.#incarnation++;
     this.#sequence = 0;
-    this.#powerAt = now;
+    this.#startedAt = this.#powerAt = now;
   }
 
   #onResetOrder(at: number, from: number, frame: Frame, order: MuxReset, outputs: MultiplexorOutput[]): void {
@@ -419,7 +428,10 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     const slot = this.#slot(index);
     if (this.#dead || slot.resetBy === Infinity) return;
     slot.resetBy = Infinity;
-    if (outcome === "reset") this.#forget(index);
+    if (outcome === "reset") {
+      slot.resets++;
+      this.#forget(index);
+    }
     for (const order of slot.orders.values()) {
       if (order.outcome !== undefined) continue;
       order.outcome = outcome;
@@ -446,7 +458,12 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
   #tellPower(at: number, times: number): void {
     let powered = 0;
     for (let index = 1; index <= slotCountMax; index++) if (this.#slot(index).power === "on") powered |= 1 << (index - 1);
-    for (let time = 0; time < times; time++) this.#tellAll(at, { kind: "muxPower", powered });
+    const starts = new Uint8Array(2 * slotCountMax);
+    for (let index = 1; index <= slotCountMax; index++) {
+      const { powerOns, resets } = this.#slot(index);
+      starts.set([powerOns, resets], 2 * (index - 1));
+    }
+    for (let time = 0; time < times; time++) this.#tellAll(at, { kind: "muxPower", powered, starts });
   }
 
   #tellAll(at: number, message: Message): void {

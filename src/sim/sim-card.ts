@@ -3,6 +3,8 @@
  * the node that runs on it. The world moves it; it decides nothing.
  */
 import type { CardId, LinkKind } from "../base/ids.ts";
+import type { LastRun } from "../failover/boot-type.ts";
+import type { FailoverDecided, FailoverStatus } from "../failover/service-types.ts";
 import { receiveQueueMax } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
@@ -19,6 +21,12 @@ export interface Program extends Service<Input, Effect> {
   status(now: number): NodeStatus;
   /** The epoch whose order this card follows, 0 before the first, and the last sequence that it has delivered. */
   order?(): { readonly epoch: number; readonly delivered: number };
+  /** Whether it has said goodbye, or that it resets itself. */
+  readonly hasLeft?: boolean;
+  /** What is agreed on of failover, where the card takes part and knows it. */
+  failover?(now: number): FailoverStatus | undefined;
+  decidedFailover?(): FailoverDecided | undefined;
+  agreedFailover?(): { readonly sequence: number; readonly text: string } | undefined;
   /** The last sequence that the replicated state of groups follows from, and its digest; nothing while this card knows no state. */
   digest?(): { readonly sequence: number; readonly digest: string } | undefined;
 }
@@ -54,7 +62,7 @@ export type Run = {
   leaving: boolean;
   /** When it told the others that it resets itself; from then on it does nothing more for anybody. */
   failingAt: number;
-  /** When it last sent anything but a heartbeat or an advert, and what. */
+  /** When it last sent anything but a heartbeat, an advert or an announcement of its start, and what. */
   readonly spoke: { at: number; kind: string };
   /** Clients that its socket has had. */
   clients: number;
@@ -92,6 +100,10 @@ export class SimCard {
   #repeats = false;
   /** View numbers up to this one are reserved on its disk. */
   reservedView = 0;
+  /** What its last run left on the disk. */
+  lastRun: LastRun | undefined;
+  /** Starts of its machine. */
+  machineStarts = 0;
   /** The incarnation up to which the power sense of its slot has been wrong while it ran. */
   senseWrongUpTo = 0;
   /** Starts under way; a later one, or an end of power, makes an earlier one void. */

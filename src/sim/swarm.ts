@@ -26,6 +26,8 @@ export type SeedOptions = {
   readonly calm: boolean;
   /** The cards have stores and a configuration; what they do there takes its own stream of draws, so that a seed is otherwise the same world. */
   readonly stores?: boolean;
+  /** The cards have resources and failover sets; likewise. */
+  readonly failover?: boolean;
   readonly trace?: (line: string) => void;
   readonly start?: StartProgram;
 };
@@ -48,6 +50,8 @@ export type SeedResult = {
 const calmMs = 5_000;
 /** With nobody sending, what is under way has arrived after this. */
 export const quietMs = 1_500;
+/** Services that failed are tried again, and what was quarantined is lifted, within this. */
+const failoverSettleMs = 15_000;
 /** Some of the time at the end is kept for healing. */
 const faultShare = 0.6;
 
@@ -87,6 +91,8 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
   const storesPrng = new Prng(seed ^ 0x61c88647);
   const stores = options.stores === true;
   const writing = stores ? drawWriting(storesPrng, cards, endMs * faultShare, options.calm) : [];
+  const failover = options.failover === true;
+  const failing = failover && !options.calm ? drawFailing(new Prng(seed ^ 0x165667b1), cards, endMs * faultShare) : [];
   const world = new World({
     seed,
     cards,
@@ -94,6 +100,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     baud,
     ...votes,
     stores,
+    failover,
     startSpreadMs: prng.pick([0, 200, 3_000]),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
     ...(options.start === undefined ? {} : { start: options.start }),
@@ -112,7 +119,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     hash: world.history.hash(),
   });
 
-  const wholeMs = Math.max(endMs, endMs * faultShare + settleMs(world, true) + calmMs);
+  const wholeMs = Math.max(endMs, endMs * faultShare + settleMs(world, true) + (failover ? failoverSettleMs : 0) + calmMs);
   const slices = function* (until: number) {
     while (world.at < until && world.violations.length === 0) {
       world.runUntil(Math.min(until, world.at + 1_000));
@@ -120,7 +127,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     }
   };
   try {
-    for (const { at, line } of [...plan, ...applications, ...writing].sort((a, b) => a.at - b.at)) {
+    for (const { at, line } of [...plan, ...applications, ...writing, ...failing].sort((a, b) => a.at - b.at)) {
       yield* slices(at);
       if (world.violations.length > 0) return result(world.violations[0]);
       const wrong = carryOutLine(world, line);
@@ -129,7 +136,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     const healAt = options.calm ? 3_000 : endMs * faultShare;
     yield* slices(healAt);
     for (const line of ["heal", "revive"]) carryOutLine(world, line);
-    yield* slices(healAt + settleMs(world) - quietMs);
+    yield* slices(healAt + settleMs(world) + (failover ? failoverSettleMs : 0) - quietMs);
     yield* checked(world, slices);
     world.checkers.calmKept.calm = true;
     yield* slices(Math.max(endMs, world.at + calmMs));
@@ -219,6 +226,26 @@ function drawWriting(prng: Prng, cards: readonly CardId[], untilMs: number, calm
   if (prng.chance(0.2)) plan.push({ at: prng.unit() * untilMs, line: `rot ${prng.pick(cards)}` });
   if (prng.chance(0.3)) plan.push({ at: prng.unit() * untilMs, line: `write ${prng.pick(cards)} ${prng.pick([5, 40, 200])}` });
   return plan.filter(({ at }) => at < untilMs);
+}
+
+/** Draws what befalls the resources of a system, and what operators order. */
+function drawFailing(prng: Prng, cards: readonly CardId[], untilMs: number): Plan {
+  const plan: Plan = [];
+  for (const fault of ["starts", "stops", "hangs"]) {
+    if (!prng.chance(0.25)) continue;
+    for (const card of cards.filter(() => prng.chance(0.5))) {
+      plan.push({ at: prng.unit() * untilMs, line: `hooks ${card} ${fault} ${prng.pick([0.02, 0.1, 0.5])}` });
+    }
+  }
+  for (let times = prng.chance(0.6) ? prng.below(12) : 0; times > 0; times--) {
+    plan.push({ at: prng.unit() * untilMs, line: `die ${prng.pick(cards)}` });
+  }
+  for (let times = prng.chance(0.6) ? prng.below(12) : 0; times > 0; times--) {
+    const at = prng.unit() * untilMs;
+    if (prng.chance(0.6)) plan.push({ at, line: `move ${prng.pick(cards)} ${prng.pick(["sql", "a", "b"])} ${prng.pick(cards)}` });
+    else plan.push({ at, line: `drain ${prng.pick(cards)} ${prng.pick(["on", "off"])} ${prng.pick(cards)}` });
+  }
+  return plan;
 }
 
 /** Draws the lines of one kind of fault, most of them with their end. */

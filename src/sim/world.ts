@@ -13,6 +13,7 @@
 import { assert } from "../base/assert.ts";
 import { type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
+import type { CheckOutcome } from "../failover/self-test-checks.ts";
 import { failingMs, keyBytes, uidBytes } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
@@ -30,6 +31,7 @@ import type { Violation } from "./checker.ts";
 import { Checkers } from "./checkers.ts";
 import { Clock } from "./clock.ts";
 import { EventQueue } from "./event-queue.ts";
+import { FailoverSystem } from "./failover-system.ts";
 import { Forger, type Forgery } from "./forger.ts";
 import { History } from "./history.ts";
 import { Lease } from "./lease.ts";
@@ -58,6 +60,8 @@ export type WorldOptions = {
   readonly startSpreadMs?: number;
   /** The cards have stores, and so a configuration. */
   readonly stores?: boolean;
+  /** The cards have resources, and failover sets that say who runs them. */
+  readonly failover?: boolean;
   /** A timer is late by up to this, the grain of the runtimes' timers: 1 ms unless a recording wants none. */
   readonly timerGrainMs?: number;
   /** Runs a card's program; the node, unless a test puts a broken one there. */
@@ -74,6 +78,11 @@ export const bootMs = 400;
 export const leaveMs = 50;
 const slotNumbers = Array.from({ length: slotCountMax }, (_, index) => index + 1);
 export type TwinIncarnation = "lower" | "same" | "higher";
+/** What a card's checks find, after so many milliseconds. */
+const checked: CheckOutcome = { result: "passed", code: "", text: "", ms: 2 };
+const unplugged: CheckOutcome = { result: "failed", code: "no-carrier", text: "no carrier", ms: 2 };
+/** A cold start waits so long for all cards: worlds are short. */
+const coldWaitMs = 30_000;
 /** From the order to write down reserved view numbers until they are on disk. */
 const reserveMs = [0.5, 30] as const;
 
@@ -86,6 +95,8 @@ export class World {
   readonly lease: Lease;
   /** Who writes the configuration; `undefined` where the cards have no stores. */
   readonly operators: Operators | undefined;
+  /** What the cards run; `undefined` where they have no resources. */
+  readonly failover: FailoverSystem | undefined;
   readonly #prng: Prng;
   readonly #faultPrng: Prng;
   readonly #events = new EventQueue<(at: number) => void>();
@@ -115,6 +126,7 @@ export class World {
     this.#timerGrainMs = options.timerGrainMs ?? 1;
     this.history = new History(options.trace);
     this.operators = options.stores === true ? this.#newOperators() : undefined;
+    this.failover = options.failover === true ? this.#newFailover() : undefined;
     this.checkers = new Checkers(this);
     this.applications = new Applications(
       {
@@ -181,6 +193,7 @@ export class World {
   /** Power and card are gone: the slot's sense says so. */
   pull(card: SimCard): void {
     this.#end(card, "pulled");
+    this.failover?.onPowerLost(card);
     card.powered = false;
     card.starts++;
     this.#settlePort(card);
@@ -206,9 +219,13 @@ export class World {
     if (run === undefined || run.stall !== undefined) return;
     run.leaving = true;
     this.#step(card, run, { kind: "leave", reason });
-    this.later(this.#at + leaveMs, () => {
-      if (card.run === run) this.#end(card, "left");
-    });
+    const end = () => {
+      if (card.run !== run) return;
+      // It hands over first what it runs; while its program stands still it says no goodbye either.
+      if (run.stall !== undefined || run.program.hasLeft === false) this.later(this.#at + leaveMs, end);
+      else this.#end(card, "left");
+    };
+    this.later(this.#at + leaveMs, end);
   }
 
   reload(card: SimCard, profile: ProfileName): void {
@@ -349,8 +366,19 @@ export class World {
       if (card.run?.stall !== undefined) this.#wake(card, card.run, card.run.stall);
       for (const link of linkKinds) this.setPort(card, link, link === "ether" || card.slot !== undefined);
       this.setSense(card, true);
+      this.#endRebootLoop(card);
     }
     this.operators?.heal();
+    this.failover?.heal();
+  }
+
+  /** An operator has looked at why a card ended again and again before it was ready. */
+  #endRebootLoop(card: SimCard): void {
+    if (card.lastRun !== undefined) card.lastRun = { ...card.lastRun, unreadyStarts: 0 };
+    const { run } = card;
+    if (run !== undefined && this.statusOf(card)?.boot.hold?.code === "reboot-loop") {
+      this.#tell(card, run, { kind: "bootProceed", client: 1, by: "operator" });
+    }
   }
 
   /** Takes the twins out and starts every card that has stopped. */
@@ -368,6 +396,18 @@ export class World {
     const bytes = new Uint8Array(length);
     for (let index = 0; index < length; index++) bytes[index] = this.#prng.bits();
     return bytes;
+  }
+
+  #newFailover(): FailoverSystem {
+    return new FailoverSystem(
+      {
+        world: this,
+        tell: (card, run, input) => this.#tell(card, run, input),
+        onStart: (card, resource) => this.checkers.onStart(card, resource),
+      },
+      new Prng(this.options.seed ^ 0x27d4eb2f),
+      this.options.cards,
+    );
   }
 
   #newOperators(): Operators {
@@ -421,6 +461,7 @@ export class World {
       ...(tieBreak === undefined ? {} : { tieBreak }),
       witness: witness ?? false,
       redundantLinks: true,
+      coldWaitMs,
     };
     const card = new SimCard({
       index,
@@ -442,6 +483,7 @@ export class World {
 
   #powerOn(card: SimCard, afterMs: number): void {
     card.powered = true;
+    card.machineStarts++;
     this.#settlePort(card);
     this.#tellPower(card);
     const start = ++card.starts;
@@ -470,13 +512,15 @@ export class World {
     if (!card.senseWorks) card.senseWrongUpTo = card.incarnation;
     card.settings = card.configured;
     const { id, uid, incarnation, reservedView } = card;
-    const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim", reservedView };
+    const boot = { machineBoot: `${card.machineStarts}`, lastRun: card.lastRun };
+    const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim", reservedView, boot };
     const run = card.begin(identity, this.#start, this.#at);
     this.history.fact(this.#at, `${card.label} starts with incarnation ${incarnation}`);
     this.checkers.onBegin(card);
     if (!card.isTwin) {
       this.applications.onBegin(card, run);
       this.operators?.onBegin(card, run);
+      this.failover?.onBegin(card, run);
     }
     this.later(this.#at, () => {
       for (const link of linkKinds) if (card.run === run) this.#tellPort(card, run, link, card.portWorks[link] ? undefined : "not there");
@@ -503,6 +547,7 @@ export class World {
     const card = this.#cards.find((candidate) => candidate.chassis === chassis && candidate.slot === slot);
     if (card !== undefined) {
       this.#end(card, "reset by the multiplexor");
+      this.failover?.onPowerLost(card);
       this.#powerOn(card, bootMs);
     }
     this.#bus(chassis).tell(this.#at, { kind: "resetDone", slot, stopped: card !== undefined });
@@ -661,9 +706,34 @@ export class World {
       case "configured":
         this.operators?.onAnswer(card, run, effect.client, effect.answer);
         return;
+      case "hook":
+        this.failover?.onHook(card, run, effect.order);
+        return;
+      case "operated":
+        this.failover?.onAnswer(effect.answer);
+        return;
+      case "post":
+        for (const check of effect.checks) this.#answerCheck(card, run, { kind: "postChecked", check, outcome: checked });
+        return;
+      case "selfTest":
+        for (const check of effect.checks) {
+          const isPort = check === "carrier" || check === "loopback";
+          const outcome = isPort && !card.portWorks.ether ? unplugged : checked;
+          this.#answerCheck(card, run, { kind: "selfTestChecked", run: effect.run, check, outcome });
+        }
+        return;
+      case "recordRun":
+        card.lastRun = effect.record;
+        return;
       default:
         return;
     }
+  }
+
+  #answerCheck(card: SimCard, run: Run, input: Extract<Input, { kind: "postChecked" | "selfTestChecked" }>): void {
+    this.later(this.#at + input.outcome.ms, () => {
+      if (card.run === run) this.#tell(card, run, input);
+    });
   }
 
   /** A crash before the disk has it loses it; the card may then promise what it had not reserved, or not. */
@@ -681,6 +751,7 @@ export class World {
     this.later(this.#at + this.#faultPrng.unit() * failingMs, () => {
       if (card.run !== run) return;
       this.#end(card, `resets itself: ${reason}`);
+      this.failover?.onPowerLost(card);
       this.#powerOn(card, bootMs);
     });
   }
@@ -697,7 +768,7 @@ export class World {
 
   #send(card: SimCard, run: Run, { link, to, sequence, message }: Extract<Effect, { kind: "send" }>): void {
     const { system, incarnation } = run.identity;
-    if (message.kind !== "heartbeat" && message.kind !== "advert") {
+    if (message.kind !== "heartbeat" && message.kind !== "advert" && message.kind !== "boot") {
       run.spoke.at = this.#at;
       run.spoke.kind = message.kind;
     }

@@ -6,15 +6,6 @@ export const configurationScript = String.raw`
 const askEveryMs = 2000, askMaxMs = 4000, pageRows = 100, pageChanges = 20;
 let head, tables, changes = [], older;
 
-async function get(path) {
-  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(askMaxMs) });
-  if (!answer.ok) {
-    const problem = await answer.json().catch(() => ({}));
-    throw { said: problem.detail ?? "The card answers with an error: " + answer.status };
-  }
-  return await answer.json();
-}
-
 function shown(value) {
   if (value === undefined || value === null) return "none";
   return typeof value === "string" ? value : JSON.stringify(value);

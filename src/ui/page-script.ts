@@ -55,6 +55,15 @@ function buildRow(...labels) {
   });
   return { node, cells };
 }
+/** The JSON of a good answer; what the card says is wrong is thrown as the said of an object. Each page has its own askMaxMs. */
+async function get(path) {
+  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(askMaxMs) });
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    throw { said: problem.detail ?? "The card answers with an error: " + answer.status };
+  }
+  return await answer.json();
+}
 /** Asks now, and again after as many milliseconds as ask() gives, which waits while nobody can see the page. */
 function keepAsking(ask) {
   let waiting = false;

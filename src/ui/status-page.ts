@@ -39,7 +39,7 @@ export const statusPage = `${pageHead("Cardinal", statusStyle)}
 <a class="skip" href="#peers-title">Skip to the peers</a>
 <header><div class="frame">
 <svg class="mark" viewBox="0 0 48 48" aria-hidden="true">${cardinal}<path class="mask" d="M39 20 46 25 38 29C34 30 31 27 33 23 34 21 36 20 39 20Z"/><circle class="eye" cx="29" cy="18" r="2.2"/></svg>
-<div class="who"><h1 id="name">Cardinal</h1><p class="place" id="place"></p></div>
+<div class="who"><h1 id="name">Cardinal</h1><p class="place" id="place"></p></div><nav class="elsewhere" id="elsewhere" aria-label="Other pages" hidden><a href="failover">Failover</a><a href="configuration">Configuration</a></nav>
 </div></header>
 <div class="answer" id="answer" data-tone="idle"><div class="frame">
 <p class="said" id="said" role="status">Asking the card</p><p class="since" id="since"></p>

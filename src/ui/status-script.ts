@@ -200,6 +200,7 @@ function show(status) {
   showMembership(status.membership, names);
   showGroups(status.groups);
   showConfiguration(status.configuration);
+  $("elsewhere").hidden = !status.configuration;
 }
 
 let last, answeredAt, answeredClock, failures = 0, failure = "";

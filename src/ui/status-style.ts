@@ -36,6 +36,8 @@ header .frame { display: flex; align-items: center; gap: 1rem; }
 .mark .eye { fill: var(--bg); }
 .who { min-width: 0; flex: 1; }
 h1 { font-size: 1.6rem; line-height: 1.2; font-weight: 650; letter-spacing: -0.01em; overflow-wrap: anywhere; }
+.elsewhere { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; justify-content: flex-end; }
+.elsewhere[hidden] { display: none; }
 .place { color: var(--dim); min-height: 1.45em; }
 
 /* One strip for good news and bad, of one height, so that nothing moves when a card stops answering. */

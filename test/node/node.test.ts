@@ -47,6 +47,9 @@ class Table {
     for (const effect of effects) {
       if (effect.kind === "send") this.send(seat, effect);
       else if (effect.kind === "reserve") this.feed(seat, { kind: "reserved", upTo: effect.upTo });
+      else if (effect.kind === "post") {
+        for (const check of effect.checks) this.feed(seat, { kind: "postChecked", check, outcome: checked });
+      }
     }
   }
 
@@ -77,6 +80,8 @@ class Table {
     this.seats.splice(this.seats.indexOf(seat), 1);
   }
 }
+
+const checked = { result: "passed", code: "", text: "", ms: 0 } as const;
 
 function peerOf(table: Table, seat: Seat, card: CardId): PeerStatus {
   const peer = seat.node.status(table.now).peers.find((status) => status.card === card);

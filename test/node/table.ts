@@ -1,6 +1,7 @@
 /** Nodes joined by two links without delay, on one clock: the smallest world in which a whole node can be tested. */
 import { cardAt, type CardId, type LinkKind, linkKinds } from "../../src/base/ids.ts";
 import type { ApplicationEvent, ApplicationRequest } from "../../src/cluster/application.ts";
+import type { CheckOutcome, PostCheck, SelfTestCheck } from "../../src/failover/self-test-checks.ts";
 import type { Effect } from "../../src/node/effect.ts";
 import type { Input } from "../../src/node/input.ts";
 import { Node } from "../../src/node/node.ts";
@@ -30,6 +31,8 @@ export class Table {
   readonly addresses = new Map<CardId, Uint8Array>();
   /** At which a card hears what is for it alone. */
   hearsAt: (card: CardId) => Uint8Array | undefined = (card) => this.addresses.get(card);
+  /** What a check of a card finds. */
+  check: (seat: Seat, check: PostCheck | SelfTestCheck) => CheckOutcome = () => ({ result: "passed", code: "", text: "", ms: 0 });
   readonly #flying: { readonly seat: Seat; readonly input: Input }[] = [];
   #isFlying = false;
 
@@ -80,6 +83,15 @@ export class Table {
       else if (effect.kind === "store" && seat.store !== undefined) {
         const result = { order: effect.order.order, ...seat.store.carryOut(effect.order) } as StoreResult;
         this.#flying.push({ seat, input: { kind: "stored", result } });
+      } else if (effect.kind === "post") {
+        for (const check of effect.checks) {
+          this.#flying.push({ seat, input: { kind: "postChecked", check, outcome: this.check(seat, check) } });
+        }
+      } else if (effect.kind === "selfTest") {
+        const { run } = effect;
+        for (const check of effect.checks) {
+          this.#flying.push({ seat, input: { kind: "selfTestChecked", run, check, outcome: this.check(seat, check) } });
+        }
       } else if (effect.kind === "configured") seat.answers.push(effect.answer);
       else if (effect.kind === "application") seat.events.push({ client: effect.client, event: effect.event });
     }
