@@ -116,17 +116,35 @@ export function readyText(view: ReadinessView, options: PageOptions): string {
     : paint("bad", `NOT READY${count === 0 ? "" : `: ${count === 1 ? "one service" : `${count} services`} would not be taken over`}`);
   return pageOf([
     [head, ...standingLines(view, width, paint)],
-    reasons.flatMap((reason) => reasonLines(reason, "bad", width, paint)),
+    gathered(reasons).flatMap((reason) => reasonLines(reason, "bad", width, paint)),
     warnings.length === 0
       ? []
-      : [paint("heading", "Warnings"), ...warnings.flatMap((reason) => reasonLines(reason, "warning", width, paint))],
+      : [paint("heading", "Warnings"), ...gathered(warnings).flatMap((reason) => reasonLines(reason, "warning", width, paint))],
   ]);
 }
 
-/** "web  down  card 2 is down": what, who can end it and how. */
-function reasonLines({ service, code, text, forMs, owner, hint }: ReadinessReasonView, tone: Tone, width: number, paint: Paint): string[] {
+type Gathered = ReadinessReasonView & { readonly services: readonly string[] };
+
+/** What stands against several services alike, once; with the longest of their ages. */
+function gathered(reasons: readonly ReadinessReasonView[]): Gathered[] {
+  const found = new Map<string, Gathered>();
+  for (const reason of reasons) {
+    const { code, card, text, service, forMs } = reason;
+    const key = `${code} ${card} ${text}`;
+    const known = found.get(key);
+    found.set(key, {
+      ...reason,
+      services: [...known?.services ?? [], service],
+      forMs: Math.max(known?.forMs ?? 0, forMs),
+    });
+  }
+  return [...found.values()];
+}
+
+/** "web, sql  down": what stands against which services, since when, who can end it and how. */
+function reasonLines({ services, code, text, forMs, owner, hint }: Gathered, tone: Tone, width: number, paint: Paint): string[] {
   return [
-    `${paint("heading", printable(service))}  ${paint(tone, printable(code))}`,
+    `${paint("heading", printable(services.join(", ")))}  ${paint(tone, printable(code))}`,
     ...pairs(
       [["Why", printable(text)], ["Since", `${durationText(forMs)} ago`], ["Whose", ownerText(owner)], ["Fix", printable(hint)]],
       width,

@@ -37,7 +37,7 @@ export const configurationPage = `${pageHead("Configuration", style)}
 <body>
 <a class="skip" href="#tables-title">Skip to the tables</a>
 <header><div class="frame">
-<div class="who"><h1>Configuration</h1><p class="place" id="place"></p></div><a href="./">Status of the card</a><a href="failover">Failover</a>
+<div class="who"><h1>Configuration</h1><p class="place" id="place"></p></div><nav class="elsewhere" aria-label="Other pages"><a href="./">Status</a><a href="failover">Failover</a></nav>
 </div></header>
 <div class="answer" id="answer" data-tone="idle"><div class="frame">
 <p class="said" id="said" role="status">Asking the card</p><p class="since" id="since"></p>

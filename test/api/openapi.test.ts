@@ -159,6 +159,7 @@ test("the document is OpenAPI 3.1 and lists every path with its methods", () => 
   const reading = createApp({ status: () => exampleStatus }).routes.map(({ path }) => path).filter((path) => !path.includes("*"));
   const served = new Map(reading.map((path) => [path, ["get", "head"]]));
   served.set("/configuration", ["get", "head"]);
+  served.set("/failover", ["get", "head"]);
   for (const resource of [...configurationResources(new StandIn()), ...failoverResources(new FailoverStandIn())]) {
     const methods = Object.keys(resource.methods).map((method) => method.toLowerCase());
     served.set(templateOf(resource), (methods.includes("get") ? [...methods, "head"] : methods).sort());

@@ -82,7 +82,7 @@ test("ready ends with 0 when every service would be taken over, with 1 and the r
     assert.match(stdout, /^NOT READY: 5 services would not be taken over\n/);
     assert.match(
       stdout,
-      /^sql {2}drained\n {2}Why {4}card 1 was drained by anna \(a fan\)\n {2}Since {2}.* ago\n {2}Whose {2}an operator's\n {2}Fix {4}End it with `set undrain CARD`\.$/m,
+      /^a, b, c, data, sql {2}drained\n {2}Why {4}card 1 was drained by anna \(a fan\)\n {2}Since {2}.* ago\n {2}Whose {2}an operator's\n {2}Fix {4}End it with `set undrain CARD`\.$/m,
     );
     const { ready, reasons } = JSON.parse((await say("ready", "--json")).stdout);
     assert.equal([ready, reasons.length], [false, 10]);

@@ -4,14 +4,15 @@ import { Script } from "node:vm";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { configurationPage, configurationPagePolicy } from "../../src/ui/configuration-page.ts";
+import { failoverPage, failoverPagePolicy } from "../../src/ui/failover-page.ts";
 import { statusPage, statusPagePolicy } from "../../src/ui/status-page.ts";
 
 for (
-  const [name, page, pagePolicy] of [["status", statusPage, statusPagePolicy], [
-    "configuration",
-    configurationPage,
-    configurationPagePolicy,
-  ]] as const
+  const [name, page, pagePolicy] of [
+    ["status", statusPage, statusPagePolicy],
+    ["configuration", configurationPage, configurationPagePolicy],
+    ["failover", failoverPage, failoverPagePolicy],
+  ] as const
 ) {
   const inner = (tag: string): string => {
     const found = [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g"))];
