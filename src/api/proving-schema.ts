@@ -41,7 +41,7 @@ export const bootSchema = z.object({
         "maintenance",
         "quarantined",
         "reboot-loop",
-      ]),
+      ]).meta({ description: "What it holds for; for programs." }),
       reason: words("What keeps it out."),
       hint: words("What ends that."),
     }).meta({ description: "What keeps the card out, while it holds." }),
@@ -71,22 +71,24 @@ const link = z.enum(["up", "down"]);
 const grade = z.enum(["not asked", "passed", "port failed", "failed", "no answer"]);
 
 const evidence = z.object({
-  serial: link,
-  ether: link,
-  ticks: z.enum(["all", "serial missing", "ether missing"]),
-  selfTest: grade,
-  relay: grade,
-  loopback: z.enum(["not asked", "passed", "failed"]),
-  third: z.enum(["hears it", "silent", "none"]),
-  serialLoss: z.enum(["this one", "ours", "all"]),
+  serial: link.meta({ description: "Whether the card is heard on serial." }),
+  ether: link.meta({ description: "Whether the card is heard on Ethernet." }),
+  ticks: z.enum(["all", "serial missing", "ether missing"]).meta({ description: "Whether it says that it hears us, where we hear it." }),
+  selfTest: grade.meta({ description: "What its self-test gave." }),
+  relay: grade.meta({ description: "The same test, sent by a third card." }),
+  loopback: z.enum(["not asked", "passed", "failed"]).meta({ description: "What the loopback of our own Ethernet port gave." }),
+  third: z.enum(["hears it", "silent", "none"]).meta({ description: "Whether third cards hear it; `none`: there is none that we hear." }),
+  serialLoss: z.enum(["this one", "ours", "all"]).meta({ description: "To whom a serial line that is lost is lost." }),
 }).meta({ id: "Evidence", description: "What the verdict was made from." });
 
 export const selfTestSchema = z.object({
   own: z.object({
-    state: z.enum(["never", "running", "done"]),
+    state: z.enum(["never", "running", "done"]).meta({ description: "Whether it was asked for its checks." }),
     agoMs: mayBeAbsent(wholeMs("When its checks were done last")),
     checks: z.array(z.object({
-      check: z.enum(["process", "database", "disk", "carrier", "loopback", "gateway", "multiplexor"]),
+      check: z.enum(["process", "database", "disk", "carrier", "loopback", "gateway", "multiplexor"]).meta({
+        description: "The check's name.",
+      }),
       result,
       code: mayBeAbsent(words("A word for programs.")),
       text: mayBeAbsent(words("The same for people.")),

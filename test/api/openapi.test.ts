@@ -39,10 +39,14 @@ type Document = {
 
 const document = (await openApiDocument()) as Document;
 
+const validators = new Map<string, z.ZodType>();
+
 /** A validator of a schema of the document, made of the document alone. */
 function validatorOf(schema: Json): z.ZodType {
   const local = JSON.stringify({ ...schema, $defs: document.components.schemas }).replaceAll("#/components/schemas/", "#/$defs/");
-  return z.fromJSONSchema(JSON.parse(local));
+  const validator = validators.get(local) ?? z.fromJSONSchema(JSON.parse(local));
+  validators.set(local, validator);
+  return validator;
 }
 
 function operations(): [path: string, method: string, operation: Operation][] {
