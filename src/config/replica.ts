@@ -215,6 +215,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     return this.#state?.isReplica(this.#card) === true;
   }
 
+  /** Whether this card keeps the configuration. */
+  get isKept(): boolean {
+    return this.#store !== "none";
+  }
+
   /** Whether this card's answers are the system's. */
   get isCurrent(): boolean {
     return this.#store === "open" && this.#stopped === undefined && this.#isReplica;

@@ -39,6 +39,7 @@ export function encodeFailoverEntry(entry: FailoverEntry): Uint8Array {
 function fieldsOf(entry: FailoverEntry): Cbor[] {
   switch (entry.kind) {
     case "announce":
+      return [entry.records];
     case "time":
       return [];
     case "begin":
@@ -90,6 +91,7 @@ function bodyOf(kind: FailoverEntry["kind"], fields: readonly unknown[]): Body |
   const [a, b, c, d, e] = fields;
   switch (kind) {
     case "announce":
+      return isCount(a) ? { kind, records: a } as Body : undefined;
     case "time":
       return { kind };
     case "begin":

@@ -17,6 +17,8 @@ export class Joining {
   readonly #card: CardId;
   /** Where each card announced itself that was given nothing since. */
   readonly #announced = new Map<CardId, number>();
+  /** The highest number of a record that any of them has. */
+  #lastRecord = 0;
   #announceAt = Infinity;
   /** Until then those that have not joined are waited for. */
   #patientUntil = Infinity;
@@ -93,6 +95,7 @@ export class Joining {
     this.#record?.items.push({ sequence, card, entry });
     if (entry.kind === "announce") {
       this.#announced.set(card, sequence);
+      this.#lastRecord = Math.max(this.#lastRecord, entry.records);
       if (card === this.#card) this.#record = { since: sequence, items: [] };
       return undefined;
     }
@@ -110,6 +113,10 @@ export class Joining {
     const from = record.items.findIndex((item) => "sequence" in item && item.sequence === asOf);
     this.#taken = record.items.slice(from + 1);
     return textOfPieces(pieces);
+  }
+
+  get lastRecord(): number {
+    return this.#lastRecord;
   }
 
   /** What followed on what was given last. */

@@ -24,6 +24,11 @@ export class Records {
     this.#last = last;
   }
 
+  /** Numbers up to this one are taken. */
+  above(last: number): void {
+    this.#last = Math.max(this.#last, last);
+  }
+
   get list(): readonly FailoverRecord[] {
     return this.#records;
   }

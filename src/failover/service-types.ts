@@ -83,6 +83,8 @@ export type FailoverInput =
   | { readonly kind: "evidence"; readonly about: CardId; readonly event: FailoverEvent }
   /** A card that is kept out of the order says that it runs nothing, and starts nothing before it is in again; as of this view. */
   | { readonly kind: "idleHeard"; readonly from: CardId; readonly incarnation: number; readonly view: number }
+  /** The highest number of the records of failovers that this card has kept from earlier runs. */
+  | { readonly kind: "archived"; readonly last: number }
   /** This card is about to leave in good order: it hands over what it has, then says `left`. */
   | { readonly kind: "leave" }
   /** An operator has said to the boot service that a cold start goes on with the cards that are there: those that are silent run nothing. */
@@ -169,8 +171,11 @@ export type FailoverEntry =
     readonly of: number;
   }
   & (
-    /** "I am here and know nothing": from a card that has just joined, or has missed something. */
-    | { readonly kind: "announce" }
+    /**
+     * "I am here and know nothing": from a card that has just joined, or has missed something. `records`: the highest number of a record that it has; new
+     * ones are numbered above.
+     */
+    | { readonly kind: "announce"; readonly records: number }
     /** Nobody knew anything: it begins anew. Counts while the group's view has this number, if all of its members have announced themselves. */
     | { readonly kind: "begin"; readonly groupView: number }
     /** A piece of all that is agreed on, as it was after the message with the sequence `asOf`. */

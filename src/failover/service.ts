@@ -127,6 +127,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   readonly #operations = new Map<number, { readonly client: number; readonly until: number }>();
   #lastOperation = 0;
   readonly #records = new Records();
+  #archived = 0;
   readonly #alarms = new FailoverAlarms();
   #rivals = new Map<ResourceId, string>();
   #surroundings: Surroundings = noSurroundings;
@@ -209,6 +210,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         break;
       case "idleHeard":
         this.#onIdleHeard(input.from, input.incarnation, input.view);
+        break;
+      case "archived":
+        this.#archived = Math.max(this.#archived, input.last);
         break;
       case "leave":
         this.#leavingSince ??= now;
@@ -396,6 +400,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     const members = this.#group.members.map((member) => member.card);
     if (!this.#joining.haveAnnounced(members) || this.#announcing.size > 0) return;
     this.#counters.begun++;
+    this.#records.above(this.#joining.lastRecord);
     this.#know(now, FailoverState.begin(this.#view, members, entry.at));
     this.#log("info", "failover begins", { cards: members });
   }
@@ -407,6 +412,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     if (isBeginning || entry.of > state.generation) return this.#forget(now);
     const isSpeaker = state.speakers()[0] === this.#card;
     this.#onHappenings(now, state.apply(sequence, card, entry), () => []);
+    if (entry.kind === "announce") this.#records.above(entry.records);
     if (entry.kind === "announce" && card !== this.#card && isSpeaker) this.#give(sequence);
     if (entry.kind === "evidence") this.#records.onEvidence(entry.about, entry.events);
   }
@@ -466,16 +472,16 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       case "granted":
         return this.#log("info", "granted", { service: happening.service, to: happening.to, epoch: happening.epoch });
       case "running":
-        return this.#log("info", "running", { service: happening.service, card: happening.card });
+        return this.#log("info", "running", { service: happening.service, peer: happening.card });
       case "failed": {
         const { service, card, decision, rule, text } = happening;
-        return this.#log("warn", "service failed", { service, card, decision, rule, reason: text });
+        return this.#log("warn", "service failed", { service, peer: card, decision, rule, reason: text });
       }
       case "cardEnded":
-        return this.#log("info", "card ended", { card: happening.card, receipt: happening.receipt, reason: happening.text });
+        return this.#log("info", "card ended", { peer: happening.card, receipt: happening.receipt, reason: happening.text });
       case "fencing": {
         const { card, service, why } = happening;
-        this.#log("error", "fencing", { card, service, reason: why });
+        this.#log("error", "fencing", { peer: card, service, reason: why });
         if (card === this.#card) this.#resetCard(`${service} cannot be stopped: ${why}`);
         return;
       }
@@ -660,7 +666,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   #advanceJoining(now: number): void {
     if (!this.#canSay || !this.#isCurrent) return;
     if (this.#announcing.size > 0 || this.#said.has(`begin:${this.#group.number}`)) return;
-    if (this.#joining.isToAnnounce(now)) this.#announcing.add(this.#send({ kind: "announce" }));
+    if (this.#joining.isToAnnounce(now)) {
+      this.#announcing.add(this.#send({ kind: "announce", records: Math.max(this.#archived, this.#records.last) }));
+    }
     const members = this.#group.members.map(({ card }) => card);
     const isLowest = members[0] === this.#card;
     if (
@@ -885,7 +893,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       const isDue = now >= (this.#fencedAt.get(card) ?? -Infinity) + failoverFenceMs;
       if (!isOurs || chassisOf(card) !== chassis || incarnation === undefined || !isDue) continue;
       this.#fencedAt.set(card, now);
-      this.#log("warn", "fence", { card, reason });
+      this.#log("warn", "fence", { peer: card, reason });
       this.#outputs.push({ kind: "fence", card, incarnation, reason });
     }
   }

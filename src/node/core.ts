@@ -404,7 +404,8 @@ export class Core {
       for (const output of this.#replica.step(now, input)) this.#settleReplica(now, output, effects);
     }
     this.#isTelling = false;
-    this.#failingOver.onReplica(this.#replica.isCurrent);
+    // Without a replica of its own a card goes by what it is given.
+    this.#failingOver.onReplica(this.#replica.isCurrent || !this.#replica.isKept);
     this.#failingOver.tell(now, effects);
   }
 

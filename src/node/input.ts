@@ -11,7 +11,7 @@ import type { NodeSettings } from "./settings.ts";
 /** What of failover the edge tells; the rest comes from the node's own services. */
 export type FailoverEdgeInput = Extract<
   FailoverInput,
-  { kind: "hookEnded" | "resourceEvent" | "configuration" | "readings" | "ports" | "operate" | "surroundings" }
+  { kind: "hookEnded" | "resourceEvent" | "configuration" | "readings" | "archived" | "ports" | "operate" | "surroundings" }
 >;
 
 export type Input =
