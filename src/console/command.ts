@@ -59,9 +59,17 @@ export type Operand = {
 /** A value or operand of this name is a path: shells complete it so. */
 export const fileValueName = "FILE";
 
-/** An operand of this name is a place in the configuration: shells ask the card, by `placesCommand`, what it may go on as. */
+/** An operand of this name is a place in the configuration, which is typed part by part. */
 export const placeOperandName = "PATH";
 export const placesCommand = ["config", "paths"] as const;
+
+/** Values and first operands of these names are known to the card alone: shells ask it, by these words, what one that was begun may go on as. */
+export const askedNames: Readonly<Record<string, readonly string[]>> = {
+  [placeOperandName]: placesCommand,
+  SET: ["names", "sets"],
+  SERVICE: ["names", "services"],
+  CARD: ["names", "cards"],
+};
 
 export type Example = { readonly line: string; readonly what: string };
 

@@ -11,6 +11,7 @@ import { groupCommands } from "./commands/group.ts";
 import { groupsCommand } from "./commands/groups.ts";
 import { keyCommands } from "./commands/key.ts";
 import { membersCommand } from "./commands/members.ts";
+import { namesCommand } from "./commands/names.ts";
 import { readyCommand } from "./commands/ready.ts";
 import { runCommand } from "./commands/run.ts";
 import { setCommands } from "./commands/set.ts";
@@ -38,6 +39,7 @@ export function consoleCommands(program: Program): readonly Command[] {
     ...keyCommands(program),
     openapiCommand(program),
     completionCommand,
+    namesCommand,
     versionCommand,
     helpCommand,
   ];

@@ -1,10 +1,10 @@
 /**
- * Completion scripts for shells, from the table of commands. The scripts are static: pressing Tab starts no program, but for a place in the
- * configuration, of which only the card knows what it may go on as; a card that does not answer offers nothing. Each script walks
+ * Completion scripts for shells, from the table of commands. The scripts are static: pressing Tab starts no program, but for what
+ * only the card knows: places in the configuration, names of sets, services and cards; a card that does not answer offers nothing. Each script walks
  * the words before the cursor to the command that they name, counting the operands behind it, then offers what may follow.
  */
 import { unreachable } from "../base/assert.ts";
-import { type Command, fileValueName, type Option, placeOperandName, placesCommand } from "./command.ts";
+import { askedNames, type Command, fileValueName, type Option, placesCommand } from "./command.ts";
 import { generalOptions, wordsAfter } from "./help.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
@@ -55,16 +55,43 @@ function takesFile(command: Command | undefined): boolean {
   return command?.operands.some(({ name }) => name === fileValueName) ?? false;
 }
 
-function takesPlace(command: Command | undefined): boolean {
-  return command?.operands[0]?.name === placeOperandName;
+/** What to ask the card for the first operand; empty when it does not know. */
+function askFor(command: Command | undefined): string {
+  return asking(command?.operands[0]?.name);
+}
+
+function asking(name: string | undefined): string {
+  return name !== undefined && Object.hasOwn(askedNames, name) ? (askedNames[name] ?? []).join(" ") : "";
+}
+
+/** The ways to write options that take a value, each with the value's names. */
+function valueNames(commands: readonly Command[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const names = new Map<string, Set<string>>();
+  for (const [name, { kind, short, value = "" }] of commands.flatMap((command) => Object.entries(command.options))) {
+    if (kind !== "text") continue;
+    for (const way of [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]) {
+      names.set(way, (names.get(way) ?? new Set()).add(value));
+    }
+  }
+  return names;
 }
 
 /** "--config|-c": the ways to write the options that take a value, of a file or of something else. */
 function valueOptions(commands: readonly Command[], ofFile: boolean): string[] {
-  const found = commands.flatMap((command) => Object.entries(command.options)).filter(([, { kind, value }]) =>
-    kind === "text" && (value === fileValueName) === ofFile
+  return [...valueNames(commands)].filter(([, values]) => [...values].some((value) => (value === fileValueName) === ofFile)).map(([way]) =>
+    way
   );
-  return [...new Set(found.flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]))];
+}
+
+/** What to ask the card for, with the ways to write the options whose value that is in all commands that have them. */
+function askedOptions(commands: readonly Command[]): [ask: string, ways: string][] {
+  const ways = new Map<string, string[]>();
+  for (const [way, values] of valueNames(commands)) {
+    const [value] = values;
+    const ask = values.size === 1 ? asking(value) : "";
+    if (ask !== "") ways.set(ask, [...ways.get(ask) ?? [], way]);
+  }
+  return [...ways].map(([ask, each]) => [ask, each.join("|")]);
 }
 
 /**
@@ -100,25 +127,29 @@ function bashScript(commands: readonly Command[]): string {
   const cases = places.map((place) =>
     `    ${JSON.stringify(place.words.join(" "))}) words=${JSON.stringify(choicesAt(place, commands).join(" "))} options=${
       JSON.stringify(optionsOf(place.command).map(([name]) => `--${name}`).join(" "))
-    } files=${takesFile(place.command) ? "yes" : ""} paths=${takesPlace(place.command) ? "yes" : ""} ;;`
+    } files=${takesFile(place.command) ? "yes" : ""} ask=${JSON.stringify(askFor(place.command))} ;;`
   );
   return `# Completion of cardinal for bash: eval "$(cardinal completion bash)"
 _cardinal() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="" place="" next="" word="" before="" words="" options="" files="" paths="" operands=0 index
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="" place="" next="" word="" before="" words="" options="" files="" ask="" operands=0 index
   (( COMP_CWORD > 0 )) && previous="\${COMP_WORDS[COMP_CWORD-1]}"
   COMPREPLY=()
   case "$previous" in
     ${
     [...valueOptions(commands, true)].join("|") || '""'
   }) mapfile -t COMPREPLY < <(compgen -f -- "$current"); compopt -o filenames 2>/dev/null; return ;;
-    ${[...valueOptions(commands, false)].join("|") || '""'}) return ;;
+${
+    askedOptions(commands).map(([ask, ways]) =>
+      `    ${ways}) mapfile -t COMPREPLY < <("\${COMP_WORDS[0]}" ${ask} "$current" 2>/dev/null); return ;;\n`
+    ).join("")
+  }    ${[...valueOptions(commands, false)].join("|") || '""'}) return ;;
   esac
 ${walk(commands, { first: "1", end: "COMP_CWORD", at: "\${COMP_WORDS[index]}" }, cases)}
   if [[ "$current" == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
-  elif [[ -n "$paths" ]]; then
-    (( operands > 0 )) || mapfile -t COMPREPLY < <("\${COMP_WORDS[0]}" ${placesCommand.join(" ")} "$current" 2>/dev/null)
-    compopt -o nospace 2>/dev/null
+  elif [[ -n "$ask" ]]; then
+    (( operands > 0 )) || mapfile -t COMPREPLY < <("\${COMP_WORDS[0]}" $ask "$current" 2>/dev/null)
+    [[ "$ask" != "${placesCommand.join(" ")}" ]] || compopt -o nospace 2>/dev/null
   elif [[ -n "$files" ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames 2>/dev/null
@@ -149,22 +180,29 @@ function zshScript(commands: readonly Command[]): string {
     const options = optionsOf(place.command).map(([name, { summary }]) => described(`--${name}`, summary));
     return `    ${JSON.stringify(place.words.join(" "))}) choices=(${words.join(" ")}) options=(${options.join(" ")}) files=${
       takesFile(place.command) ? "yes" : "''"
-    } paths=${takesPlace(place.command) ? "yes" : "''"} ;;`;
+    } ask=${quoted(askFor(place.command), "'\\''")} ;;`;
   });
   return `#compdef cardinal
 # Completion of cardinal for zsh: source <(cardinal completion zsh)
 _cardinal() {
-  local place='' next='' word='' before='' files='' paths='' operands=0 index
+  local place='' next='' word='' before='' files='' ask='' operands=0 index
   local -a choices options
   case "$words[CURRENT-1]" in
     ${valueOptions(commands, true).join("|") || "''"}) _files; return ;;
-    ${valueOptions(commands, false).join("|") || "''"}) _message 'value'; return ;;
+${
+    askedOptions(commands).map(([ask, ways]) =>
+      `    ${ways}) compadd -- \${(f)"$("$words[1]" ${ask} "$words[CURRENT]" 2>/dev/null)"}; return ;;\n`
+    )
+      .join("")
+  }    ${valueOptions(commands, false).join("|") || "''"}) _message 'value'; return ;;
   esac
 ${walk(commands, { first: "2", end: "CURRENT", at: "$words[index]" }, cases)}
   if [[ "$words[CURRENT]" == -* ]]; then
     _describe 'option' options
-  elif [[ -n "$paths" ]]; then
-    (( operands > 0 )) || compadd -S '' -- \${(f)"$("$words[1]" ${placesCommand.join(" ")} "$words[CURRENT]" 2>/dev/null)"}
+  elif [[ "$ask" == "${placesCommand.join(" ")}" ]]; then
+    (( operands > 0 )) || compadd -S '' -- \${(f)"$("$words[1]" \${=ask} "$words[CURRENT]" 2>/dev/null)"}
+  elif [[ -n "$ask" ]]; then
+    (( operands > 0 )) || compadd -- \${(f)"$("$words[1]" \${=ask} "$words[CURRENT]" 2>/dev/null)"}
   elif [[ -n "$files" ]]; then
     _files
   else
@@ -177,6 +215,7 @@ compdef _cardinal cardinal
 
 function fishScript(commands: readonly Command[]): string {
   const text = (value: string) => quoted(value, "\\'");
+  const asked = (ask: string) => `(cardinal ${ask} (commandline -ct) 2>/dev/null)`;
   const known = placesOf(commands).filter(({ words }) => words.length > 0).map(({ words }) => text(words.join(" "))).join(" ");
   const withValue = [...valueOptions(commands, true), ...valueOptions(commands, false)].join(" ");
   const lines = [
@@ -206,13 +245,14 @@ function fishScript(commands: readonly Command[]): string {
       lines.push(`${at} -a ${text(word)}${summary === undefined ? "" : ` -d ${text(summary)}`}`);
     }
     for (const [name, { kind, short, value, summary }] of optionsOf(place.command)) {
-      const argument = kind === "flag" ? "" : value === fileValueName ? " -r -F" : " -x";
+      const ask = asking(value);
+      const argument = kind === "flag" ? "" : value === fileValueName ? " -r -F" : ask === "" ? " -x" : ` -x -a ${text(asked(ask))}`;
       lines.push(`${at} -l ${name}${short === undefined ? "" : ` -s ${short}`}${argument} -d ${text(summary)}`);
     }
     if (takesFile(place.command)) lines.push(`${at} -F`);
-    if (takesPlace(place.command)) {
+    if (askFor(place.command) !== "") {
       const atFirst = text([...["__cardinal_at", ...place.words], "; and test $__cardinal_operands -eq 0"].join(" "));
-      lines.push(`complete -c cardinal -n ${atFirst} -a ${text(`(cardinal ${placesCommand.join(" ")} (commandline -ct) 2>/dev/null)`)}`);
+      lines.push(`complete -c cardinal -n ${atFirst} -a ${text(asked(askFor(place.command)))}`);
     }
   }
   return `${lines.join("\n")}\n`;

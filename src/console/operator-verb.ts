@@ -13,7 +13,7 @@ export const verbOptions = {
 } as const satisfies Readonly<Record<string, Option>>;
 
 export const forceOption = {
-  force: { kind: "flag", short: "f", summary: "although services stop that no other card can have" },
+  force: { kind: "flag", summary: "although services stop that no other card can have" },
 } as const satisfies Readonly<Record<string, Option>>;
 
 export const aboutVerbs =

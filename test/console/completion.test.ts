@@ -26,7 +26,7 @@ async function offered(line: string): Promise<string> {
 const cases: readonly (readonly [string, string])[] = [
   [
     "cardinal ",
-    "boot card completion config failover failovers group groups help key members openapi ready run set status token user version",
+    "boot card completion config failover failovers group groups help key members names openapi ready run set status token user version",
   ],
   ["cardinal st", "status"],
   ["cardinal --json st", "status"],
@@ -40,7 +40,7 @@ const cases: readonly (readonly [string, string])[] = [
   ["cardinal group tail --socket s", "system.key"],
   [
     "cardinal help ",
-    "boot card completion config failover failovers group groups help key members openapi ready run set status token user version",
+    "boot card completion config failover failovers group groups help key members names openapi ready run set status token user version",
   ],
   ["cardinal status --", "--help --json --url --watch"],
   ["cardinal run --", "--config --help"],
@@ -57,6 +57,14 @@ const cases: readonly (readonly [string, string])[] = [
   ["cardinal config set --url http://192.0.2.1:8421 --token-file=t ca", "ca.x config.x paths.x"],
   ["cardinal config set cards.1/2.name ", ""],
   ["cardinal config get --", "--help --json --url"],
+  ["cardinal set ", "drain failback lift-quarantine show switch undrain"],
+  ["cardinal set switch w", "names.x sets.x w.x"],
+  ["cardinal set switch web w", ""],
+  ["cardinal set switch web --to ", ".x cards.x names.x"],
+  ["cardinal set switch web --service h", "h.x names.x services.x"],
+  ["cardinal set switch web --to 1 --d", "--dry-run"],
+  ["cardinal set drain 1/", "1/.x cards.x names.x"],
+  ["cardinal card maintenance ", ".x cards.x names.x"],
 ];
 
 for (const [line, expected] of cases) test(`bash: ${line}`, async () => assert.is(await offered(line), expected));

@@ -176,6 +176,22 @@ test("what is refused is said in one line, with the way out and the exit code of
     assert.match(late.stderr, /takes part in no decisions: .*\. Ask a card of the side with the quorum\./);
   }));
 
+test("names are listed for shells: sets, services, and cards in the form that was begun", () =>
+  atCard(async ({ say }) => {
+    const cases: readonly (readonly [words: string, names: string])[] = [
+      ["sets", "all db"],
+      ["sets d", "db"],
+      ["services s", "sql"],
+      ["services", "a b c data sql"],
+      ["cards", "1 2 3"],
+      ["cards 1/", "1/1 1/2 1/3"],
+      ["cards 9", ""],
+    ];
+    for (const [words, names] of cases) {
+      assert.equal(await say("names", ...words.split(" ")), { code: 0, stdout: names.replaceAll(" ", "\n") + (names && "\n"), stderr: "" });
+    }
+  }));
+
 test("a card without failover says so", () =>
   atCard(async ({ say }) => {
     assert.match((await say("set", "show")).stderr, /^cardinal set show: this card has no failover: it has no configuration/);
