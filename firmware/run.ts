@@ -5,7 +5,6 @@
 import { randomBytes } from "node:crypto";
 import process from "node:process";
 import type { Authority } from "../src/api/authority.ts";
-import type { FailoverSource } from "../src/api/failover-source.ts";
 import type { CardConfiguration } from "./configuration.ts";
 import { nativeDrivers, nativeResourceDrivers } from "../drivers/native.ts";
 import { hex } from "../src/base/hex.ts";
@@ -14,10 +13,12 @@ import { failingMs } from "../src/limits.ts";
 import { ApplicationServer } from "../src/io/application-server.ts";
 import { adminToken, adminTokenFile } from "../src/io/admin-token.ts";
 import { Card } from "../src/io/card.ts";
+import { CardChecks } from "../src/io/card-checks.ts";
 import { type CardConfig, isMistakes, readCardConfig, reloadedConfig, restartLines } from "../src/io/config.ts";
 import type { ConfigStore } from "../src/io/config-store.ts";
 import { FailoverEdge } from "../src/io/failover-edge.ts";
 import { cardUid, nextIncarnation, reservedViews, reserveViews } from "../src/io/identity.ts";
+import { machineBoot, readLastRun, writeLastRun } from "../src/io/last-run.ts";
 import { readKeyFile } from "../src/io/key-file.ts";
 import { createLogger, type Logger } from "../src/io/log.ts";
 import { lineOutput } from "../src/io/log-output.ts";
@@ -83,6 +84,7 @@ function readKeyring(config: CardConfig): Keyring | Refusal {
 }
 
 function readIdentity(config: CardConfig): Identity | Refusal {
+  const { log } = loggerOf(config);
   const uid = cardUid(config.stateDirectory);
   if (isRefusal(uid)) return uid;
   const incarnation = nextIncarnation(config.stateDirectory, { atLeast: 0, wallClockMs: Date.now() });
@@ -91,7 +93,9 @@ function readIdentity(config: CardConfig): Identity | Refusal {
   const { systemNumber: system, card, name } = config;
   const reservedView = reservedViews(config.stateDirectory);
   if (isRefusal(reservedView)) return reservedView;
-  return { system, card, incarnation, uid, name, nonce, software: softwareVersion, reservedView };
+  const lastRun = readLastRun(config.stateDirectory, (reason) => log("warn", "no last run", { reason }));
+  const boot = { machineBoot: machineBoot(), lastRun };
+  return { system, card, incarnation, uid, name, nonce, software: softwareVersion, reservedView, boot };
 }
 
 /** What an earlier run left behind is stopped before the card is heard. */
@@ -160,6 +164,16 @@ class RunningCard {
       },
       ...(config.configuration ? { store: { order: (order: StoreOrder) => this.#order(order) } } : {}),
       ...(failover === undefined ? {} : { resources: failover, onRecord: (record) => failover.onRecord(record) }),
+      checks: new CardChecks({
+        stateDirectory: config.stateDirectory,
+        interface: config.interface,
+        port: (link) => this.#card.port(link),
+        watchdog: () => config.watchdog === undefined ? undefined : this.#watchdog !== undefined,
+      }),
+      recordRun: (record) => {
+        const reason = writeLastRun(config.stateDirectory, record);
+        if (reason !== undefined) this.#logger.log("error", "run not recorded", { reason });
+      },
       wantWitness: (wanted) => this.#witness?.want(wanted),
       checkWitness: () => this.#witness?.check(),
       onReset: (reason) => this.#reset(reason),
@@ -283,7 +297,7 @@ class RunningCard {
       log,
       card: this.#config.card,
       ...(configuration === undefined ? {} : { configuration }),
-      ...(failover === undefined ? {} : { failover: this.#failoverSource(failover) }),
+      ...(failover === undefined ? {} : { failover }),
     });
     try {
       const server = await serve(app, http.address, http.port);
@@ -294,10 +308,6 @@ class RunningCard {
       this.#logger.log("error", "http failed", { address: http.address, port: http.port, reason: (error as Error).message });
       return undefined;
     }
-  }
-
-  #failoverSource(edge: FailoverEdge): FailoverSource {
-    return { status: () => edge.status(), operate: (order, dryRun) => this.#card.operate(order, dryRun) };
   }
 
   /** The configuration for HTTP, and who may do what with it. */

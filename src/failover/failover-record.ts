@@ -153,11 +153,14 @@ export function addEvent(record: FailoverRecord, event: FailoverEvent): Failover
   if (record.phase === "closed" || record.phase === "aborted") return record;
   const phase = phaseAfter(record, event);
   const isEntered = phase !== undefined && failoverTransitions[record.phase].includes(phase);
+  // What was seen first is where it began, however late it was told.
+  const startedAt = Math.min(record.startedAt, event.at);
   const hasRoom = record.events.length < failoverEventsMax;
   return {
     ...record,
     phase: isEntered ? phase : record.phase,
-    entered: isEntered && record.entered[phase] === undefined ? { ...record.entered, [phase]: event.at } : record.entered,
+    startedAt,
+    entered: { ...record.entered, detected: startedAt, ...(isEntered && record.entered[phase] === undefined ? { [phase]: event.at } : {}) },
     verdict: event.kind === "characterized" ? event : record.verdict,
     receipt: event.kind === "receipt" && record.receipt === undefined ? event : record.receipt,
     events: hasRoom ? [...record.events, event] : record.events,
@@ -173,8 +176,8 @@ export function phaseTimes({ entered, startedAt }: FailoverRecord): { readonly p
   for (const phase of order) {
     const at = entered[phase];
     if (at === undefined || phase === "detected") continue;
-    times.push({ phase, ms: at - from });
-    from = at;
+    times.push({ phase, ms: Math.max(0, at - from) });
+    from = Math.max(from, at);
   }
   return times;
 }

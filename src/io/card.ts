@@ -52,7 +52,12 @@ export type CardOptions = {
    * What this card can run; results come back through `onHook`, events through `onResourceEvent`. Without it the card takes no part in failover. Of a
    * program of this card that ran before nothing is left running when it is given.
    */
-  readonly resources?: { order(order: HookOrder): void; readonly isIdle: boolean };
+  readonly resources?: {
+    order(order: HookOrder): void;
+    readonly isIdle: boolean;
+    /** Another node has been made: it is told what the edge knows. */
+    tellAll(): void;
+  };
   /** A record of a failover as it is now. */
   readonly onRecord?: (record: FailoverRecord) => void;
   /** Carries the named checks of this card out; without it there is nothing to check. */
@@ -396,7 +401,12 @@ export class Card {
       this.#operating.delete(client);
     }
     if (this.#options.store !== undefined) queueMicrotask(() => this.#step({ kind: "storeFound" }));
-    if (resources !== undefined) queueMicrotask(() => this.#step({ kind: "resourcesFound" }));
+    if (resources !== undefined) {
+      queueMicrotask(() => {
+        this.#step({ kind: "resourcesFound" });
+        resources.tellAll();
+      });
+    }
   }
 
   /** A timer that is too early only asks again, so it is set anew only when something is due sooner. */

@@ -8,11 +8,18 @@ import { clearInterval, setInterval } from "node:timers";
 import { join } from "node:path";
 import type { CardId } from "../base/ids.ts";
 import type { Row } from "../config/change.ts";
+import type { ProceedAnswer } from "../failover/boot.ts";
 import { cardOf } from "../failover/config.ts";
 import type { FailoverRecord } from "../failover/failover-record.ts";
 import type { ReadingName } from "../failover/health.ts";
 import type { HookOrder, HookResult, ResourceEvent } from "../failover/resource.ts";
-import { type FailoverStatus, type FailoverTable, failoverTables } from "../failover/service-types.ts";
+import {
+  type FailoverStatus,
+  type FailoverTable,
+  failoverTables,
+  type OperatorAnswer,
+  type OperatorRequest,
+} from "../failover/service-types.ts";
 import { healthLookMs, interfacesLookMs, leftoverStopMs } from "../limits.ts";
 import type { FailoverEdgeInput } from "../node/input.ts";
 import type { NodeStatus } from "../node/status.ts";
@@ -41,6 +48,8 @@ export type FailoverCard = {
   onFailover(input: FailoverEdgeInput): void;
   takeStall(): number;
   failover(): FailoverStatus | undefined;
+  operate(order: OperatorRequest, dryRun: boolean): Promise<OperatorAnswer>;
+  proceed(by: string): Promise<ProceedAnswer>;
   status(): Pick<NodeStatus, "configuration">;
 };
 
@@ -101,11 +110,21 @@ export class FailoverEdge {
   /** The card is made: it is told what it has to know from now on. */
   begin(card: FailoverCard): void {
     this.#card = card;
+    queueMicrotask(() => this.tellAll());
     this.#timers.push(
       setInterval(() => void this.#lookAtInterfaces(), interfacesLookMs),
       setInterval(() => void this.#lookAtHealth(), healthLookMs),
     );
     for (const timer of this.#timers) timer.unref();
+  }
+
+  /** To a node that has just been made, which knows nothing yet. */
+  tellAll(): void {
+    this.#card?.onFailover({ kind: "archived", last: this.#archive.records.at(-1)?.id ?? 0 });
+    this.#ports = new Map();
+    this.#readings = new Map();
+    void this.#readRows();
+    void this.#lookAtHealth();
   }
 
   /** Nothing runs here that the node has ordered. */
@@ -155,6 +174,17 @@ export class FailoverEdge {
     const known = new Set(status.records.map(({ id }) => id));
     const earlier = this.#archive.records.filter(({ id }) => !known.has(id));
     return { ...status, records: [...earlier, ...status.records].sort((a, b) => a.id - b.id) };
+  }
+
+  /** The word that silent cards run nothing goes to the boot first, where the card holds for them. */
+  async operate(order: OperatorRequest, dryRun: boolean): Promise<OperatorAnswer> {
+    const card = this.#card;
+    if (card === undefined) return { kind: "refused", code: "not-known", message: "the card starts", hint: "try again in a moment" };
+    if (order.verb !== "assume-idle" || dryRun) return await card.operate(order, dryRun);
+    const answer = await card.proceed(order.by);
+    if (answer.kind === "proceeds") return { kind: "ordered", lines: [answer.text] };
+    if (answer.code === "not-waiting") return await card.operate(order, dryRun);
+    return { kind: "refused", code: "not-eligible", message: answer.message, hint: "`cardinal status` says what the card waits for" };
   }
 
   /** What still runs stays; the next run stops it. */
