@@ -36,8 +36,8 @@ export function helpOf(commands: readonly Command[], words: readonly string[], p
   const paint = paintOf(page.color);
   if (words.length === 0) return overviewOf(commands, width, paint);
   const command = commands.find((command) => command.words.join(" ") === words.join(" "));
-  if (command !== undefined) return commandHelp(command, width, paint);
   const group = commands.filter((command) => words.every((word, index) => command.words[index] === word));
+  if (command !== undefined) return commandHelp(command, group.filter((other) => other !== command), width, paint);
   return group.length === 0 ? undefined : groupHelp(group, words, width, paint);
 }
 
@@ -80,7 +80,7 @@ function overviewOf(commands: readonly Command[], width: number, paint: Paint): 
     [
       paint("heading", "Environment"),
       ...pairs(
-        [["CARDINAL_URL", "the address of the card that status, members and groups ask"], [
+        [["CARDINAL_URL", "the address of the card that is asked, without --url"], [
           "CARDINAL_SOCKET",
           "the socket that group join, send and tail use",
         ], ["NO_COLOR", "when set: no colours"]],
@@ -101,13 +101,17 @@ function groupHelp(group: readonly Command[], words: readonly string[], width: n
   ]);
 }
 
-function commandHelp(command: Command, width: number, paint: Paint): string {
+/** `others` begin with its words. */
+function commandHelp(command: Command, others: readonly Command[], width: number, paint: Paint): string {
   const { help, json } = generalOptions as { help: Option; json: Option };
   const options = { ...command.options, ...(command.json ? { json } : {}), help };
   return pageOf([
     wrap(`cardinal ${command.words.join(" ")}: ${command.summary}`, width),
     [paint("heading", "Usage"), ...note(usageOf(command), width)],
     ...command.about.map((paragraph) => wrap(paragraph, width)),
+    others.length === 0
+      ? []
+      : [paint("heading", "More commands"), ...pairs(others.map(({ words, summary }) => [words.join(" "), summary]), width, paint)],
     command.operands.length === 0 ? [] : [
       paint("heading", "Operands"),
       ...pairs(

@@ -7,8 +7,10 @@ import * as assert from "uvu/assert";
 import type { CardId } from "../../src/base/ids.ts";
 import { serve } from "../../src/api/serve.ts";
 import { runConsole } from "../../src/console/console.ts";
+import { exampleStatus } from "../../src/api/example.ts";
 import { FailoverStandIn } from "../api/failover-stand-in.ts";
 import { standInApp } from "../api/stand-in.ts";
+import { askedOf } from "./card.ts";
 import { commands } from "./program.ts";
 
 const token = "cardinal.admin.0123456789012345678901234567890123456789012";
@@ -191,6 +193,52 @@ test("names are listed for shells: sets, services, and cards in the form that wa
       assert.equal(await say("names", ...words.split(" ")), { code: 0, stdout: names.replaceAll(" ", "\n") + (names && "\n"), stderr: "" });
     }
   }));
+
+const heldText = `Start of this card
+  State        HOLD AT LISTEN, for 1 d 2 h
+  Because      cards-missing: card 3 is not heard
+  Fix          Start it.
+  Type         cold: the multiplexor has started since the last run
+  Took         2.1 s
+  Role before  primary
+
+Checks
+  CHECK  RESULT  TOOK  HOLDS THE CARD  WHAT IT FOUND
+  disk   failed  4 ms  yes             read-only: /var is read-only
+
+Other cards
+  CARD  STATE  TYPE  HOLD
+  2     hold   cold  cards-missing
+
+Self-tests
+  own check loopback failed: nothing came back
+  CARD  FOR    VERDICT         ACTION                    WHY
+  3     4.2 s  member failure  shield, fence, take over  nobody hears it
+`;
+
+test("FS-6: boot shows the start with its checks, holds and peers, and what self-tests found", async () => {
+  const said = await askedOf({ "/v1/status": JSON.stringify(exampleStatus) }, ["boot"]);
+  assert.equal([said.code, said.stderr], [0, ""]);
+  assert.match(said.stdout, /^Start of this card\n {2}State .*READY, for /);
+  const held = {
+    ...exampleStatus,
+    boot: {
+      ...exampleStatus.boot,
+      state: "hold",
+      phase: "listen",
+      hold: { code: "cards-missing", reason: "card 3 is not heard", hint: "Start it." },
+      checks: [{ check: "disk", result: "failed", critical: true, code: "read-only", text: "/var is read-only", ms: 4 }],
+      peers: [{ card: 2, type: "cold", state: "hold", hold: "cards-missing" }],
+    },
+    selfTest: {
+      own: { state: "done", checks: [{ check: "loopback", result: "failed", text: "nothing came back" }] },
+      peers: [{ card: 3, forMs: 4_200, verdict: "member failure", action: "shield, fence, take over", reason: "nobody hears it" }],
+    },
+  };
+  assert.is((await askedOf({ "/v1/status": JSON.stringify(held) }, ["boot"], { columns: 100 })).stdout, heldText);
+  const { boot } = JSON.parse((await askedOf({ "/v1/status": JSON.stringify(held) }, ["boot", "--json"])).stdout);
+  assert.is(boot.hold.code, "cards-missing");
+});
 
 test("a card without failover says so", () =>
   atCard(async ({ say }) => {
