@@ -11,7 +11,7 @@ import { crc32 } from "../base/crc.ts";
 import { cardAt, cardCountMax, type CardId, chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
 import { isJsonMistake, type JsonPath, parseJson } from "../base/json-text.ts";
 import { nearest } from "../base/nearest.ts";
-import { nameBytesMax } from "../limits.ts";
+import { bootColdWaitMs, nameBytesMax } from "../limits.ts";
 import type { LogLevel } from "../node/effect.ts";
 import { type Beats, patienceOf, type ProfileName, profileNames, profiles } from "../node/profiles.ts";
 import type { LinkPatience, NodeSettings } from "../node/settings.ts";
@@ -217,6 +217,11 @@ const cardFile = told(
       "true or false",
       "Whether it is an alarm that a card of another chassis is connected by Ethernet alone: a serial bus ends at its chassis.",
     ).default(true),
+    coldWaitS: whole(
+      0,
+      86_400,
+      "Seconds that a cold start waits for all cards of the configuration; 0 until an operator says that those missing are off. The same on all cards.",
+    ).default(bootColdWaitMs / 1_000),
     http: told(
       z.union([z.literal(false), httpObject]),
       'false, or an object such as {"address": "127.0.0.1", "port": 8421}',
@@ -454,6 +459,7 @@ function configOf(file: CardFile, path: string): CardConfig {
       ...(tieBreak === undefined ? {} : { tieBreak: cardOf(tieBreak) }),
       witness: witness !== undefined,
       redundantLinks: file.redundantLinks,
+      coldWaitMs: file.coldWaitS === 0 ? Infinity : 1_000 * file.coldWaitS,
     },
     http: file.http,
     configuration: file.configuration,
@@ -482,7 +488,7 @@ export function systemNumberOf(system: string): number {
 }
 
 /** The keys that a running card takes over when it reads its configuration again (SIGHUP). */
-export const reloadableKeys: readonly string[] = ["heartbeat", "profile", "cards", "disabled", "tieBreak", "log", "key"];
+export const reloadableKeys: readonly string[] = ["heartbeat", "profile", "cards", "disabled", "tieBreak", "coldWaitS", "log", "key"];
 
 /** The changes between two configurations that only a restart brings, one line each; empty when a reload is enough. */
 export function restartLines(running: CardConfig, read: CardConfig): string[] {

@@ -61,6 +61,7 @@ test("a small configuration is filled up with the defaults", () => {
       disabled: [],
       witness: false,
       redundantLinks: true,
+      coldWaitMs: 300_000,
     },
     http: { address: "127.0.0.1", port: 8421 },
     configuration: true,
@@ -111,6 +112,7 @@ test("who votes, who decides at exactly half, and what is an alarm", () => {
     disabled: ["2/1", "1/3"],
     tieBreak: "1/2",
     redundantLinks: false,
+    coldWaitS: 0,
   });
   assert.equal({ ...node, ether: 0, serial: 0 }, {
     ether: 0,
@@ -121,6 +123,7 @@ test("who votes, who decides at exactly half, and what is an alarm", () => {
     tieBreak: 2,
     witness: false,
     redundantLinks: false,
+    coldWaitMs: Infinity,
   });
   assert.is(right({ ...least, tieBreak: "1/3" }).node.tieBreak, 3);
 });
@@ -217,6 +220,7 @@ test("each mistake is one line with the key, the value and what would be right",
       { witness: { endpoint: "http://e", endpoints: ["http://e"] } },
       'witness.endpoint ("http://e") is not a key of witness; did you mean endpoints?',
     ],
+    [{ coldWaitS: -1 }, "coldWaitS is -1, must be a whole number from 0 to 86400"],
     [{ redundantLinks: "no" }, 'redundantLinks is "no", must be true or false'],
     [{ configuration: "on" }, 'configuration is "on", must be true or false'],
     [{ applications: true }, 'applications is true, must be false, or an object such as {"mode": "0660", "group": "cardinal"}'],
@@ -440,6 +444,7 @@ test("each key is either reloaded or named when it changes", () => {
     tieBreak: "1/8",
     witness: { endpoints: ["http://e"] },
     redundantLinks: false,
+    coldWaitS: 60,
     http: false,
     configuration: false,
     applications: false,
