@@ -17,11 +17,13 @@ import { failoverEpochsMax } from "../limits.ts";
 import { assign, type Assignment, type Move, nothingAssigned } from "./assignment.ts";
 import type { FailoverConfig, ServiceId } from "./config.ts";
 import type { CardFacts, Facts, UnitFacts, UnitId } from "./facts.ts";
+import { freshCard, freshUnit } from "./service-fresh.ts";
 import { type Grant, type GrantEvent, idleGrant, isHeld, stepGrant } from "./grant.ts";
 import { type Grants, wantsOf, withHolders } from "./handover.ts";
 import { applyChanges, moveLines, type OperatorPlan, planOrder } from "./operator-plan.ts";
 import { type CardFailures, type FailureHistory, noFailures, onCardFailure, onUnitFailure, undoesFailback } from "./quarantine.ts";
 import { isLater, noFailoverRows, PlacedConfig, rowsOfText } from "./service-config.ts";
+import { Knowing, type KnowingTravelled } from "./service-knowing.ts";
 import { packText, textOfPieces, unpackText } from "./service-text.ts";
 import type { CardReport, ConfigPlace, FailoverEntry, HookTiming, OperatorRequest, ServiceEpoch } from "./service-types.ts";
 
@@ -67,46 +69,12 @@ type Gathering = { readonly card: CardId; readonly place: ConfigPlace; readonly 
 /** A restart that waits for its time. */
 type Retry = { readonly at: number; readonly epoch: number };
 
-const freshUnit: UnitFacts = {
-  failedOn: new Map(),
-  quarantine: undefined,
-  wanted: undefined,
-  stay: undefined,
-  isMoving: false,
-  failbacksUndone: [],
-};
-
-/** A card of which nothing is known but whether it is there. */
-function freshCard(state: CardFacts["state"]): CardFacts {
-  return {
-    state,
-    joined: false,
-    readiness: { kind: "booting", phase: "START" },
-    health: "good",
-    healthReasons: [],
-    healthySince: undefined,
-    software: "",
-    model: undefined,
-    configuration: "behind",
-    ports: new Map(),
-    unfit: new Map(),
-    quarantine: undefined,
-    maintenance: undefined,
-    drained: undefined,
-  };
-}
-
 export class FailoverState {
   #config = new PlacedConfig({ epoch: 0, sequence: 0 }, noFailoverRows);
   #isConfigured = false;
   #gathering: Gathering | undefined;
   #view: NodeView | undefined;
-  /** Which cards know all this, each with the incarnation that does. */
-  #knowing = new Map<CardId, number>();
-  /** Cards that have announced themselves and were given nothing since, each with the place of its announcement. */
-  #announced = new Map<CardId, number>();
-  /** The pieces of all this that are on their way. */
-  #giving: { readonly card: CardId; readonly asOf: number; readonly next: number } | undefined;
+  #knowing = new Knowing({ knowing: new Map(), announced: new Map() });
   /** Cards that have said of themselves how they are since they came into the view. */
   #reported = new Map<CardId, number>();
   /** The incarnation in which each card was last a member of a view. */
@@ -139,7 +107,10 @@ export class FailoverState {
     state.#epochsFrom = view.number * failoverEpochsMax;
     state.#generation = view.number;
     state.#takeView(view);
-    for (const { card, incarnation } of view.members) if (announced.includes(card)) state.#knowing.set(card, incarnation);
+    const knowing = view.members.filter(({ card }) => announced.includes(card)).map(({ card, incarnation }) =>
+      [card, incarnation] as const
+    );
+    state.#knowing = new Knowing({ knowing: new Map(knowing), announced: new Map() });
     state.#happenings = [];
     return state;
   }
@@ -204,7 +175,7 @@ export class FailoverState {
 
   /** Whether these have announced themselves and were given nothing since: none of them knows this. */
   haveAnnounced(cards: readonly CardId[]): boolean {
-    return cards.every((card) => this.#announced.has(card));
+    return this.#knowing.haveAnnounced(cards);
   }
 
   cards(): Iterable<CardId> {
@@ -237,9 +208,7 @@ export class FailoverState {
 
   /** The cards that order messages and know all this, lowest first: the first of them speaks for all. */
   speakers(): CardId[] {
-    const { ether = [], members = [] } = this.#view ?? {};
-    const knows = (card: CardId) => members.some((member) => member.card === card && this.#knowing.get(card) === member.incarnation);
-    return ether.filter(knows);
+    return this.#view === undefined ? [] : this.#knowing.speakers(this.#view);
   }
 
   /** Whether anything waits for time to pass. */
@@ -286,14 +255,13 @@ export class FailoverState {
   #applyEntry(sequence: number, card: CardId, entry: FailoverEntry): boolean {
     switch (entry.kind) {
       case "announce":
-        this.#knowing.delete(card);
-        this.#announced.set(card, sequence);
+        this.#knowing.onAnnounced(sequence, card);
         return false;
       case "begin":
       case "evidence":
         return false;
       case "state":
-        this.#onGiven(card, entry);
+        this.#knowing.onPiece(card, entry, this.#incarnations);
         return false;
       case "configuration":
         return this.#onPiece(card, entry);
@@ -336,21 +304,6 @@ export class FailoverState {
     }
   }
 
-  /** With the last piece all those know this that had announced themselves when it was so. */
-  #onGiven(card: CardId, { asOf, index, count }: Extract<FailoverEntry, { kind: "state" }>): void {
-    const giving = this.#giving;
-    const follows = giving?.card === card && giving.asOf === asOf && giving.next === index;
-    this.#giving = follows || index === 0 ? { card, asOf, next: index + 1 } : undefined;
-    if (this.#giving === undefined || index < count - 1) return;
-    this.#giving = undefined;
-    for (const [given, sequence] of [...this.#announced]) {
-      if (sequence > asOf) continue;
-      this.#announced.delete(given);
-      const incarnation = this.#incarnations.get(given);
-      if (incarnation !== undefined) this.#knowing.set(given, incarnation);
-    }
-  }
-
   // ---- cards
 
   #takeView(view: NodeView): void {
@@ -378,8 +331,7 @@ export class FailoverState {
     });
     if (member !== undefined) this.#incarnations.set(card, member.incarnation);
     if (isReset) this.#reported.delete(card);
-    if (isRestarted || member === undefined) this.#announced.delete(card);
-    if (isRestarted) this.#knowing.delete(card);
+    if (isRestarted || member === undefined) this.#knowing.onGone(card, isRestarted);
     if (joined || isRestarted || state === "down") this.#idle.delete(card);
     const isGone = state !== "up" && incarnation !== undefined &&
       (before.state === "up" || (before.state === "unknown" && state === "down"));
@@ -725,10 +677,8 @@ export class FailoverState {
         ? undefined
         : { ...this.#gathering, pieces: this.#gathering.pieces.map((piece) => Array.from(piece)) },
       view: this.#view,
-      knowing: this.#knowing,
-      giving: this.#giving,
+      ...this.#knowing.travelled(),
       reported: this.#reported,
-      announced: this.#announced,
       incarnations: this.#incarnations,
       idle: this.#idle,
       ended: this.#ended,
@@ -769,10 +719,8 @@ export class FailoverState {
       ? undefined
       : { ...gathering, pieces: gathering.pieces.map((piece) => Uint8Array.from(piece)) };
     state.#view = read.view;
-    state.#knowing = read.knowing;
-    state.#giving = read.giving;
+    state.#knowing = new Knowing(read);
     state.#reported = read.reported;
-    state.#announced = read.announced;
     state.#incarnations = read.incarnations;
     state.#idle = read.idle;
     state.#ended = read.ended;
@@ -812,15 +760,12 @@ const maps = [
   "leftBy",
 ] as const;
 
-type Travelled = {
+type Travelled = KnowingTravelled & {
   readonly place?: ConfigPlace;
   readonly rows?: string;
   readonly gathering?: Omit<Gathering, "pieces"> & { readonly pieces: readonly (readonly number[])[] };
   readonly view?: NodeView;
-  readonly knowing: Map<CardId, number>;
-  readonly giving?: { readonly card: CardId; readonly asOf: number; readonly next: number };
   readonly reported: Map<CardId, number>;
-  readonly announced: Map<CardId, number>;
   readonly incarnations: Map<CardId, number>;
   readonly idle: Map<CardId, number>;
   readonly ended: Map<CardId, number>;

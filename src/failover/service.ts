@@ -17,12 +17,9 @@ import { type CardId, chassisOf, slotOf } from "../base/ids.ts";
 import type { ApplicationEvent, GroupView } from "../cluster/application.ts";
 import type { NodeView, Receipt } from "../cluster/view.ts";
 import {
-  failoverFenceMs,
   failoverGrantsMax,
   failoverLeaveMs,
-  failoverOperateMs,
   failoverPieceBytesMax,
-  failoverRecordsGiven,
   failoverResayMs,
   failoverTimeMs,
   failoverTurnMs,
@@ -31,22 +28,26 @@ import {
 import type { Service } from "../service.ts";
 import type { Characterization } from "./characterization.ts";
 import type { ResourceId, ServiceId } from "./config.ts";
-import { durationText } from "./eligibility.ts";
-import type { CardFacts, Readiness, Unfitness } from "./facts.ts";
-import type { FailoverEvent, FailoverRecord } from "./failover-record.ts";
-import { gradeOfCard, type Health, healthDeadline, stepHealth } from "./health.ts";
+import type { FailoverEvent } from "./failover-record.ts";
+import type { ReadingName } from "./health.ts";
 import { policyOf } from "./policy.ts";
 import { noSurroundings, readinessOf, type ReadinessReport, type Surroundings } from "./readiness.ts";
 import { FailoverAlarms } from "./service-alarms.ts";
+import { OwnCard } from "./service-card.ts";
 import { type FailoverRows, isLater, type PlacedConfig, textOfRows } from "./service-config.ts";
 import { decodeFailoverEntry, encodeFailoverEntry } from "./service-entry.ts";
+import { Fencing } from "./service-fencing.ts";
+import { givenText, takeGiven } from "./service-giving.ts";
 import { Joining } from "./service-joining.ts";
+import { Operations } from "./service-operations.ts";
+import { logOf } from "./service-log.ts";
 import { Records } from "./service-records.ts";
 import { Runner, type Want } from "./service-runner.ts";
+import { Sayings } from "./service-sayings.ts";
 import { FailoverState, type Happening } from "./service-state.ts";
-import { packText, piecesOf, unpackText } from "./service-text.ts";
+import { servicesStatus } from "./service-status.ts";
+import { packText, piecesOf } from "./service-text.ts";
 import {
-  type CardReport,
   type ConfigPlace,
   type FailoverDecided,
   type FailoverEntry,
@@ -58,8 +59,6 @@ import {
   type HookTiming,
   type OperatorRequest,
   type ServiceEpoch,
-  type ServiceStatus,
-  type Standing,
 } from "./service-types.ts";
 
 /** What is said: an entry but for its instant. */
@@ -68,7 +67,6 @@ type Fields = Extract<FailoverOutput, { kind: "log" }>["fields"];
 
 export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   readonly #identity: FailoverIdentity;
-  readonly #counters = { malformed: 0, begun: 0, given: 0, taken: 0 };
   #outputs: FailoverOutput[] = [];
 
   // The group.
@@ -91,25 +89,16 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** Our announcements that are on their way: what is given before they have come counts for nothing. */
   readonly #announcing = new Set<number>();
   #isKnownTold = false;
-  #standing: Standing = { quarantine: undefined, maintenance: false, role: "none" };
   /** The order's time less this card's: what it may be at least. */
   #aheadMs = 0;
   #now = 0;
   /** The entry that went into the state last. */
   #sequence = 0;
-  /** What is on its way into the order, or was a moment ago: not to be said again before that instant. */
-  readonly #said = new Map<string, { readonly request: number; until: number }>();
-  /** Since when something is to be said that any card could say. */
-  readonly #needs = new Map<string, number>();
-  readonly #needed = new Set<string>();
+  readonly #said = new Sayings();
 
   // This card.
   #rows: { readonly place: ConfigPlace; readonly text: string } | undefined;
-  #replica: "current" | "behind" = "behind";
-  #readiness: Readiness = { kind: "booting", phase: "START" };
-  #health: Health = new Map();
-  #ports: ReadonlyMap<string, "down" | "missing"> = new Map();
-  readonly #unfit = new Map<ResourceId, Unfitness>();
+  readonly #own: OwnCard;
   readonly #runner = new Runner();
   /** Runs that ended because this card had to stop: each is told as `demoted` before it is started again. */
   readonly #interrupted = new Set<string>();
@@ -123,9 +112,8 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 
   // What others are to know, or to end.
   readonly #receipts = new Map<CardId, { readonly incarnation: number; readonly receipt: Receipt }>();
-  readonly #fencedAt = new Map<CardId, number>();
-  readonly #operations = new Map<number, { readonly client: number; readonly until: number }>();
-  #lastOperation = 0;
+  readonly #fencing: Fencing;
+  readonly #operations: Operations;
   readonly #records = new Records();
   #archived = 0;
   readonly #alarms = new FailoverAlarms();
@@ -136,6 +124,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   constructor(identity: FailoverIdentity) {
     this.#identity = identity;
     this.#joining = new Joining(identity.card);
+    this.#own = new OwnCard(identity);
+    this.#fencing = new Fencing(identity.card);
+    this.#operations = new Operations(identity.card);
   }
 
   get #card(): CardId {
@@ -148,20 +139,18 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       this.#rejoinAt,
       this.#runner.deadline(),
       this.#joining.deadline(),
-      healthDeadline(this.#health, this.#policy),
+      this.#own.healthDeadline(this.#policy),
       this.#records.deadline() - this.#aheadMs,
       this.#sayIdleAt + failoverResayMs,
       (this.#leavingSince ?? Infinity) + failoverLeaveMs,
     ];
-    for (const { until } of this.#said.values()) instants.push(until);
-    for (const { until } of this.#operations.values()) instants.push(until);
-    for (const since of this.#needs.values()) instants.push(since + this.#rankMs);
-    for (const at of this.#fencedAt.values()) instants.push(at + failoverFenceMs);
+    instants.push(...this.#said.instants(this.#rank));
+    instants.push(...this.#operations.instants(), ...this.#fencing.instants());
     for (const [service, { holder }] of state?.grants ?? []) {
       const retry = holder === this.#card ? state?.retryOf(service) : undefined;
       if (retry !== undefined) instants.push(retry.at - this.#aheadMs);
     }
-    if (state?.isTimeAwaited === true) instants.push(state.now + failoverTimeMs - this.#aheadMs + this.#rankMs);
+    if (state?.isTimeAwaited === true) instants.push(state.now + failoverTimeMs - this.#aheadMs + this.#rank * failoverTurnMs);
     // What was due and could not be done waits for the input that makes it possible.
     return Math.min(...instants.filter((at) => at > this.#now), Infinity);
   }
@@ -182,16 +171,16 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         this.#onConfiguration(input.place, input.rows);
         break;
       case "replica":
-        this.#replica = input.state;
+        this.#own.replica = input.state;
         break;
       case "readiness":
-        this.#readiness = input.readiness;
+        this.#own.readiness = input.readiness;
         break;
       case "readings":
         this.#onReadings(now, input.values);
         break;
       case "ports":
-        this.#ports = input.ports;
+        this.#own.ports = input.ports;
         break;
       case "hookEnded":
         this.#runner.onResult(now, input.result);
@@ -216,6 +205,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         break;
       case "leave":
         this.#leavingSince ??= now;
+        this.#own.isLeaving = true;
         break;
       case "proceeded":
         this.#onProceeded(input.by);
@@ -254,7 +244,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       ownersKnown: state?.ownersKnown ?? false,
       facts: state?.facts,
       assignment: state?.assignment,
-      services: state === undefined ? [] : this.#servicesStatus(state),
+      services: state === undefined ? [] : servicesStatus(state, this.#runner, this.#wants),
       records: this.#records.list,
       readiness: state === undefined || config === undefined ? undefined : this.#report,
     };
@@ -271,23 +261,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     if (state === undefined) return undefined;
     const { generation, view, assignment, facts } = state;
     return { sequence: this.#sequence, view: view?.number ?? 0, generation, assignment, facts };
-  }
-
-  #servicesStatus(state: FailoverState): ServiceStatus[] {
-    return [...state.assignment.services.values()].map(({ service, set, state: word, owner, reasons }) => {
-      const grant = state.grants.get(service);
-      const isHere = this.#wants.has(service) || this.#runner.isHere(service);
-      return {
-        service,
-        set,
-        state: word,
-        owner: owner?.card,
-        grant: grant?.state ?? "idle",
-        epoch: grant?.epoch ?? 0,
-        reasons: reasons.map(({ text }) => text),
-        here: isHere ? { state: this.#runner.stateOf(service), waitingFor: this.#runner.waitingFor(service) } : undefined,
-      };
-    });
   }
 
   // ---- the order
@@ -367,7 +340,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #onSent(now: number, request: number): void {
-    for (const said of this.#said.values()) if (said.request === request) said.until = now + failoverResayMs;
+    this.#said.onEnded(now, request);
   }
 
   #onRefused(now: number, request: number): void {
@@ -386,10 +359,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   #onEntry(now: number, sequence: number, card: CardId, isMember: boolean, data: Uint8Array): void {
     const entry = decodeFailoverEntry(data);
     if (entry?.kind === "announce" && card === this.#card) this.#announcing.delete(Math.min(...this.#announcing));
-    if (entry === undefined || !isMember) {
-      this.#counters.malformed++;
-      return;
-    }
+    if (entry === undefined || !isMember) return this.#log("warn", "failover entry ignored", { peer: card, sequence });
     this.#sequence = sequence;
     this.#aheadMs = Math.max(this.#aheadMs, entry.at - now);
     const state = this.#state;
@@ -399,7 +369,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     if (entry.kind !== "begin" || entry.groupView !== this.#group.number || this.#view === undefined) return;
     const members = this.#group.members.map((member) => member.card);
     if (!this.#joining.haveAnnounced(members) || this.#announcing.size > 0) return;
-    this.#counters.begun++;
     this.#records.above(this.#joining.lastRecord);
     this.#know(now, FailoverState.begin(this.#view, members, entry.at));
     this.#log("info", "failover begins", { cards: members });
@@ -420,26 +389,15 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** All that is agreed on, as it is after this place. */
   #give(sequence: number): void {
     const state = this.#state as FailoverState;
-    const records = this.#records.list.slice(-failoverRecordsGiven);
-    const text = packText({ state: state.text(), records, last: this.#records.last });
-    const pieces = piecesOf(text, failoverPieceBytesMax);
-    this.#counters.given++;
+    const pieces = piecesOf(givenText(state, this.#records), failoverPieceBytesMax);
     for (const [index, data] of pieces.entries()) {
       this.#send({ kind: "state", asOf: sequence, index, count: pieces.length, data });
     }
   }
 
   #takeState(now: number, text: string): void {
-    const given = unpackText(text) as { readonly state?: unknown; readonly records?: unknown; readonly last?: unknown } | undefined;
-    const state = typeof given?.state === "string" ? FailoverState.fromText(given.state) : undefined;
-    if (state === undefined) {
-      this.#counters.malformed++;
-      return;
-    }
-    this.#counters.taken++;
-    if (Array.isArray(given?.records) && typeof given.last === "number") {
-      this.#records.take(given.records as readonly FailoverRecord[], given.last);
-    }
+    const state = takeGiven(text, this.#records);
+    if (state === undefined) return this.#log("warn", "failover state ignored", { bytes: text.length });
     const recorded = this.#joining.recorded();
     this.#know(now, state);
     for (const item of recorded) {
@@ -463,38 +421,11 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #onHappening(happening: Happening): void {
-    switch (happening.kind) {
-      case "moved": {
-        const { services, from, to, rule, reason } = happening.move;
-        const fields = { services: [...services], from: from?.card ?? 0, to: to?.card ?? 0, rule, reason };
-        return this.#log(to === undefined ? "warn" : "info", "move", fields);
-      }
-      case "granted":
-        return this.#log("info", "granted", { service: happening.service, to: happening.to, epoch: happening.epoch });
-      case "running":
-        return this.#log("info", "running", { service: happening.service, peer: happening.card });
-      case "failed": {
-        const { service, card, decision, rule, text } = happening;
-        return this.#log("warn", "service failed", { service, peer: card, decision, rule, reason: text });
-      }
-      case "cardEnded":
-        return this.#log("info", "card ended", { peer: happening.card, receipt: happening.receipt, reason: happening.text });
-      case "fencing": {
-        const { card, service, why } = happening;
-        this.#log("error", "fencing", { peer: card, service, reason: why });
-        if (card === this.#card) this.#resetCard(`${service} cannot be stopped: ${why}`);
-        return;
-      }
-      case "operated":
-        return this.#onOperated(happening);
-      case "configured":
-        return this.#log("info", "failover configured", { sequence: happening.place.sequence });
-      case "hooks":
-      case "cardGone":
-      case "cardBack":
-        return;
-      default:
-        return unreachable(happening);
+    const line = logOf(happening);
+    if (line !== undefined) this.#outputs.push(line);
+    if (happening.kind === "operated") this.#onOperated(happening);
+    else if (happening.kind === "fencing" && happening.card === this.#card) {
+      this.#resetCard(`${happening.service} cannot be stopped: ${happening.why}`);
     }
   }
 
@@ -519,11 +450,10 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#rows = { place, text: textOfRows(rows) };
   }
 
-  #onReadings(now: number, values: Parameters<typeof stepHealth>[1]): void {
-    if (values.size === 0 && this.#health.size === 0) return;
-    const { health, changes } = stepHealth(this.#health, values, now, this.#policy);
-    this.#health = health;
-    for (const { text, to } of changes) this.#log(to === "good" ? "info" : "warn", "health", { grade: to, reason: text });
+  #onReadings(now: number, values: ReadonlyMap<ReadingName, number>): void {
+    for (const { text, to } of this.#own.onReadings(now, values, this.#policy)) {
+      this.#log(to === "good" ? "info" : "warn", "health", { grade: to, reason: text });
+    }
   }
 
   get #policy() {
@@ -567,49 +497,27 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   // ---- operators
 
   #onOperate(now: number, client: number, order: OperatorRequest, dryRun: boolean): void {
-    const answer = (given: Extract<FailoverOutput, { kind: "operated" }>["answer"]) =>
-      void this.#outputs.push({ kind: "operated", client, answer: given });
-    const refuse = (code: "not-known" | "no-quorum", message: string, hint: string) => answer({ kind: "refused", code, message, hint });
-    const state = this.#state;
-    if (state === undefined) {
-      return refuse("not-known", "this card does not know yet what all agree on", "Ask another card, or wait a moment.");
-    }
-    if (dryRun) {
-      const plan = state.plan(order);
-      return answer(plan.kind === "plan" ? { kind: "plan", lines: plan.lines } : plan);
-    }
-    if (!this.#canAct) {
-      return refuse(
-        "no-quorum",
-        `this card takes part in no decisions: ${this.#authority.reason}`,
-        "Ask a card of the side with the quorum.",
-      );
-    }
-    const id = ++this.#lastOperation;
-    this.#operations.set(id, { client, until: now + failoverOperateMs });
-    this.#send({ kind: "operate", id, order });
+    const answer = this.#operations.answerNow(this.#state, order, dryRun, this.#canAct ? undefined : this.#authority.reason);
+    if (answer !== undefined) this.#outputs.push({ kind: "operated", client, answer });
+    else this.#send({ kind: "operate", id: this.#operations.begin(now, client), order });
   }
 
-  #onOperated({ card, id, order, plan }: Extract<Happening, { kind: "operated" }>): void {
-    this.#log("info", "ordered", { verb: order.verb, by: order.by, done: plan.kind === "plan" });
-    if (card !== this.#card) return;
-    const operation = this.#operations.get(id);
-    if (!this.#operations.delete(id) || operation === undefined) return;
-    const answer = plan.kind === "plan" ? { kind: "ordered" as const, lines: plan.lines } : plan;
-    this.#outputs.push({ kind: "operated", client: operation.client, answer });
-    // What was found wrong here is looked at anew.
-    if (plan.kind === "plan" && order.verb === "lift-quarantine") this.#unfit.clear();
+  #onOperated(happening: Extract<Happening, { kind: "operated" }>): void {
+    const { order, plan } = happening;
+    if (plan.kind === "plan" && order.verb === "lift-quarantine") this.#own.forgetUnfit();
+    const answered = this.#operations.onOperated(happening);
+    if (answered !== undefined) this.#outputs.push(answered);
   }
 
   // ---- making up the difference
 
   #advance(now: number): void {
-    for (const [key, { until }] of this.#said) if (now >= until) this.#said.delete(key);
+    this.#said.expire(now);
     if (now >= this.#rejoinAt) {
       this.#rejoinAt = Infinity;
       if (!this.#isMember && !this.#isJoinAsked) this.#join();
     }
-    this.#runOperations(now);
+    this.#outputs.push(...this.#operations.overdue(now));
     const state = this.#state;
     if (state === undefined) this.#advanceJoining(now);
     this.#run(now, state);
@@ -623,43 +531,11 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#records.onTick(this.#time(now));
     for (const record of this.#records.takeChanged()) this.#outputs.push({ kind: "record", record });
     for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals)) this.#outputs.push(alarm);
-    this.#tellStanding(state);
+    const standing = this.#own.newStanding(state);
+    if (standing !== undefined) this.#outputs.push({ kind: "standing", standing });
     if ((state !== undefined) !== this.#isKnownTold) {
       this.#isKnownTold = state !== undefined;
       this.#outputs.push({ kind: "known", known: this.#isKnownTold });
-    }
-  }
-
-  #tellStanding(state: FailoverState | undefined): void {
-    const facts = state?.reportOf(this.#card);
-    const quarantine = facts?.quarantine;
-    const standing: Standing = {
-      quarantine: quarantine !== undefined && quarantine.until > (state?.now ?? 0) ? quarantine.reason : undefined,
-      maintenance: facts?.maintenance !== undefined,
-      role: this.#highestRole(state),
-    };
-    const told = this.#standing;
-    const isSame = told.quarantine === standing.quarantine && told.maintenance === standing.maintenance && told.role === standing.role;
-    if (isSame) return;
-    this.#standing = standing;
-    this.#outputs.push({ kind: "standing", standing });
-  }
-
-  #highestRole(state: FailoverState | undefined): Standing["role"] {
-    let highest = 0;
-    for (const { seats } of state?.assignment.sets.values() ?? []) {
-      for (const { card, role } of seats) if (card === this.#card) highest = Math.max(highest, roles.indexOf(role as Standing["role"]));
-    }
-    return roles[highest] as Standing["role"];
-  }
-
-  #runOperations(now: number): void {
-    for (const [id, { client, until }] of [...this.#operations]) {
-      if (now < until) continue;
-      this.#operations.delete(id);
-      const message = `the order of messages did not bring it back in ${durationText(failoverOperateMs)}: it may still be carried out`;
-      const answer = { kind: "refused" as const, code: "unanswered" as const, message, hint: "See `set show` for what is." };
-      this.#outputs.push({ kind: "operated", client, answer });
     }
   }
 
@@ -778,7 +654,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     const failure = this.#runner.failureOf(service);
     if (failure === undefined || failure.epoch !== epoch || failure.attempt !== attempt) return false;
     const { why, isUnfit, isCritical, resource } = failure;
-    if (isUnfit && !this.#unfit.has(resource)) this.#unfit.set(resource, { code: "not-installed", reason: why.slice(0, failoverWordsMax) });
+    if (isUnfit) this.#own.onUnfit(resource, why);
     const key = `failed:${runKey(service, epoch, attempt)}`;
     if (!this.#said.has(key)) {
       const hooks = this.#timings(service);
@@ -804,40 +680,19 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     }));
   }
 
-  /** How this card is, when the others have it otherwise; and before that, nothing of an earlier beginning may be left here. */
   #sayReport(state: FailoverState): void {
-    const card = state.reportOf(this.#card);
-    if (card?.state !== "up" || state.incarnationOf(this.#card) !== this.#identity.incarnation) return;
-    if (!state.hasReported(this.#card)) {
-      for (const service of this.#runner.present()) if (state.grants.get(service)?.holder !== this.#card) return;
-    }
-    const report = this.#ownReport();
-    const text = packText(report);
-    if (state.hasReported(this.#card) && packText(reportOf(card)) === text) return;
-    this.#say(`report:${text}`, { kind: "report", incarnation: this.#identity.incarnation, report });
-  }
-
-  #ownReport(): CardReport {
-    const { grade, reasons } = gradeOfCard(this.#health);
-    return {
-      software: this.#identity.software,
-      model: this.#identity.model,
-      readiness: this.#leavingSince === undefined ? this.#readiness : leaving,
-      health: grade,
-      healthReasons: reasons,
-      configuration: this.#replica,
-      ports: this.#ports,
-      unfit: new Map(this.#unfit),
-    };
+    const report = this.#own.reportToSay(state, this.#runner.present());
+    if (report !== undefined) this.#say(`report:${packText(report)}`, { kind: "report", incarnation: this.#identity.incarnation, report });
   }
 
   /** What any card could say: the lowest that knows says it, and each further one when those below it do not. */
   #sayForAll(now: number, state: FailoverState): void {
-    this.#needed.clear();
+    const isOurTurn = (key: string) => this.#said.isOurTurn(now, key, this.#rank);
+    this.#said.beginTurn();
     const rows = this.#rows;
-    if (rows !== undefined && this.#replica === "current" && isLater(rows.place, state.config?.place)) {
+    if (rows !== undefined && this.#own.replica === "current" && isLater(rows.place, state.config?.place)) {
       const key = `configuration:${rows.place.epoch}:${rows.place.sequence}`;
-      if (rows.text !== state.config?.text && this.#isOurTurn(now, key) && !this.#said.has(key)) {
+      if (rows.text !== state.config?.text && isOurTurn(key) && !this.#said.has(key)) {
         this.#sayConfiguration(key, rows.place, rows.text);
       }
     }
@@ -845,13 +700,13 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       if (state.hasEnded(card, incarnation)) this.#receipts.delete(card);
       else {
         const key = `ended:${card}:${incarnation}`;
-        if (this.#isOurTurn(now, key)) this.#say(key, { kind: "ended", card, incarnation, receipt });
+        if (isOurTurn(key)) this.#say(key, { kind: "ended", card, incarnation, receipt });
       }
     }
-    if (state.isTimeAwaited && this.#time(now) >= state.now + failoverTimeMs && this.#isOurTurn(now, "time")) {
+    if (state.isTimeAwaited && this.#time(now) >= state.now + failoverTimeMs && isOurTurn("time")) {
       this.#say("time", { kind: "time" });
     }
-    for (const key of [...this.#needs.keys()]) if (!this.#needed.has(key)) this.#needs.delete(key);
+    this.#said.endTurn();
   }
 
   #sayConfiguration(key: string, place: ConfigPlace, text: string): void {
@@ -860,41 +715,19 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     for (const [index, data] of pieces.entries()) {
       request = this.#send({ kind: "configuration", place, index, count: pieces.length, data });
     }
-    this.#said.set(key, { request, until: Infinity });
+    this.#said.add(key, request);
   }
 
-  #isOurTurn(now: number, key: string): boolean {
-    this.#needed.add(key);
-    const since = this.#needs.get(key) ?? now;
-    this.#needs.set(key, since);
-    return now >= since + this.#rankMs;
-  }
-
-  /** How long we leave it to those before us to speak for all. */
-  get #rankMs(): number {
+  /** Our place among those that could speak for all. */
+  get #rank(): number {
     const at = this.#state?.speakers().indexOf(this.#card) ?? -1;
-    return at === -1 ? Infinity : at * failoverTurnMs;
+    return at === -1 ? Infinity : at;
   }
 
   #fence(now: number, state: FailoverState): void {
-    const wanted = new Map<CardId, string>();
-    for (const card of state.cards()) {
-      const isSilent = state.reportOf(card)?.state === "unknown" && state.incarnationOf(card) !== undefined;
-      if (isSilent) wanted.set(card, "it is silent, and nothing proves that it stopped");
-    }
-    for (const [service, { isFencing, holder }] of state.grants) {
-      if (isFencing && holder !== undefined && holder !== this.#card) wanted.set(holder, `it cannot stop ${service}`);
-    }
-    for (const card of [...this.#fencedAt.keys()]) if (!wanted.has(card)) this.#fencedAt.delete(card);
-    const chassis = chassisOf(this.#card);
-    const isOurs = (state.view?.ether ?? []).find((card) => chassisOf(card) === chassis && !wanted.has(card)) === this.#card;
-    for (const [card, reason] of wanted) {
-      const incarnation = state.incarnationOf(card);
-      const isDue = now >= (this.#fencedAt.get(card) ?? -Infinity) + failoverFenceMs;
-      if (!isOurs || chassisOf(card) !== chassis || incarnation === undefined || !isDue) continue;
-      this.#fencedAt.set(card, now);
-      this.#log("warn", "fence", { peer: card, reason });
-      this.#outputs.push({ kind: "fence", card, incarnation, reason });
+    for (const fence of this.#fencing.due(now, state)) {
+      this.#log("warn", "fence", { peer: fence.card, reason: fence.reason });
+      this.#outputs.push({ kind: "fence", ...fence });
     }
   }
 
@@ -934,12 +767,12 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #say(key: string, saying: Saying): void {
-    if (!this.#said.has(key)) this.#said.set(key, { request: this.#send(saying), until: Infinity });
+    if (!this.#said.has(key)) this.#said.add(key, this.#send(saying));
   }
 
   #sayUnder(keys: ReadonlySet<string>, saying: Saying, prefix: string): void {
     const request = this.#send(saying);
-    for (const key of keys) if (key.startsWith(prefix)) this.#said.set(key, { request, until: Infinity });
+    for (const key of keys) if (key.startsWith(prefix)) this.#said.add(key, request);
   }
 
   #log(level: "debug" | "info" | "warn" | "error", event: string, fields: Fields): void {
@@ -948,8 +781,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 }
 
 const defaultPolicy = policyOf();
-const leaving: Readiness = { kind: "hold", code: "leaving", reason: "it leaves in good order" };
-const roles: readonly Standing["role"][] = ["none", "alternate", "secondary", "primary"];
 
 /** One run of a service under one grant. */
 function runKey(service: ServiceId, epoch: number, attempt: number): string {
@@ -958,8 +789,4 @@ function runKey(service: ServiceId, epoch: number, attempt: number): string {
 
 function retryKey(service: ServiceId, epoch: number, attempt: number): string {
   return `retry:${runKey(service, epoch, attempt)}`;
-}
-
-function reportOf({ software, model, readiness, health, healthReasons, configuration, ports, unfit }: CardFacts): CardReport {
-  return { software, model, readiness, health, healthReasons, configuration, ports, unfit };
 }

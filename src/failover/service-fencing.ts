@@ -1,0 +1,53 @@
+/**
+ * Which cards are to be fenced, and by whom: a card that was in a view and is unknown in a later one, and a holder that cannot stop; by the lowest card of
+ * its chassis that orders messages, for the reset lines are the chassis's. Again and again, until a view says that it is down or up. Pure.
+ */
+import { type CardId, chassisOf } from "../base/ids.ts";
+import { failoverFenceMs } from "../limits.ts";
+import type { FailoverState } from "./service-state.ts";
+
+export type Fence = { readonly card: CardId; readonly incarnation: number; readonly reason: string };
+
+export class Fencing {
+  readonly #card: CardId;
+  readonly #orderedAt = new Map<CardId, number>();
+
+  constructor(card: CardId) {
+    this.#card = card;
+  }
+
+  /** The instants at which something may have to be said again. */
+  instants(): number[] {
+    return [...this.#orderedAt.values()].map((at) => at + failoverFenceMs);
+  }
+
+  /** What this card is to order now. */
+  due(now: number, state: FailoverState): Fence[] {
+    const wanted = this.#wanted(state);
+    for (const card of [...this.#orderedAt.keys()]) if (!wanted.has(card)) this.#orderedAt.delete(card);
+    const chassis = chassisOf(this.#card);
+    const orderer = (state.view?.ether ?? []).find((card) => chassisOf(card) === chassis && !wanted.has(card));
+    if (orderer !== this.#card) return [];
+    const fences: Fence[] = [];
+    for (const [card, reason] of wanted) {
+      const incarnation = state.incarnationOf(card);
+      const isDue = now >= (this.#orderedAt.get(card) ?? -Infinity) + failoverFenceMs;
+      if (chassisOf(card) !== chassis || incarnation === undefined || !isDue) continue;
+      this.#orderedAt.set(card, now);
+      fences.push({ card, incarnation, reason });
+    }
+    return fences;
+  }
+
+  #wanted(state: FailoverState): Map<CardId, string> {
+    const wanted = new Map<CardId, string>();
+    for (const card of state.cards()) {
+      const isSilent = state.reportOf(card)?.state === "unknown" && state.incarnationOf(card) !== undefined;
+      if (isSilent) wanted.set(card, "it is silent, and nothing proves that it stopped");
+    }
+    for (const [service, { isFencing, holder }] of state.grants) {
+      if (isFencing && holder !== undefined && holder !== this.#card) wanted.set(holder, `it cannot stop ${service}`);
+    }
+    return wanted;
+  }
+}
