@@ -264,8 +264,13 @@ export class ServiceWorld {
     if (card.isStopped) {
       card.isStopped = false;
       if (card.isMember && !this.isCalm && this.random.below(4) === 0) {
-        card.cursor = this.log.findLastIndex((item) => item.kind === "view");
+        const from = card.cursor;
+        card.cursor = Math.max(from, this.log.findLastIndex((item) => item.kind === "view"));
         this.input(card, { kind: "group", event: { kind: "lost", group: failoverGroup, sequence: card.cursor, reason: "away" } });
+        for (const item of this.log.slice(from, card.cursor)) {
+          if (item.kind !== "message" || item.from.card !== card.card) continue;
+          this.input(card, { kind: "group", event: { kind: "sent", request: item.request, group: failoverGroup, sequence: 0 } });
+        }
       }
       if (card.isMember) this.input(card, { kind: "group", event: { kind: "resumed" } });
       this.#flush(card);
