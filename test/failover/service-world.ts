@@ -263,7 +263,7 @@ export class ServiceWorld {
     // A card that was away may have lost its place.
     if (card.isStopped) {
       card.isStopped = false;
-      if (card.isMember && !this.isCalm && this.random.below(4) === 0) {
+      if (this.#hasJoined.has(this.#joinKey(card)) && !this.isCalm && this.random.below(4) === 0) {
         const from = card.cursor;
         card.cursor = Math.max(from, this.log.findLastIndex((item) => item.kind === "view"));
         this.input(card, { kind: "group", event: { kind: "lost", group: failoverGroup, sequence: card.cursor, reason: "away" } });
