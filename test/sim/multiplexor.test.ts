@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { cardAt, type CardId, everybody, multiplexor } from "../../src/base/ids.ts";
 import { Prng } from "../../src/base/prng.ts";
-import { multiplexorPeriodMs, serialFrameBytesMax } from "../../src/limits.ts";
+import { chassisPowerOnMs, multiplexorPeriodMs, serialFrameBytesMax } from "../../src/limits.ts";
 import {
   decodeLine,
   Multiplexor,
@@ -224,6 +224,33 @@ test("power is told every period, and a change of it at once and several times",
   assert.equal(powers(run(3 * multiplexorPeriodMs + 100)), [0b111, 0b111, 0b111]);
   tell(3_200, { kind: "power", slot: 2, power: "absent" });
   assert.equal(powers(run(3_300)), Array(powerRepeats).fill(0b101));
+});
+
+test("FS-6: it tells of each slot how often it got its power since the chassis was on, and how often its line was pulled", () => {
+  const { run, tell } = rig();
+  const said = (until: number, slot = 1): number[][] => {
+    const message = framesTo(run(until), slot).map((frame) => frame.message).findLast(({ kind }) => kind === "muxPower");
+    const starts = message?.kind === "muxPower" ? [...message.starts ?? []] : [];
+    return [1, 2, 3, 4].map((each) => starts.slice(2 * each - 2, 2 * each));
+  };
+  // What gets its power with the chassis was there from the beginning.
+  tell(300, { kind: "power", slot: 4, power: "on" });
+  assert.equal(said(2_000), [[0, 0], [0, 0], [0, 0], [0, 0]]);
+  run(chassisPowerOnMs);
+  tell(chassisPowerOnMs + 100, { kind: "power", slot: 3, power: "off" });
+  tell(chassisPowerOnMs + 200, { kind: "power", slot: 3, power: "on" });
+  tell(chassisPowerOnMs + 300, { kind: "bytes", slot: 1, bytes: line(1, 1, { kind: "muxReset", id: 1, slot: 2 }, multiplexor) });
+  run(chassisPowerOnMs + 400);
+  tell(chassisPowerOnMs + 400, { kind: "resetDone", slot: 2, stopped: true });
+  assert.equal(said(chassisPowerOnMs + 2_000), [[0, 0], [0, 1], [1, 0], [0, 0]]);
+  // A line that could not be pulled was not pulled.
+  tell(chassisPowerOnMs + 2_100, { kind: "bytes", slot: 1, bytes: line(1, 2, { kind: "muxReset", id: 2, slot: 2 }, multiplexor) });
+  run(chassisPowerOnMs + 2_200);
+  tell(chassisPowerOnMs + 2_200, { kind: "resetDone", slot: 2, stopped: false });
+  assert.equal(said(chassisPowerOnMs + 4_000), [[0, 0], [0, 1], [1, 0], [0, 0]]);
+  tell(chassisPowerOnMs + 4_100, { kind: "dead", dead: true });
+  tell(chassisPowerOnMs + 4_200, { kind: "dead", dead: false });
+  assert.equal(said(chassisPowerOnMs + 6_000), [[0, 0], [0, 0], [0, 0], [0, 0]]);
 });
 
 test("a cut line loses what passes it, one way or both", () => {
