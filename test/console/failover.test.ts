@@ -176,6 +176,8 @@ test("what is refused is said in one line, with the way out and the exit code of
     const late = await say("set", "drain", "3");
     assert.is(late.code, 1);
     assert.match(late.stderr, /takes part in no decisions: .*\. Ask a card of the side with the quorum\./);
+    failover.isAbsent = true;
+    assert.is((await say("set", "drain", "3")).code, 1);
   }));
 
 test("names are listed for shells: sets, services, and cards in the form that was begun", () =>

@@ -14,6 +14,7 @@ const crash: readonly FailoverEvent[] = [
   { at: 1_016, kind: "selfTestSent", by: two, over: three },
   { at: 1_017, kind: "selfTestSent", by: three, over: "serial" },
   { at: 1_018, kind: "vote", by: three, text: "silent on both links" },
+  { at: 1_023, kind: "selfTestAnswered", by: three, over: "serial", answer: "no answer in 6 ms" },
   { at: 1_024, kind: "selfTestAnswered", by: two, over: "serial", answer: "no answer in 9 ms" },
   { at: 1_025, kind: "selfTestAnswered", by: three, over: "ether", answer: "passed" },
   { at: 1_024, kind: "characterized", verdict: "member failure", rule: "member failure", text: "nobody hears it" },
@@ -55,7 +56,7 @@ test("each self-test has its own answer: of the same card, on the same way", () 
   assert.equal(recordView(record, 3_500).selfTests, [
     { atMs: 15, by: two, over: "serial", answer: "no answer in 9 ms", ms: 9 },
     { atMs: 16, by: two, over: "card 3" },
-    { atMs: 17, by: three, over: "serial" },
+    { atMs: 17, by: three, over: "serial", answer: "no answer in 6 ms", ms: 6 },
     { atMs: 25, by: three, over: "ether", answer: "passed" },
   ]);
 });
@@ -66,6 +67,20 @@ test("each hook has its own end, one that is under way has none", () => {
     { atMs: 33, hook: "start", resource: "nginx", service: "web", card: two, ms: 30, outcome: "failed", reason: "no such file" },
     { atMs: 70, hook: "start", resource: "nginx", service: "web", card: two, ms: 20, outcome: "done" },
   ]);
+});
+
+test("what two cards start at once has two ends", () => {
+  const started = (at: number, card: CardId): FailoverEvent => ({
+    at,
+    kind: "hookStarted",
+    hook: "start",
+    resource: "a",
+    service: "a",
+    card,
+  });
+  const ended = (at: number): FailoverEvent => ({ at, kind: "hookEnded", hook: "start", resource: "a", outcome: "done", reason: "" });
+  const both = [started(1, two), started(2, three), ended(3), ended(4)].reduce(addEvent, openRecord(1, { kind: "card", card: one }, 1, 0));
+  assert.equal(recordView(both, 9).resources.map(({ card, ms }) => [card, ms]), [[two, 3], [three, 1]]);
 });
 
 test("evidence, votes, fencing, the first receipt, phases, and a timeline in the order of time", () => {
