@@ -243,7 +243,7 @@ export const recordSchema = summary.extend({
     z.object({
       atMs: sinceStart,
       by: cardId,
-      source: z.enum(["serial", "ether", "power", "monitor", "health", "operator"]).meta({ description: "Where it was seen." }),
+      source: z.enum(["serial", "ether", "power", "monitor", "health", "operator", "view"]).meta({ description: "Where it was seen." }),
       text: text("What was seen, in words."),
     }),
     "What was seen, on each link and otherwise.",

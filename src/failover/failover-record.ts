@@ -43,7 +43,7 @@ export type FailoverEvent =
     | {
       readonly kind: "evidence";
       readonly by: CardId;
-      readonly source: "serial" | "ether" | "power" | "monitor" | "health" | "operator";
+      readonly source: "serial" | "ether" | "power" | "monitor" | "health" | "operator" | "view";
       readonly text: string;
     }
     | { readonly kind: "selfTestSent"; readonly by: CardId; readonly over: "serial" | "ether" | CardId }

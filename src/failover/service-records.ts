@@ -75,7 +75,7 @@ export class Records {
   #onHappening(at: number, view: number, happening: Happening, owned: (card: CardId) => readonly ServiceId[]): void {
     switch (happening.kind) {
       case "cardGone": {
-        const { card, state } = happening;
+        const { card, state, by: sayer } = happening;
         const services = owned(card);
         const subject: FailoverSubject = { kind: "card", card };
         if (services.length === 0 && this.#openOf(subject) === undefined) return;
@@ -86,7 +86,7 @@ export class Records {
           : state === "down"
           ? "proven down"
           : "it has started anew";
-        this.#add(id, { kind: "evidence", at, by: card, source: "health", text });
+        this.#add(id, { kind: "evidence", at, by: sayer, source: "view", text });
         if (state === "unknown") return;
         this.#add(id, { kind: "characterized", at, verdict: "member failure", rule: "view", text: `it is ${text} in view ${view}` });
         return;

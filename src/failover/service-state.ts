@@ -39,7 +39,8 @@ export type Happening =
   }
   | { readonly kind: "running"; readonly service: ServiceId; readonly card: CardId }
   | { readonly kind: "hooks"; readonly card: CardId; readonly hooks: readonly HookTiming[] }
-  | { readonly kind: "cardGone"; readonly card: CardId; readonly state: "down" | "unknown" | "restarted" }
+  /** `by`: the lowest card that orders messages in the view that says so. */
+  | { readonly kind: "cardGone"; readonly card: CardId; readonly state: "down" | "unknown" | "restarted"; readonly by: CardId }
   | { readonly kind: "cardBack"; readonly card: CardId }
   | {
     readonly kind: "cardEnded";
@@ -335,7 +336,8 @@ export class FailoverState {
     if (joined || isRestarted || state === "down") this.#idle.delete(card);
     const isGone = state !== "up" && incarnation !== undefined &&
       (before.state === "up" || (before.state === "unknown" && state === "down"));
-    if (isGone || isRestarted) this.#happenings.push({ kind: "cardGone", card, state: state === "up" ? "restarted" : state });
+    const by = view.ether[0] ?? view.coordinator;
+    if (isGone || isRestarted) this.#happenings.push({ kind: "cardGone", card, state: state === "up" ? "restarted" : state, by });
     else if (before.state !== "up" && state === "up") this.#happenings.push({ kind: "cardBack", card });
     if (state === "down" || isRestarted) this.#onProven(card);
   }
