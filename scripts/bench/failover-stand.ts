@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { SetsView } from "../../src/failover/failover-view.ts";
 import { type Chassis, type UpOptions, withChassis } from "../chassis/chassis.ts";
@@ -85,6 +86,18 @@ export class FailoverStand {
     throw failure;
   }
 
+  /** Waits until the service "web" runs on a card other than those given, as one of those asked knows, and gives that card. */
+  async servedBy(asked: readonly number[], withinMs: number, ...not: readonly number[]): Promise<number> {
+    const until = performance.now() + withinMs;
+    for (;;) {
+      const service = (await this.view(...asked)).sets.find(({ set }) => set === "web")?.services.find((each) => each.service === "web");
+      const card = service?.owner?.card;
+      if (service?.grant === "running" && card !== undefined && !not.includes(card)) return card;
+      if (performance.now() > until) throw new Error(`not within ${withinMs} ms: web runs elsewhere; it is ${JSON.stringify(service)}`);
+      await sleep(100);
+    }
+  }
+
   /** The card with this hardware address. */
   cardOf(mac: string): number | undefined {
     return this.cards.find((card) => cardMac(this.chassis.name, this.chassis.place(card)) === mac);
@@ -97,7 +110,9 @@ export class FailoverStand {
   }
 
   /** Starts a client. It is answered when this resolves, or it has been asking for `withinMs`. */
-  async client(options: { readonly periodMs: number; readonly http?: number; readonly withinMs?: number }): Promise<FailoverClient> {
+  async client(
+    options: { readonly periodMs: number; readonly http?: number; readonly realtime?: boolean; readonly withinMs?: number },
+  ): Promise<FailoverClient> {
     const { withinMs = 20_000, ...given } = options;
     const state = `${this.chassis.directory}/client`;
     mkdirSync(state, { recursive: true });
@@ -121,7 +136,7 @@ export class FailoverClient {
 
   /** What was seen since it was asked last, `afterMs` from now. */
   async observe(afterMs = 0): Promise<Observed> {
-    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    await sleep(afterMs);
     this.#child.stdin?.write("\n");
     const { value, done } = await this.#lines.next() as IteratorResult<string, undefined>;
     if (done === true) throw new Error("the client has ended");

@@ -66,10 +66,13 @@ export class FailoverArchive {
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    const over = [...this.#records.keys()].slice(0, Math.max(0, this.#records.size - failoverArchiveMax));
+    for (const id of over) {
+      this.#records.delete(id);
+      this.#changed.delete(id);
+    }
     const changed = [...this.#changed.values()];
     this.#changed.clear();
-    const over = [...this.#records.keys()].slice(0, Math.max(0, this.#records.size - failoverArchiveMax));
-    for (const id of over) this.#records.delete(id);
     this.#writing = this.#writing.then(() => this.#write(changed, over)).catch((error) => this.#fail(error));
   }
 

@@ -6,16 +6,16 @@ const zones = "/sys/class/thermal";
 
 /** Memory and disk in use in percent, the highest temperature in degrees. */
 export async function machineReadings(stateDirectory: string): Promise<Map<ReadingName, number>> {
-  const read: readonly [ReadingName, Promise<number | undefined>][] = [
-    ["memory", readFile("/proc/meminfo", "utf8").then(memoryPercent)],
-    ["disk", statfs(stateDirectory).then(diskPercent)],
-    ["temperature", temperature()],
-  ];
+  const read: Readonly<Partial<Record<ReadingName, Promise<number | undefined>>>> = {
+    memory: readFile("/proc/meminfo", "utf8").then(memoryPercent),
+    disk: statfs(stateDirectory).then(diskPercent),
+    temperature: temperature(),
+  };
   const values = new Map<ReadingName, number>();
-  for (const [name, reading] of read) {
+  await Promise.all((Object.entries(read) as [ReadingName, Promise<number | undefined>][]).map(async ([name, reading]) => {
     const value = await reading.catch(() => undefined);
     if (value !== undefined) values.set(name, value);
-  }
+  }));
   return values;
 }
 

@@ -23,7 +23,8 @@ export class ResourceJournal {
   #file: FileHandle | undefined;
   #bytes = 0;
   #queue: { readonly line: string; readonly settle: (error: Error | undefined) => void }[] = [];
-  #writing: Promise<void> | undefined;
+  #isWriting = false;
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, machineBoot: string) {
     this.#path = path;
@@ -108,12 +109,13 @@ export class ResourceJournal {
   #note(note: Note): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ line: `${JSON.stringify(note)}\n`, settle: (error) => error === undefined ? resolve() : reject(error) });
-      this.#writing ??= this.#write().finally(() => this.#writing = undefined);
+      if (!this.#isWriting) this.#writing = this.#write();
     });
   }
 
   /** What comes meanwhile goes with the next write. */
   async #write(): Promise<void> {
+    this.#isWriting = true;
     while (this.#queue.length > 0) {
       const notes = this.#queue;
       this.#queue = [];
@@ -132,6 +134,7 @@ export class ResourceJournal {
       }
       for (const { settle } of notes) settle(failure);
     }
+    this.#isWriting = false;
   }
 }
 

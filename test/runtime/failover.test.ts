@@ -16,19 +16,6 @@ import type { SetsView } from "../../src/failover/failover-view.ts";
 const name = (tail: string) => `ft${process.pid % 10_000}${tail}`;
 const three = [1, 2, 3];
 
-/** Waits until the service "web" runs on a card other than those given, and gives that card. */
-async function servedBy(stand: FailoverStand, asked: readonly number[], withinMs: number, ...not: readonly number[]): Promise<number> {
-  const until = performance.now() + withinMs;
-  for (;;) {
-    const view = await stand.view(...asked);
-    const service = view.sets.find(({ set }) => set === "web")?.services.find((each) => each.service === "web");
-    const card = service?.owner?.card;
-    if (service?.grant === "running" && card !== undefined && !not.includes(card)) return card;
-    if (performance.now() > until) throw new Error(`not within ${withinMs} ms: web runs; it is ${JSON.stringify(service)}`);
-    await sleep(100);
-  }
-}
-
 function ownersOf(stand: FailoverStand, { owners }: Observed): (number | undefined)[] {
   return owners.map(({ mac }) => stand.cardOf(mac));
 }
@@ -59,14 +46,14 @@ test("HA-3, HA-12, FS-3: an address goes on when its card crashes, is pulled, ha
   await withFailover({ name: name("a"), cards: 3, runtime: "binary", document: webDocument(three) }, (stand) =>
     told(stand, async () => {
       const { chassis } = stand;
-      assert.is(await servedBy(stand, three, 20_000), 1, "the first in rank serves");
+      assert.is(await stand.servedBy(three, 20_000), 1, "the first in rank serves");
       const client = await stand.client({ periodMs: 2 });
       let owner = 1;
       const move = async (how: string, gapMsMax: number, act: () => Promise<unknown>) => {
         await client.observe();
         const others = three.filter((card) => card !== owner);
         await act();
-        const next = await servedBy(stand, others, 20_000, owner);
+        const next = await stand.servedBy(others, 20_000, owner);
         const seen = await client.observe(500);
         console.error(`  ${how}: from card ${owner} to ${next}, a gap of ${gapMs(seen).toFixed(0)} ms`);
         assert.equal(ownersOf(stand, seen), [owner, next], `${how}: the address went from one card to one other`);
@@ -106,9 +93,9 @@ test("HA-15: what a killed program of a card left running is gone before the car
   await withFailover({ name: name("b"), cards: 3, runtime: "binary", document: webDocument(three) }, (stand) =>
     told(stand, async () => {
       const { chassis } = stand;
-      assert.is(await servedBy(stand, three, 20_000), 1);
+      assert.is(await stand.servedBy(three, 20_000), 1);
       await chassis.crash(1);
-      assert.is(await servedBy(stand, [2, 3], 20_000, 1), 2);
+      assert.is(await stand.servedBy([2, 3], 20_000, 1), 2);
       await stand.waitUntilWhole();
       await sleep(1_500);
       // All at once: nobody is left who could fence, or tell what is agreed on.
@@ -117,7 +104,7 @@ test("HA-15: what a killed program of a card left running is gone before the car
       await chassis.waitFor("all programs run again", ({ cards }) => cards.every(({ status }) => status?.boot.state === "ready"), 60_000);
       const log = (await chassis.log(2, 400)).join("\n");
       assert.match(log, /"stopped what an earlier run left","resource":"web-ip","outcome":"done"/);
-      const owner = await servedBy(stand, three, 30_000);
+      const owner = await stand.servedBy(three, 30_000);
       await isOnAlone(stand, owner);
       assert.match(await stand.cardinal(2, "failovers"), /card 1; web: card 1 -> card 2/, "the record is on its disk");
     }));
@@ -151,11 +138,11 @@ nginxTest(
     await withFailover({ name: name("c"), cards: 3, runtime: "binary", document }, (stand) =>
       told(stand, async () => {
         const { chassis } = stand;
-        assert.is(await servedBy(stand, three, 30_000), 1);
+        assert.is(await stand.servedBy(three, 30_000), 1);
         const client = await stand.client({ periodMs: 5, http: 80 });
         await client.observe();
         await chassis.crash(1);
-        assert.is(await servedBy(stand, [2, 3], 30_000, 1), 2);
+        assert.is(await stand.servedBy([2, 3], 30_000, 1), 2);
         const crashed = await client.observe(500);
         console.error(`  crash: a gap of ${gapMs(crashed).toFixed(0)} ms`);
         assert.equal(ownersOf(stand, crashed), [1, 2]);
@@ -165,7 +152,7 @@ nginxTest(
         await stand.waitUntilWhole();
         await client.observe();
         await stand.cardinal(2, "set", "switch", "web", "--to", "1/3");
-        assert.is(await servedBy(stand, three, 30_000, 2), 3);
+        assert.is(await stand.servedBy(three, 30_000, 2), 3);
         const switched = await client.observe(500);
         console.error(`  switch: a gap of ${gapMs(switched).toFixed(0)} ms`);
         assert.equal(ownersOf(stand, switched), [2, 3]);
