@@ -67,7 +67,7 @@ export const reasonRules = {
     starts: "never",
     role: "unassigned",
     owner: "card",
-    hint: "See `cardinal status` on the card for what its start waits for.",
+    hint: "See `cardinal boot` on the card for what its start waits for.",
   },
   "off-ethernet": {
     leaves: "elsewhere",

@@ -179,12 +179,12 @@ export class FailoverEdge {
   /** The word that silent cards run nothing goes to the boot first, where the card holds for them. */
   async operate(order: OperatorRequest, dryRun: boolean): Promise<OperatorAnswer> {
     const card = this.#card;
-    if (card === undefined) return { kind: "refused", code: "not-known", message: "the card starts", hint: "try again in a moment" };
+    if (card === undefined) return { kind: "refused", code: "not-known", message: "the card is starting", hint: "Ask again in a moment." };
     if (order.verb !== "assume-idle" || dryRun) return await card.operate(order, dryRun);
     const answer = await card.proceed(order.by);
     if (answer.kind === "proceeds") return { kind: "ordered", lines: [answer.text] };
     if (answer.code === "not-waiting") return await card.operate(order, dryRun);
-    return { kind: "refused", code: "not-eligible", message: answer.message, hint: "`cardinal status` says what the card waits for" };
+    return { kind: "refused", code: "not-eligible", message: answer.message, hint: "See `cardinal boot` for what the card waits for." };
   }
 
   /** What still runs stays; the next run stops it. */
