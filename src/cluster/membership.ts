@@ -498,12 +498,11 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   /** A card that needs a view and whose coordinator proposes none goes on without it. */
   #watchCoordinator(now: number, card: CardId): boolean {
     const muteAt = this.isHeld() ? Infinity : this.#waiting.muteAt(now, card, this.#matrix.listenMs());
-    if (muteAt > now && muteAt < Infinity) {
+    if (muteAt <= now || muteAt === Infinity) this.#waiting.stopWatching();
+    if (muteAt > now) {
       this.#wakeBy(muteAt);
       return false;
     }
-    this.#waiting.stopWatching();
-    if (muteAt === Infinity) return false;
     this.#log("warn", "no proposal", { peer: card });
     this.#leftOut.add(now, card);
     return true;
@@ -751,11 +750,10 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
     this.#viewAt = now;
     this.#viewQuorum = this.#quorumOf(view);
     this.#promise = undefined;
-    this.#waiting.stopWatching();
+    this.#waiting.stop();
     this.#isWanted = false;
     this.#isInDoubt = false;
     this.#isDirty = true;
-    this.#waiting.stopJoining();
     this.#wantAt = Infinity;
     this.#enter(now, unknown.length === 0 ? "confirmed" : "unconfirmed", reason);
   }

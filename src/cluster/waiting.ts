@@ -33,6 +33,11 @@ export class Waiting {
     this.#coordinator = undefined;
   }
 
+  stop(): void {
+    this.stopJoining();
+    this.stopWatching();
+  }
+
   onLate(ms: number): void {
     this.#joinAt += ms;
     if (this.#coordinator !== undefined) this.#coordinator.since += ms;
