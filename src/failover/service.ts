@@ -26,6 +26,7 @@ import {
   failoverWordsMax,
 } from "../limits.ts";
 import type { Service } from "../service.ts";
+import type { Assignment } from "./assignment.ts";
 import type { Characterization } from "./characterization.ts";
 import type { ResourceId, ServiceId } from "./config.ts";
 import type { FailoverEvent } from "./failover-record.ts";
@@ -120,6 +121,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   #rivals = new Map<ResourceId, string>();
   #surroundings: Surroundings = noSurroundings;
   #report: ReadinessReport | undefined;
+  #reportOf: { readonly assignment?: Assignment; readonly surroundings?: Surroundings } = {};
 
   constructor(identity: FailoverIdentity) {
     this.#identity = identity;
@@ -232,8 +234,11 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   status(now: number): FailoverStatus {
     const state = this.#state;
     const config = state?.config;
-    if (state !== undefined && config !== undefined) {
+    // Each decision makes a new assignment. To fail each card in thought takes long, and who looks may look each second.
+    const isReported = this.#reportOf.assignment === state?.assignment && this.#reportOf.surroundings === this.#surroundings;
+    if (state !== undefined && config !== undefined && !isReported) {
       this.#report = readinessOf(config.failover, state.facts, state.assignment, this.#surroundings, this.#report);
+      this.#reportOf = { assignment: state.assignment, surroundings: this.#surroundings };
     }
     const isOut = !this.#authority.held;
     return {

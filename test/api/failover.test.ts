@@ -53,6 +53,15 @@ test("FS-7: a card that is down speaks with code, owner and hint, and its reason
   assert.ok((reason ?? "").length > 5);
 });
 
+test("who looks each second has nothing worked out anew before something is decided", async () => {
+  const { ask, failover } = system();
+  const before = failover.status()?.readiness;
+  failover.world.run(500);
+  assert.is(failover.status()?.readiness, before);
+  await ask("POST", "/v1/cards/3/drain");
+  assert.is.not(failover.status()?.readiness, before);
+});
+
 test("the whole: cards with their health, and ages instead of instants", async () => {
   const { ask, failover } = system();
   failover.world.crash(failover.world.card(3));
