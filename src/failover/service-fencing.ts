@@ -1,6 +1,7 @@
 /**
- * Which cards are to be fenced, and by whom: a card that was in a view and is unknown in a later one, and a holder that cannot stop; by the lowest card of
- * its chassis that orders messages, for the reset lines are the chassis's. Again and again, until a view says that it is down or up. Pure.
+ * Which cards are to be fenced, and by whom: a card that was in a view, is unknown in a later one and has a service or may have, and a holder that cannot
+ * stop; by the lowest card of its chassis that orders messages, for the reset lines are the chassis's. Again and again, until a view says that it is down or
+ * up. A silent card that runs nothing is left alone: nobody waits for it. Pure.
  */
 import { type CardId, chassisOf } from "../base/ids.ts";
 import { failoverFenceMs } from "../limits.ts";
@@ -41,8 +42,10 @@ export class Fencing {
 
   #wanted(state: FailoverState): Map<CardId, string> {
     const wanted = new Map<CardId, string>();
+    const holders = new Set([...state.grants.values()].map(({ holder }) => holder));
     for (const card of state.cards()) {
-      const isSilent = state.reportOf(card)?.state === "unknown" && state.incarnationOf(card) !== undefined;
+      const mayServe = !state.ownersKnown || holders.has(card);
+      const isSilent = mayServe && state.reportOf(card)?.state === "unknown" && state.incarnationOf(card) !== undefined;
       if (isSilent) wanted.set(card, "it is silent, and nothing proves that it stopped");
     }
     for (const [service, { isFencing, holder }] of state.grants) {

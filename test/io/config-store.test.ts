@@ -11,15 +11,17 @@ import { host, type Ordered, StoreDriver, wish } from "../conformance/config-sto
 
 type Opened = { readonly store: ConfigStore; readonly driver: StoreDriver; readonly directory: string };
 
+type OnChanged = (tables: readonly string[] | undefined) => void;
+
 /** Runs `body` with stores in directories of their own. */
-async function withStores(body: (make: () => Opened) => Promise<void>): Promise<void> {
+async function withStores(body: (make: (onChanged?: OnChanged) => Opened) => Promise<void>): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "cardinal-store-"));
   const stores: ConfigStore[] = [];
-  const make = () => {
+  const make = (onChanged: OnChanged = () => {}) => {
     const waiting = new Map<number, (result: StoreResult) => void>();
     let count = 0;
     const directory = join(root, `store-${stores.length}`);
-    const store = new ConfigStore({ directory, onResult: (result) => waiting.get(result.order)?.(result) });
+    const store = new ConfigStore({ directory, onChanged, onResult: (result) => waiting.get(result.order)?.(result) });
     stores.push(store);
     const order = (wanted: Ordered) =>
       new Promise<StoreResult>((resolve) => {
@@ -72,6 +74,20 @@ test("CARD-4: a row that is kept in memory is what the newest commit made of it,
     assert.is(read(await store.keptRow("hosts", "b")).row?.["note"], "of b");
     await driver.ask("opened", { kind: "reset" });
     assert.is(read(await store.keptRow("hosts", "b")).row, undefined, "another database has taken its place");
+  }));
+
+test("FS-4: whoever follows some tables is told which a commit has changed, and reads all their rows of one moment", () =>
+  withStores(async (make) => {
+    const changes: (readonly string[] | undefined)[] = [];
+    const { store, driver } = make((tables) => changes.push(tables));
+    assert.ok("unread" in await store.tables(["hosts", "chassis"]));
+    await driver.begin();
+    assert.equal(changes.at(0), undefined);
+    changes.length = 0;
+    await driver.change(wish("1", [host("b", "two"), host("a", "one")]));
+    assert.equal(changes, [["hosts", "audit"]]);
+    const { head, rows } = read(await store.tables(["hosts", "chassis"]));
+    assert.equal([head.sequence, rows.hosts.map(({ id, note }) => [id, note]), rows.chassis], [2, [["a", "one"], ["b", "two"]], []]);
   }));
 
 test("while a snapshot is proven reads are answered, and orders wait for its end", () =>

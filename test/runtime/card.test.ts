@@ -72,7 +72,7 @@ test("CARD-3: the binary alone in a directory, and the sources, start, load the 
       const { code, stderr } = await card.leave();
       assert.is(code, 0, `${name}: ${stderr}`);
       const kept = readdirSync(state).filter((file) => !/^(configuration\.db|branches$|snapshots$)/.test(file)).sort();
-      assert.equal(kept, ["admin-token", "incarnation", "reserved-views", "uid"], name);
+      assert.equal(kept, ["admin-token", "failovers", "incarnation", "last-run", "reserved-views", "resources", "uid"], name);
     }
     assert.equal(readdirSync(place.directory).sort(), ["card.json", "cardinal", "state", "system.key", "tty"]);
   } finally {
