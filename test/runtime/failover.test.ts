@@ -4,7 +4,9 @@
  * Failover on real cards: the compiled binary on the virtual chassis, an address and a web server that move among three of them, and a client in the
  * namespace of the hosts that asks all the time. It is told by ARP who has the address: two answers to one question are two owners.
  */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
@@ -110,10 +112,13 @@ test("HA-15: what a killed program of a card left running is gone before the car
     }));
 });
 
+const scratch = mkdtempSync(join(tmpdir(), "cardinal-failover-"));
+process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
+
 const agent = "/usr/lib/ocf/resource.d/heartbeat/nginx";
 
-/** A web server for each card's service, and its place: cards of one machine share its files. */
-function nginx(directory: string): Record<string, unknown> {
+/** A web server. Cards of one machine share its files, so those that run at the same time have directories of their own. */
+function nginx(directory: string, service: string): Record<string, unknown> {
   mkdirSync(directory, { recursive: true });
   const file = `${directory}/nginx.conf`;
   writeFileSync(
@@ -124,7 +129,7 @@ http { access_log off; server { listen 80; location / { return 200 "here\\n"; } 
 `,
   );
   const parameters = { configfile: file, port: "80", httpd: "/usr/sbin/nginx" };
-  return { kind: "application", service: "web", agent: "ocf", type: "nginx", parameters, startS: 20, stopS: 20 };
+  return { kind: "application", service, agent: "ocf", type: "nginx", parameters, startS: 20, stopS: 20 };
 }
 
 // Where Debian's agents and web server are installed: both are this test's subject.
@@ -133,8 +138,8 @@ const nginxTest = existsSync(agent) && existsSync("/usr/sbin/nginx") ? test : te
 nginxTest(
   "HA-3, HA-13: a web server through its OCF agent and its address go on after a crash, and by order: the address leaves first and comes last",
   async () => {
-    const directory = `/tmp/${name("nginx")}`;
-    const document = webDocument(three, { resources: { "web-server": nginx(directory) }, addressNeeds: ["web-server"] });
+    const directory = join(scratch, "one");
+    const document = webDocument(three, { resources: { "web-server": nginx(directory, "web") }, addressNeeds: ["web-server"] });
     await withFailover({ name: name("c"), cards: 3, runtime: "binary", document }, (stand) =>
       told(stand, async () => {
         const { chassis } = stand;
@@ -166,6 +171,52 @@ nginxTest(
         const id = Math.max(...records.failovers.map((each) => each.id));
         const told = await stand.cardinal(3, "failover", "explain", String(id));
         assert.match(told, /stop web-ip: done[^]*stop web-server: done[^]*start web-server: done[^]*start web-ip: done/);
+      }));
+  },
+);
+
+nginxTest(
+  "HA-13: with a web server on each card the address alone moves by order, and a client misses less than half a second",
+  async () => {
+    const directory = join(scratch, "each");
+    const names = three.map((card) => `1/${card}`);
+    const base = webDocument(three, {
+      resources: Object.fromEntries(three.map((card) => [`server-${card}`, nginx(`${directory}/${card}`, `http-${card}`)])),
+    });
+    const document = {
+      ...base,
+      failoverSets: {
+        ...base["failoverSets"] as object,
+        servers: { composition: "n-way", members: Object.fromEntries(names.map((card) => [card, {}])) },
+      },
+      services: {
+        ...base["services"] as object,
+        ...Object.fromEntries(three.map((card) => [`http-${card}`, { set: "servers", preferred: [`1/${card}`], apart: "server" }])),
+      },
+    };
+    await withFailover({ name: name("d"), cards: 3, runtime: "binary", document }, (stand) =>
+      told(stand, async () => {
+        const { chassis } = stand;
+        assert.is(await stand.servedBy(three, 30_000), 1);
+        for (const card of three) {
+          const until = performance.now() + 20_000;
+          while ((await chassis.exec(card, ["curl", "-sf", "http://127.0.0.1/"])).stdout !== "here\n") {
+            if (performance.now() > until) throw new Error(`no web server on card ${card}`);
+            await sleep(200);
+          }
+        }
+        const client = await stand.client({ periodMs: 5, http: 80 });
+        await client.observe();
+        await stand.cardinal(2, "set", "switch", "web", "--to", "1/3");
+        assert.is(await stand.servedBy(three, 30_000, 1), 3);
+        const seen = await client.observe(500);
+        console.error(
+          `  switch: a gap of ${gapMs(seen).toFixed(0)} ms, ${seen.failures} of ${seen.answers + seen.failures} requests failed`,
+        );
+        assert.equal(ownersOf(stand, seen), [1, 3]);
+        assert.is(seen.doubles, 0);
+        assert.ok(gapMs(seen) < 500, `a gap of ${gapMs(seen)} ms`);
+        client.end();
       }));
   },
 );
