@@ -166,7 +166,7 @@ export const failingMs = 20;
 /** A check of the start that failed is tried again after this. */
 export const bootPostRetryMs = 10_000;
 /** A card that starts listens for the multiplexor's word, and for the announcements of those that it hears, so long at most. */
-export const bootMultiplexorMs = 1_200;
+export const bootMultiplexorMs = 2_500;
 export const bootAnswerMs = 500;
 /** What a card announces of its start is said again after this, and once it is ready; who is new is told at once, but not more often than this. */
 export const bootAnnounceMs = 1_000;

@@ -352,7 +352,15 @@ export class Boot implements Service<BootInput, BootOutput> {
     const before = this.#sense;
     if (sense === undefined || isSameSense(before, sense)) return;
     this.#sense = sense;
-    if (this.#phase === "ready") this.#record("open");
+    if (this.#phase === "ready") return this.#record("open");
+    // It came late: what was taken for a type without it may have been a guess.
+    if (before === undefined && this.#type !== undefined) this.#findType();
+  }
+
+  #findType(): void {
+    this.#type = typeOfBoot(this.#evidence, this.#sense);
+    this.#log("info", "boot type", { type: this.#type.type, because: this.#type.reason, lastRole: this.#role });
+    this.#record("open");
   }
 
   #onMaintenance(on: boolean): void {
@@ -416,9 +424,7 @@ export class Boot implements Service<BootInput, BootOutput> {
     this.#endHold();
     this.#waitsFor = "";
     if (this.speaks && !spoke) {
-      this.#type = typeOfBoot(this.#evidence, this.#sense);
-      this.#log("info", "boot type", { type: this.#type.type, because: this.#type.reason, lastRole: this.#role });
-      this.#record("open");
+      this.#findType();
       this.#outputs.push({ kind: "speaking", speaking: true });
     }
     this.#log("info", "boot", { state: phase });

@@ -128,9 +128,20 @@ class Slot {
   /** How often it got its power after the chassis was powered on, and how often its reset line was pulled. */
   powerOns = 0;
   resets = 0;
+  hasHadPower = false;
   /** The newest run of the slot's card that was heard, and the newest that was stopped. */
   heard = 0;
   stopped = 0;
+
+  /** What was counted and heard: the multiplexor has started anew. */
+  forget(): void {
+    this.heard =
+      this.stopped =
+      this.powerOns =
+      this.resets =
+        0;
+    this.hasHadPower = this.power === "on";
+  }
 
   clearIn(): void {
     this.lineIn = [];
@@ -139,6 +150,14 @@ class Slot {
     this.store.fill(0);
     this.stored = 0;
     this.overrun = false;
+  }
+
+  /** These frames of an input are not sent any more. */
+  drop(input: number, lines: ReadonlySet<Uint8Array>): void {
+    const queue = this.queues[input] as Uint8Array[];
+    const kept = queue.filter((line) => !lines.has(line));
+    this.queued -= queue.length - kept.length;
+    this.queues[input] = kept;
   }
 
   clearLines(): void {
@@ -163,6 +182,8 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
   #dead = false;
   #startedAt: number;
   #powerAt: number;
+  /** The reports of power that were queued last. */
+  readonly #powerLines = new Set<Uint8Array>();
   /** The newest incarnation and sequence of a reset order from each card: an older one is a replay. */
   readonly #newestOrders = new Map<CardId, { incarnation: number; sequence: number }>();
 
@@ -173,7 +194,11 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     this.#msPerByte = (serialBitsPerByte * 1_000) / options.baud;
     this.#incarnation = options.incarnation;
     this.#startedAt = this.#powerAt = now;
-    options.power?.forEach((power, index) => this.#slot(index + 1).power = power);
+    options.power?.forEach((power, index) => {
+      const slot = this.#slot(index + 1);
+      slot.power = power;
+      slot.hasHadPower = power === "on";
+    });
   }
 
   /** When something on a line is through, a reset has failed, or the next report of power is due. */
@@ -368,7 +393,9 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     if (slot.power === power) return;
     slot.power = power;
     slot.clearLines();
-    if (power === "on" && now >= this.#startedAt + chassisPowerOnMs) slot.powerOns++;
+    // What gets its first power with the chassis was there from the beginning.
+    if (power === "on" && (slot.hasHadPower || now >= this.#startedAt + chassisPowerOnMs)) slot.powerOns++;
+    slot.hasHadPower ||= power === "on";
     if (this.#dead) return;
     if (power !== "on" && slot.resetBy !== Infinity) this.#onResetDone(now, index, power);
     this.#tellPower(now, powerRepeats);
@@ -382,11 +409,7 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
       slot.clearLines();
       slot.orders.clear();
       slot.resetBy = Infinity;
-      slot.heard =
-        slot.stopped =
-        slot.powerOns =
-        slot.resets =
-          0;
+      slot.forget();
     }
     if (dead) return;
     this.#incarnation++;
@@ -463,12 +486,16 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
       const { powerOns, resets } = this.#slot(index);
       starts.set([powerOns, resets], 2 * (index - 1));
     }
-    for (let time = 0; time < times; time++) this.#tellAll(at, { kind: "muxPower", powered, starts });
+    // What was not told yet is not so any more: on a slow line it would be heard after the card that it calls absent.
+    for (let index = 1; index <= slotCountMax; index++) this.#slot(index).drop(own, this.#powerLines);
+    this.#powerLines.clear();
+    for (let time = 0; time < times; time++) this.#powerLines.add(this.#tellAll(at, { kind: "muxPower", powered, starts }));
   }
 
-  #tellAll(at: number, message: Message): void {
+  #tellAll(at: number, message: Message): Uint8Array {
     const line = this.#encode(message);
     for (let index = 1; index <= slotCountMax; index++) if (this.#slot(index).power === "on") this.#queue(at, own, index, line);
+    return line;
   }
 
   #encode(message: Message): Uint8Array {

@@ -442,7 +442,7 @@ const bites: readonly Bite[] = [
 ];
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const copied = ["base", "cluster", "config", "node", "sim", "wire", "limits.ts", "service.ts"];
+const copied = ["base", "cluster", "config", "failover", "node", "sim", "wire", "limits.ts", "service.ts"];
 
 /** What the world comes to with the sources in `folder`: the violation, if there is one. */
 async function violationIn(folder: string, world: Bite["world"]): Promise<{ checker: string; detail: string } | undefined> {
