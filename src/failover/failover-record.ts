@@ -155,13 +155,15 @@ export function addEvent(record: FailoverRecord, event: FailoverEvent): Failover
   const isEntered = phase !== undefined && failoverTransitions[record.phase].includes(phase);
   // What was seen first is where it began, however late it was told.
   const startedAt = Math.min(record.startedAt, event.at);
+  const isOpenToJudge = record.phase === "detected" || record.phase === "characterized";
   const hasRoom = record.events.length < failoverEventsMax;
   return {
     ...record,
     phase: isEntered ? phase : record.phase,
     startedAt,
     entered: { ...record.entered, detected: startedAt, ...(isEntered && record.entered[phase] === undefined ? { [phase]: event.at } : {}) },
-    verdict: event.kind === "characterized" ? event : record.verdict,
+    // What it was taken for when it was taken over from stays; what is found later is among the events.
+    verdict: event.kind === "characterized" && (record.verdict === undefined || isOpenToJudge) ? event : record.verdict,
     receipt: event.kind === "receipt" && record.receipt === undefined ? event : record.receipt,
     events: hasRoom ? [...record.events, event] : record.events,
     dropped: record.dropped + (hasRoom ? 0 : 1),

@@ -81,14 +81,12 @@ export class Records {
         if (services.length === 0 && this.#openOf(subject) === undefined) return;
         const id = this.#openOf(subject) ?? this.#open(subject, view, at);
         for (const service of services) this.#ofService.set(service, id);
-        const text = state === "unknown"
-          ? "silent, and nothing proves that it is down"
-          : state === "down"
-          ? "proven down"
-          : "it has started anew";
+        const text = state === "unknown" ? "silent, and nothing proves that it is down" : state === "down" ? "proven down" : "started anew";
         this.#add(id, { kind: "evidence", at, by: sayer, source: "view", text });
-        if (state === "unknown") return;
-        this.#add(id, { kind: "characterized", at, verdict: "member failure", rule: "view", text: `it is ${text} in view ${view}` });
+        // What it was taken for when it was taken over from stays.
+        const isJudged = this.#records.some((record) => record.id === id && record.verdict !== undefined);
+        if (state === "unknown" || isJudged) return;
+        this.#add(id, { kind: "characterized", at, verdict: "member failure", rule: "view", text: `${text}, by view ${view}` });
         return;
       }
       case "cardBack": {

@@ -482,6 +482,8 @@ export class World {
   }
 
   #powerOn(card: SimCard, afterMs: number): void {
+    // A machine that starts anew runs nothing of what it ran.
+    this.failover?.onPowerLost(card);
     card.powered = true;
     card.machineStarts++;
     this.#settlePort(card);
