@@ -217,6 +217,16 @@ test("a slot without power or card needs no reset, and one that cannot be stoppe
   assert.equal(outputs.filter(({ kind }) => kind === "reset"), [{ kind: "reset", slot: 2 }]);
 });
 
+test("a report of power that was not told yet gives way to a newer one", () => {
+  const { run, tell } = rig();
+  tell(150, { kind: "power", slot: 3, power: "off" });
+  tell(150, { kind: "power", slot: 3, power: "on" });
+  tell(150, { kind: "power", slot: 3, power: "off" });
+  const powered = framesTo(run(400), 1).flatMap(({ message }) => message.kind === "muxPower" ? [message.powered] : []);
+  assert.equal(powered.slice(-3), [0b011, 0b011, 0b011]);
+  assert.ok(powered.length <= 4, `only what was on the line already comes before: ${powered}`);
+});
+
 test("power is told every period, and a change of it at once and several times", () => {
   const { run, tell } = rig();
   const powers = (outputs: readonly MultiplexorOutput[]) =>
