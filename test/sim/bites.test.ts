@@ -170,7 +170,7 @@ const bites: readonly Bite[] = [
     file: "cluster/heartbeat.ts",
     line: "return { silentAfterMs: silentAfterMs * slower",
     broken: 'return { silentAfterMs: silentAfterMs * slower * (link === "ether" ? 0.3336 : 1)',
-    world: 4,
+    world: 7,
   },
   {
     checker: "settled",
