@@ -519,8 +519,11 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     let evidence = this.#evidenceOf(peer, trial);
     const pattern = `${evidence.serial} ${evidence.ether}`;
     if (pattern !== trial.pattern) {
-      // A question that is under way goes over all links anyhow; what was answered before may be overtaken, unless the answer is the change.
-      if (trial.round?.outcome !== undefined && trial.round.endedAt < now) {
+      // A question that is under way goes over all links anyhow; what was answered before may be overtaken, unless the answer is the change. What
+      // third cards said of a card that was silent is overtaken once it is not.
+      const isAnswered = trial.round?.outcome !== undefined && trial.round.endedAt < now;
+      const isOvertaken = trial.relaysAsked && hasLinkBack(trial.pattern, pattern);
+      if (isAnswered || isOvertaken) {
         this.#startOver(now, trial);
         evidence = this.#evidenceOf(peer, trial);
       }
@@ -649,6 +652,12 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     const others = peers.filter(({ card, ticks }) => card !== subject && ticks !== undefined);
     return others.length > 0 && others.every(({ ticks }) => ticks?.serial.length === 0) ? "all" : "ours";
   }
+}
+
+/** Whether a link that was down is up: "serial ether", each up or down. */
+function hasLinkBack(before: string, now: string): boolean {
+  const links = now.split(" ");
+  return before.split(" ").some((link, index) => link === "down" && links[index] === "up");
 }
 
 /** Silent or worse. */
