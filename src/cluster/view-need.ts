@@ -27,6 +27,21 @@ function absentFrom(members: readonly CardId[], electorate: readonly CardId[]): 
   return electorate.filter((card) => !members.includes(card));
 }
 
+/**
+ * Whether this card, with those of its view that it hears on Ethernet, may go on without another one. Of two cards either may: the multiplexor
+ * lets one of them stop the other.
+ */
+export function mayGoOnWithout(
+  lost: CardId,
+  { card, view, isHeld, electorate }: Standing,
+  facts: QuorumFacts,
+  isHeard: (other: CardId) => boolean,
+): boolean {
+  if (view === undefined || !isHeld) return false;
+  const others = view.ether.filter((other) => other !== lost && (other === card || isHeard(other)));
+  return others.includes(card) && (electorate.length === 2 || quorumOf(others, facts).held);
+}
+
 /** `isNews`: whether more is proven about an absent card than the view says. */
 export function isViewDue(
   { view, isHeld, isWanted, would, electorate, incarnationOf }: Standing,

@@ -1,10 +1,11 @@
 /**
- * Which cards are to be fenced, and by whom: a card that was in a view, is unknown in a later one and has a service or may have, and a holder that cannot
- * stop; by the lowest card of its chassis that orders messages, for the reset lines are the chassis's. Again and again, until a view says that it is down or
+ * Which cards are to be fenced, and by whom: a card that was in a view, is unknown in a later one and has a service or may have; one of the view whose
+ * self-test nobody answers, before a later view says that it is gone; and a holder that cannot stop; by the lowest card of its chassis that orders messages, for the reset lines are the chassis's. Again and again, until a view says that it is down or
  * up. A silent card that runs nothing is left alone: nobody waits for it. Pure.
  */
 import { type CardId, chassisOf } from "../base/ids.ts";
 import { failoverFenceMs } from "../limits.ts";
+import type { CharacterizationAction } from "./characterization.ts";
 import type { FailoverState } from "./service-state.ts";
 
 export type Fence = { readonly card: CardId; readonly incarnation: number; readonly reason: string };
@@ -12,6 +13,8 @@ export type Fence = { readonly card: CardId; readonly incarnation: number; reado
 export class Fencing {
   readonly #card: CardId;
   readonly #orderedAt = new Map<CardId, number>();
+  /** The incarnations of cards whose self-test nobody answers. */
+  readonly #condemned = new Map<CardId, number>();
 
   constructor(card: CardId) {
     this.#card = card;
@@ -20,6 +23,13 @@ export class Fencing {
   /** The instants at which something may have to be said again. */
   instants(): number[] {
     return [...this.#orderedAt.values()].map((at) => at + failoverFenceMs);
+  }
+
+  /** What this card concluded of a card by self-tests; `none` where it may not act on that. */
+  onVerdict(card: CardId, incarnation: number | undefined, action: CharacterizationAction): void {
+    const isCondemned = action === "shield, fence, take over" || action === "shield, fence, wait for proof";
+    if (isCondemned && incarnation !== undefined) this.#condemned.set(card, incarnation);
+    else this.#condemned.delete(card);
   }
 
   /** What this card is to order now. */
@@ -45,8 +55,13 @@ export class Fencing {
     const holders = new Set([...state.grants.values()].map(({ holder }) => holder));
     for (const card of state.cards()) {
       const mayServe = !state.ownersKnown || holders.has(card);
-      const isSilent = mayServe && state.reportOf(card)?.state === "unknown" && state.incarnationOf(card) !== undefined;
-      if (isSilent) wanted.set(card, "it is silent, and nothing proves that it stopped");
+      const incarnation = state.incarnationOf(card);
+      if (!mayServe || incarnation === undefined) continue;
+      const known = state.reportOf(card)?.state;
+      if (known === "unknown") wanted.set(card, "it is silent, and nothing proves that it stopped");
+      else if (known === "up" && this.#condemned.get(card) === incarnation) {
+        wanted.set(card, "nobody hears it, and nobody's self-test is answered");
+      }
     }
     for (const [service, { isFencing, holder }] of state.grants) {
       if (isFencing && holder !== undefined && holder !== this.#card) wanted.set(holder, `it cannot stop ${service}`);

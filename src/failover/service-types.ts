@@ -90,7 +90,13 @@ export type FailoverInput =
   /** An operator has said to the boot service that a cold start goes on with the cards that are there: those that are silent run nothing. */
   | { readonly kind: "proceeded"; readonly by: string }
   /** What the self-test found about a card, at each change of the row of the table. */
-  | { readonly kind: "verdict"; readonly card: CardId; readonly evidence: Evidence; readonly characterization: Characterization }
+  | {
+    readonly kind: "verdict";
+    readonly card: CardId;
+    readonly evidence: Evidence;
+    readonly characterization: Characterization;
+    readonly mayFence: boolean;
+  }
   /** For the readiness: cards that could not be survived, or not be proven down. */
   | { readonly kind: "surroundings"; readonly surroundings: Surroundings }
   | { readonly kind: "tick" };

@@ -213,7 +213,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         this.#onProceeded(input.by);
         break;
       case "verdict":
-        this.#onVerdict(now, input.card, input.characterization);
+        this.#onVerdict(now, input.card, input.characterization, input.mayFence);
         break;
       case "surroundings":
         this.#surroundings = input.surroundings;
@@ -485,7 +485,8 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   /** Into the record of the card, where there is one or will be. */
-  #onVerdict(now: number, card: CardId, { row, verdict, reason, isFailover }: Characterization): void {
+  #onVerdict(now: number, card: CardId, { row, verdict, action, reason, isFailover }: Characterization, mayFence: boolean): void {
+    this.#fencing.onVerdict(card, this.#state?.incarnationOf(card), mayFence ? action : "none");
     if (verdict === "healthy" || !this.#canAct) return;
     const at = this.#time(now);
     const events: FailoverEvent[] = [{ kind: "vote", at, by: this.#card, text: `${verdict}: ${reason}` }];

@@ -439,6 +439,11 @@ export class Core {
     this.#failingOver.on(now, input, effects);
   }
 
+  /** What self-tests came to; who may go on without a card that does not answer may have it stopped before a view says so. */
+  onVerdict(now: number, verdict: Omit<Extract<FailoverInput, { kind: "verdict" }>, "mayFence">, effects: Effect[]): void {
+    this.onFailover(now, { ...verdict, mayFence: this.#membership.mayGoOnWithout(now, verdict.card) }, effects);
+  }
+
   /** This card carries out hooks. */
   beginFailover(now: number, effects: Effect[]): void {
     this.#failingOver.begin(now, effects);

@@ -116,7 +116,7 @@ export class Node implements Service<Input, Effect> {
       isMultiplexorHeard: (at) => this.#links.serial.up === true ? this.#isMultiplexorHeard(at) : undefined,
       onReadiness: (at, readiness, effects) => this.#core.onFailover(at, { kind: "readiness", readiness }, effects),
       onProceeded: (at, by, effects) => this.#core.onFailover(at, { kind: "proceeded", by }, effects),
-      onVerdict: (at, verdict, effects) => this.#core.onFailover(at, verdict, effects),
+      onVerdict: (at, verdict, effects) => this.#core.onVerdict(at, verdict, effects),
     });
     this.#tellSerialLine(now, []);
   }

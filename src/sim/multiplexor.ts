@@ -428,10 +428,16 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
       return;
     }
     this.#newestOrders.set(sender, { incarnation: frame.incarnation, sequence: frame.sequence });
+    // Whose own line is being pulled orders nothing any more: of two cards that would stop each other one goes on.
+    if (this.#slot(from).resetBy !== Infinity) {
+      counters.dropped++;
+      return;
+    }
 
     const slot = this.#slot(order.slot);
     const before = slot.orders.get(sender);
-    if (before?.id === order.id && before.by === frame.incarnation) {
+    const isRepeated = before?.id === order.id && before.by === frame.incarnation && before.incarnation === order.incarnation;
+    if (isRepeated && before.outcome !== "failed") {
       if (before.outcome !== undefined) this.#sendReceipt(at, order.slot, before, before.outcome);
       return;
     }

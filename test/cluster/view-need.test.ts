@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { cardAt, type CardId } from "../../src/base/ids.ts";
 import type { NodeView } from "../../src/cluster/view.ts";
-import { canWaitForMore, isLeaseWanted, isViewDue, objectionTo, type Standing } from "../../src/cluster/view-need.ts";
+import { canWaitForMore, isLeaseWanted, isViewDue, mayGoOnWithout, objectionTo, type Standing } from "../../src/cluster/view-need.ts";
 import { isHalf, quorumOf } from "../../src/cluster/quorum.ts";
 
 const cards = (...slots: number[]): CardId[] => slots.map((slot) => cardAt(1, slot));
@@ -128,5 +128,29 @@ test("HA-15: against exactly half speaks a card outside that lives and refuses, 
   assert.is(objectionTo(would([1, 2, 4]), electorate, isAgainst), undefined);
   assert.is(objectionTo({ ...would([1, 2]), quorum: { held: false, text: "" } }, electorate, isAgainst), undefined);
 });
+
+const goesOn: readonly (readonly [what: string, standing: Case, lost: number, heard: readonly number[], may: boolean])[] = [
+  ["two of three hear each other", { view: [1, 2, 3], would: [1, 2, 3], electorate: [1, 2, 3] }, 3, [2], true],
+  ["one that hears nobody", { view: [1, 2, 3], would: [1, 2, 3], electorate: [1, 2, 3] }, 3, [], false],
+  ["half with the tie-break card", { view: [1, 2, 3, 4], would: [1, 2, 3, 4] }, 4, [2], true],
+  ["half without the tie-break card", { view: [1, 2, 3, 4], would: [1, 2, 3, 4], own: 3 }, 1, [4], false],
+  ["either one of two cards", { view: [1, 2], would: [1, 2], electorate: [1, 2], own: 2 }, 1, [], true],
+  ["a card without Ethernet", { view: [1, 2, 3], viewEther: [1, 2], would: [1, 2, 3], electorate: [1, 2, 3], own: 3 }, 1, [2], false],
+  ["a card whose view does not hold", { view: [1, 2, 3], would: [1, 2], isHeld: false, electorate: [1, 2, 3] }, 3, [2], false],
+];
+for (const [what, standing, lost, heard, may] of goesOn) {
+  test(`${what} ${may ? "may" : "may not"} have another one stopped before there is another view`, () => {
+    const electorate = cards(...(standing.electorate ?? [1, 2, 3, 4]));
+    const facts = {
+      electorate,
+      tieBreak: undefined,
+      witness: "none",
+      isContinuing: () => true,
+      proofOf: () => undefined,
+      startedAt: () => -Infinity,
+    } as const;
+    assert.is(mayGoOnWithout(cardAt(1, lost), standingOf(standing), facts, (other) => cards(...heard).includes(other)), may);
+  });
+}
 
 test.run();

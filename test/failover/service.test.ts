@@ -1,6 +1,7 @@
 /** The failover service: several of them over an order in memory. FS-3, FS-5, FS-7, HA-3, HA-15. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { characterize } from "../../src/failover/characterization.ts";
 import type { OperatorRequest } from "../../src/failover/service-types.ts";
 import { build, everything, where } from "./service-systems.ts";
 import type { ServiceWorld } from "./service-world.ts";
@@ -31,6 +32,32 @@ test("HA-3 a card that crashes is fenced, and its services run elsewhere", () =>
   const record = world.cards.find(({ isUp }) => isUp)?.service.status(world.now).records.at(-1);
   assert.is(record?.subject.kind, "card");
   assert.is(record?.receipt?.receipt, "reset");
+});
+
+test("HA-3 who does not answer its self-test is fenced before a view says that it is gone, if it runs anything and the others may go on", () => {
+  const evidence = { serial: "down", ether: "down", ticks: "all", selfTest: "no answer", relay: "no answer" } as const;
+  const condemn = (world: ServiceWorld, card: number, mayFence: boolean) => {
+    const characterization = characterize({ ...evidence, loopback: "passed", third: "silent", serialLoss: "this one" });
+    for (const other of world.cards) {
+      if (other.card === card) continue;
+      world.input(other, {
+        kind: "verdict",
+        card: world.card(card).card,
+        evidence: { ...evidence, loopback: "passed", third: "silent", serialLoss: "this one" },
+        characterization,
+        mayFence,
+      });
+    }
+    return world.lines.filter((line) => / fences /.test(line)).length;
+  };
+  const world = build(5, { cards: 3 });
+  world.run(3_000);
+  const [owner] = where(world, "engine") as [number];
+  assert.is(condemn(world, owner, false), 0);
+  assert.is(condemn(world, owner, true), 1, "by one of the others, at once");
+  world.run(2_000);
+  allRun(world);
+  assert.is.not(where(world, "engine")[0], owner);
 });
 
 test("HA-15 what a card that is cut off runs is started elsewhere only once it is proven down", () => {

@@ -177,6 +177,22 @@ test("a run of a card is reset once, whoever asks for it, and a later run is not
   assert.equal(run(600).filter(({ kind }) => kind === "reset"), [{ kind: "reset", slot: 3 }]);
 });
 
+test("of two cards that would stop each other one goes on", () => {
+  const { run, tell } = rig(2);
+  tell(200, { kind: "bytes", slot: 1, bytes: line(1, 1, reset(5, 2), multiplexor) });
+  tell(200.5, { kind: "bytes", slot: 2, bytes: line(2, 1, reset(5, 1), multiplexor) });
+  assert.equal(run(240).filter(({ kind }) => kind === "reset"), [{ kind: "reset", slot: 2 }]);
+});
+
+test("an order that could not be carried out is tried again when it is repeated", () => {
+  const { run, tell } = rig();
+  tell(200, { kind: "bytes", slot: 1, bytes: line(1, 1, reset(5, 2), multiplexor) });
+  const failed = run(200 + resetMs + 50);
+  assert.equal(receipts(failed, 1).map((receipt) => receipt.kind === "muxReceipt" && receipt.outcome), ["failed"]);
+  tell(300 + resetMs, { kind: "bytes", slot: 1, bytes: line(1, 2, reset(5, 2), multiplexor) });
+  assert.equal(run(400 + resetMs).filter(({ kind }) => kind === "reset"), [{ kind: "reset", slot: 2 }]);
+});
+
 test("an order is believed only from the slot of its sender, once, and with the key", () => {
   const order = line(1, 1, reset(42, 3), multiplexor);
   const foreign = encodeSerial(
