@@ -115,6 +115,11 @@ export class Upkeep {
   }
 
   #beginRepair(now: number, clients: readonly number[], findings: readonly string[]): void {
+    if (this.#repair !== undefined) {
+      // Another check has begun it: who asked for this one waits for the same repair.
+      this.#repair = { ...this.#repair, clients: [...this.#repair.clients, ...clients] };
+      return;
+    }
     const why = this.#ports.canRepair();
     if (why !== undefined) {
       for (const client of clients) {

@@ -139,7 +139,8 @@ export class World {
     );
     this.lease = new Lease(this, (card, run, input) => this.#tell(card, run, input), this.#faultPrng);
     this.#switch = new Switch(this.#faultPrng, (at, sent, ports) => this.#events.push(at, (then) => this.#onEther(then, sent, ports)));
-    for (const id of options.cards) this.#bus(chassisOf(id));
+    // The chassis are powered on with the cards that are in them.
+    for (const id of options.cards) this.#bus(chassisOf(id), options.cards);
     for (const id of options.cards) {
       const card = this.#plug(id, slotOf(id), 0, false);
       this.#powerOn(card, this.#prng.unit() * (options.startSpreadMs ?? 200));
@@ -423,10 +424,13 @@ export class World {
     );
   }
 
-  #bus(chassis: number): Bus {
+  /** `cards`: those that have power when it is made. */
+  #bus(chassis: number, cards: readonly CardId[] = []): Bus {
     let bus = this.#buses.get(chassis);
     if (bus === undefined) {
+      const isIn = (_: unknown, index: number) => cards.some((card) => chassisOf(card) === chassis && slotOf(card) === index + 1);
       const options = {
+        power: Array.from({ length: slotCountMax }, isIn).map((isOn) => isOn ? "on" as const : "absent" as const),
         chassis,
         system: this.system,
         keyring: this.#keyring,

@@ -283,9 +283,11 @@ test("a change of a row that nobody made is found by a check, and repaired from 
   assert.is(network.status(two)?.code, "corrupt");
   assert.is(written(network, one, "meanwhile")?.kind, "changed");
   network.ask(two, 2, { kind: "check", repair: true });
+  network.ask(two, 9, { kind: "check", repair: true });
   network.run(3_000);
   const repaired = network.answerOf(two, 2);
   assert.ok(repaired?.kind === "checked" && repaired.repaired, JSON.stringify(repaired));
+  assert.equal(network.answerOf(two, 9), repaired, "who asked at the same time is told the same");
   assertEqual(network);
 });
 
