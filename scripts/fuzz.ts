@@ -152,7 +152,9 @@ const messages: readonly Message[] = [
   { kind: "muxReset", id: 0xffffffff, slot: 8, incarnation: 0xffffffff },
   { kind: "muxReceipt", id: 24, slot: 1, outcome: "off", incarnation: 70_000 },
   { kind: "muxPower", powered: 0xff },
+  { kind: "muxPower", powered: 1, starts: bytes(16) },
   { kind: "boot", bootType: "warm", state: "hold", hold: "cards-missing", sequence: 70_000, epoch: 24, role: "secondary" },
+  { kind: "idle", view: 70_000 },
   { kind: "selfTest", id: 70_000, subject: 64 as CardId },
   {
     kind: "selfTestAnswer",
