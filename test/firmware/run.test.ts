@@ -130,7 +130,15 @@ test("CARD-3, HA-2: without interface, tty and HTTP port a card runs and says so
         1_000,
       );
       assert.match(fed(), /^\.+V$/, "the watchdog is told to stop, once and at the end");
-      assert.equal(filesOf(join(place.directory, "state")), ["admin-token", "incarnation", "reserved-views", "uid"]);
+      assert.equal(filesOf(join(place.directory, "state")), [
+        "admin-token",
+        "failovers",
+        "incarnation",
+        "last-run",
+        "reserved-views",
+        "resources",
+        "uid",
+      ]);
       for (const link of ["ether", "serial"] as const) {
         const downs = card.lines.filter((line) => line.event === "port down" && line["link"] === link);
         assert.is(downs.length, 1, `one line for each change of ${link}, not for each try`);
@@ -154,7 +162,8 @@ test("one card at a time has a state directory; what a killed one left is taken 
         name,
       ) => [name, readFileSync(join(state, name), "utf8"), statSync(join(state, name)).mtimeMs]);
     const before = shown();
-    assert.equal(before.length, 5);
+    const names = before.map(([name]) => `${name}`.replace(/^(running)-.+/, "$1"));
+    assert.equal(names, ["admin-token", "incarnation", "last-run", "reserved-views", "resources", "running", "uid"]);
 
     const second = await place.start().ended();
     assert.is(second.code, 1);
@@ -171,7 +180,7 @@ test("one card at a time has a state directory; what a killed one left is taken 
     assert.ok((await place.status()).incarnation > incarnation);
     assert.equal(readdirSync(state).filter((name) => name.startsWith("running-")).length, 1);
     assert.is((await third.leave()).code, 0);
-    assert.equal(filesOf(state), ["admin-token", "incarnation", "reserved-views", "uid"]);
+    assert.equal(filesOf(state), ["admin-token", "failovers", "incarnation", "last-run", "reserved-views", "resources", "uid"]);
   });
 });
 
