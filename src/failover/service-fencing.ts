@@ -53,8 +53,9 @@ export class Fencing {
   #wanted(state: FailoverState): Map<CardId, string> {
     const wanted = new Map<CardId, string>();
     const holders = new Set([...state.grants.values()].map(({ holder }) => holder));
+    const isAnyoneSuspect = !state.ownersKnown && state.assignment.services.size > 0;
     for (const card of state.cards()) {
-      const mayServe = !state.ownersKnown || holders.has(card);
+      const mayServe = isAnyoneSuspect || holders.has(card);
       const incarnation = state.incarnationOf(card);
       if (!mayServe || incarnation === undefined) continue;
       const known = state.reportOf(card)?.state;
