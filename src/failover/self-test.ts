@@ -185,8 +185,10 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
         this.#onGone(input.card);
         break;
       case "heard": {
-        const round = this.#rounds.get(input.card);
-        if (round !== undefined) round.heard[input.link] = true;
+        // A question of a third card may have begun another round since the one that a verdict goes by.
+        for (const round of [this.#rounds.get(input.card), this.#trials.get(input.card)?.round]) {
+          if (round !== undefined) round.heard[input.link] = true;
+        }
         return this.#outputs;
       }
       case "ticks":
@@ -222,7 +224,7 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
 
   /** Whether `heard` is wanted for a card. */
   isWatching(card: CardId): boolean {
-    return this.#rounds.has(card);
+    return this.#rounds.has(card) || this.#trials.get(card)?.round !== undefined;
   }
 
   /** Whether `ticks` are wanted. */

@@ -11,7 +11,7 @@
  * step of every card right after it; a card's clock never goes back.
  */
 import { assert } from "../base/assert.ts";
-import { type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
+import { cardAt, type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
 import type { CheckOutcome } from "../failover/self-test-checks.ts";
 import { failingMs, keyBytes, uidBytes } from "../limits.ts";
@@ -111,6 +111,8 @@ export class World {
   readonly #forger: Forger;
   readonly #ambushes = new Ambushes();
   #orders = 0;
+  /** Steps that are under way. */
+  #steps = 0;
   #at = 0;
 
   constructor(options: WorldOptions) {
@@ -400,15 +402,9 @@ export class World {
   }
 
   #newFailover(): FailoverSystem {
-    return new FailoverSystem(
-      {
-        world: this,
-        tell: (card, run, input) => this.#tell(card, run, input),
-        onStart: (card, resource) => this.checkers.onStart(card, resource),
-      },
-      new Prng(this.options.seed ^ 0x27d4eb2f),
-      this.options.cards,
-    );
+    const tell = (card: SimCard, run: Run, input: Input) => this.#tell(card, run, input);
+    const onStart: Checkers["onStart"] = (card, resource) => this.checkers.onStart(card, resource);
+    return new FailoverSystem({ world: this, tell, onStart }, new Prng(this.options.seed ^ 0x27d4eb2f), this.options.cards);
   }
 
   #newOperators(): Operators {
@@ -428,9 +424,8 @@ export class World {
   #bus(chassis: number, cards: readonly CardId[] = []): Bus {
     let bus = this.#buses.get(chassis);
     if (bus === undefined) {
-      const isIn = (_: unknown, index: number) => cards.some((card) => chassisOf(card) === chassis && slotOf(card) === index + 1);
       const options = {
-        power: Array.from({ length: slotCountMax }, isIn).map((isOn) => isOn ? "on" as const : "absent" as const),
+        power: Array.from({ length: slotCountMax }, (_, index) => cards.includes(cardAt(chassis, index + 1)) ? "on" as const : "absent"),
         chassis,
         system: this.system,
         keyring: this.#keyring,
@@ -570,6 +565,8 @@ export class World {
   }
 
   #onSerial(at: number, chassis: number, slot: number, bytes: Uint8Array): void {
+    // What the writing of a card pushes along is heard when the card is through with its step.
+    if (this.#steps > 0) return this.later(at, (then) => this.#onSerial(then, chassis, slot, bytes));
     for (const card of this.#cards) {
       if (card.slot !== slot || card.chassis !== chassis) continue;
       const { run } = card;
@@ -655,12 +652,14 @@ export class World {
     const effects = run.program.step(now, input);
     run.now = now;
     run.deadline = run.program.deadline();
+    this.#steps++;
     for (const effect of effects) {
       this.history.effect(at, card.label, card.index, effect);
       this.#carryOut(card, run, effect);
       // What is ordered after the card's end is never carried out.
       if (card.run === undefined) break;
     }
+    this.#steps--;
     this.checkers.after(card, run, at, now, input, effects, seen);
     this.options.onStep?.(card, at, input, effects);
     if (card.run === run) this.#schedule(card, run);
