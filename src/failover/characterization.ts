@@ -5,7 +5,6 @@
  * The self-test goes over the redundant link, or over a third card. The rule of thumb behind the order of the rows: whoever answers is alive,
  * whoever hears nobody suspects itself first, and only silence on every way there is makes a dead card.
  */
-import { assert } from "../base/assert.ts";
 
 /** What one card knows of a peer. */
 export type Evidence = {
@@ -304,7 +303,8 @@ export type Characterization = {
 
 export function characterize(evidence: Evidence): Characterization {
   const row = characterizationTable.find((candidate) => fits(candidate, evidence));
-  assert(row !== undefined, `no row of the table of characterization fits ${JSON.stringify(evidence)}`);
+  // The text is made only when it is needed: this is asked at each word of a card that is being judged.
+  if (row === undefined) throw new Error(`broken invariant: no row of the table of characterization fits ${JSON.stringify(evidence)}`);
   const { name, verdict, action, isFailover, reason } = row;
   return { row: name, verdict, action, isFailover, reason };
 }

@@ -247,7 +247,7 @@ export class History {
       this.#mixBytes(value, 0);
     } else if (typeof value === "object" && value !== null) {
       for (const key in value) {
-        this.#mixText(key);
+        this.#mix(wordOf(key));
         this.#mixValue((value as Readonly<Record<string, unknown>>)[key]);
       }
     } else if (typeof value === "number") {
@@ -258,8 +258,10 @@ export class History {
   #mixText(text: string): void {
     let low = this.#low;
     let high = this.#high;
-    for (let index = 0; index < text.length; index++) {
-      const word = text.charCodeAt(index);
+    for (let index = 0; index < text.length; index += 2) {
+      // Behind the end there is nothing, which is no letter: a text and the same with a zero behind it differ.
+      const next = index + 1 < text.length ? text.charCodeAt(index + 1) + 1 : 0;
+      const word = text.charCodeAt(index) ^ (next << 15);
       low = mixLow(low, word);
       high = mixHigh(high, word);
     }
@@ -271,10 +273,16 @@ export class History {
   #mixBytes(bytes: Uint8Array, from: number): void {
     let low = this.#low;
     let high = this.#high;
-    for (let index = from; index < bytes.length; index++) {
-      const word = bytes[index] as number;
+    let index = from;
+    for (; index + 3 < bytes.length; index += 4) {
+      const word = (bytes[index] as number) | ((bytes[index + 1] as number) << 8) | ((bytes[index + 2] as number) << 16) |
+        ((bytes[index + 3] as number) << 24);
       low = mixLow(low, word);
       high = mixHigh(high, word);
+    }
+    for (; index < bytes.length; index++) {
+      low = mixLow(low, bytes[index] as number);
+      high = mixHigh(high, bytes[index] as number);
     }
     this.#low = low;
     this.#high = high;
@@ -285,6 +293,19 @@ export class History {
     this.#high = mixHigh(this.#high, word);
   }
 }
+
+/** A key of what is mixed, as one word. */
+function wordOf(key: string): number {
+  let word = keyWords.get(key);
+  if (word === undefined) {
+    word = 0;
+    for (let index = 0; index < key.length; index++) word = mixLow(word, key.charCodeAt(index));
+    keyWords.set(key, word);
+  }
+  return word;
+}
+
+const keyWords = new Map<string, number>();
 
 function mixLow(low: number, word: number): number {
   const product = Math.imul(low ^ word, 0x9e3779b1);
