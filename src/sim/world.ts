@@ -14,7 +14,7 @@ import { assert } from "../base/assert.ts";
 import { cardAt, type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
 import type { CheckOutcome } from "../failover/self-test-checks.ts";
-import { failingMs, keyBytes, uidBytes } from "../limits.ts";
+import { failingMs, keyBytes, lateTickMs, uidBytes } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
 import { Node } from "../node/node.ts";
@@ -141,7 +141,6 @@ export class World {
     );
     this.lease = new Lease(this, (card, run, input) => this.#tell(card, run, input), this.#faultPrng);
     this.#switch = new Switch(this.#faultPrng, (at, sent, ports) => this.#events.push(at, (then) => this.#onEther(then, sent, ports)));
-    // The chassis are powered on with the cards that are in them.
     for (const id of options.cards) this.#bus(chassisOf(id), options.cards);
     for (const id of options.cards) {
       const card = this.#plug(id, slotOf(id), 0, false);
@@ -645,7 +644,10 @@ export class World {
   #stepAt(at: number, card: SimCard, run: Run, input: Input, notBefore = -Infinity): void {
     if (input.kind === "heard" && this.#springs(card, "hears", input.frame.message.kind)) return;
     const now = Math.max(card.clock.localAt(at), run.now, notBefore);
-    run.witness.onStep(now, now - run.deadline, card.settings.ether.periodMs);
+    // What it forgives is counted from its own next beat, which on serial alone is later than on Ethernet.
+    const isOnSerial = !run.port.ether && now - run.deadline > lateTickMs;
+    const idleMs = isOnSerial ? run.program.status(run.now).links.serial.heartbeatPeriodMs : card.settings.ether.periodMs;
+    run.witness.onStep(now, now - run.deadline, idleMs);
     this.history.input(at, card.label, card.index, input);
     if (input.kind === "reloaded") card.settings = input.settings;
     const seen = this.checkers.before(run, now, input);
