@@ -32,13 +32,13 @@ export class BrokenCopy {
   }
 
   /** The names of the tests of a file that fail; of a file that does not even run to its end, its own name. */
-  failures(file: string): string[] {
+  failures(file: string, patienceMs = 60_000): string[] {
     const path = join(this.#folder, file);
     const { status, stdout } = spawnSync(process.execPath, [path], {
       cwd: this.#folder,
       encoding: "utf8",
       env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" },
-      timeout: 60_000,
+      timeout: patienceMs,
       killSignal: "SIGKILL",
     });
     if (status === 0) return [];

@@ -4,24 +4,9 @@
  * For each rule of boot and self-test the line that holds it is broken in a copy of the sources, and a named test is seen to fail there (FS-6,
  * FS-8). So a test that would pass anyway fails here.
  */
-import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { test } from "uvu";
-import * as assert from "uvu/assert";
+import { type Bite, testBites } from "./bite.ts";
 
-type Bite = {
-  readonly rule: string;
-  readonly file: string;
-  readonly line: string;
-  readonly broken: string;
-  /** The test file that must fail. */
-  readonly by: "boot" | "self-test" | "self-test-verdicts";
-};
-
-const bites: readonly Bite[] = [
+const bites: readonly Bite<"boot" | "self-test" | "self-test-verdicts">[] = [
   {
     rule: "of a role nothing is said before two periods were listened to",
     file: "boot.ts",
@@ -178,39 +163,15 @@ const bites: readonly Bite[] = [
   },
 ];
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
-/** Test files that were seen to pass with the sources as they are. */
-const proven = new Set<string>();
-
-/** Tests of the broken line that go on for ever have found it too. */
-function isPassed(folder: string, by: Bite["by"]): boolean {
-  const path = join(folder, "test", "failover", `${by}.test.ts`);
-  return spawnSync(process.execPath, [path], { cwd: folder, stdio: "ignore", timeout: 20_000, killSignal: "SIGKILL" }).status === 0;
-}
-
-for (const { rule, file, line, broken, by } of bites) {
-  test(`${by} bites: ${rule}`, () => {
-    mkdirSync(join(root, "build"), { recursive: true });
-    const folder = mkdtempSync(join(root, "build", "bite-"));
-    try {
-      for (const name of ["base", "cluster", "config", "failover", "node", "wire", "limits.ts", "service.ts"]) {
-        cpSync(join(root, "src", name), join(folder, "src", name), { recursive: true });
-      }
-      for (const name of ["failover", "wire"]) cpSync(join(root, "test", name), join(folder, "test", name), { recursive: true });
-      symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-      writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-      const path = join(folder, "src", "failover", file);
-      const text = readFileSync(path, "utf8");
-      assert.is(text.split(line).length, 2, `${file} has the guarded line exactly once: ${line}`);
-      if (!proven.has(by)) assert.ok(isPassed(folder, by), `${by} passes before a line is broken`);
-      proven.add(by);
-      writeFileSync(path, text.replace(line, () => broken));
-      assert.not(isPassed(folder, by), "nothing was found");
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
-}
-
-test.run();
+testBites([
+  "src/base",
+  "src/cluster",
+  "src/config",
+  "src/failover",
+  "src/node",
+  "src/wire",
+  "src/limits.ts",
+  "src/service.ts",
+  "test/failover",
+  "test/wire",
+], bites);

@@ -15,12 +15,12 @@ import { findProgram, type Programs } from "./programs.ts";
 
 export type OcfAgent = Extract<ApplicationAgent, { readonly kind: "ocf" }>;
 
-/** What each exit code says, from 0 on, in the words of the standard: "not implemented" is its name of code 3, an action that an agent does not have. */
+/** What each exit code of the standard says, from 0 on. */
 const exitMeanings = [
   "success",
   "generic error",
   "wrong arguments",
-  "not implemented",
+  "an action that the agent does not have",
   "insufficient permissions",
   "a program that it needs is not installed",
   "not configured rightly",
