@@ -26,13 +26,11 @@ import {
   failoverWordsMax,
 } from "../limits.ts";
 import type { Service } from "../service.ts";
-import type { Assignment } from "./assignment.ts";
 import type { Characterization } from "./characterization.ts";
 import type { ResourceId, ServiceId } from "./config.ts";
 import type { FailoverEvent } from "./failover-record.ts";
 import type { ReadingName } from "./health.ts";
 import { policyOf } from "./policy.ts";
-import { noSurroundings, readinessOf, type ReadinessReport, type Surroundings } from "./readiness.ts";
 import { FailoverAlarms } from "./service-alarms.ts";
 import { OwnCard } from "./service-card.ts";
 import { type FailoverRows, isLater, type PlacedConfig, textOfRows } from "./service-config.ts";
@@ -42,6 +40,7 @@ import { givenText, takeGiven } from "./service-giving.ts";
 import { Joining } from "./service-joining.ts";
 import { Operations } from "./service-operations.ts";
 import { logOf } from "./service-log.ts";
+import { ReportedReadiness } from "./service-readiness.ts";
 import { Records } from "./service-records.ts";
 import { Runner, type Want } from "./service-runner.ts";
 import { Sayings } from "./service-sayings.ts";
@@ -93,6 +92,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** The order's time less this card's: what it may be at least. */
   #aheadMs = 0;
   #now = 0;
+  #deadline: number | undefined;
   /** The entry that went into the state last. */
   #sequence = 0;
   readonly #said = new Sayings();
@@ -119,9 +119,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   #archived = 0;
   readonly #alarms = new FailoverAlarms();
   #rivals = new Map<ResourceId, string>();
-  #surroundings: Surroundings = noSurroundings;
-  #report: ReadinessReport | undefined;
-  #reportOf: { readonly assignment?: Assignment; readonly surroundings?: Surroundings } = {};
+  readonly #readiness = new ReportedReadiness();
 
   constructor(identity: FailoverIdentity) {
     this.#identity = identity;
@@ -135,7 +133,12 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     return this.#identity.card;
   }
 
+  /** Asked at each step of the node, and changed by those of its own alone. */
   deadline(): number {
+    return this.#deadline ??= this.#nextInstant();
+  }
+
+  #nextInstant(): number {
     const state = this.#state;
     const instants = [
       this.#rejoinAt,
@@ -159,6 +162,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 
   step(now: number, input: FailoverInput): FailoverOutput[] {
     this.#now = now;
+    this.#deadline = undefined;
     switch (input.kind) {
       case "epoch":
         this.#onEpoch(now, input.view);
@@ -216,7 +220,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         this.#onVerdict(now, input.card, input.characterization, input.mayFence);
         break;
       case "surroundings":
-        this.#surroundings = input.surroundings;
+        this.#readiness.onSurroundings(input.surroundings);
         break;
       case "tick":
         this.#onReadings(now, new Map());
@@ -234,12 +238,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   status(now: number): FailoverStatus {
     const state = this.#state;
     const config = state?.config;
-    // Each decision makes a new assignment. To fail each card in thought takes long, and who looks may look each second.
-    const isReported = this.#reportOf.assignment === state?.assignment && this.#reportOf.surroundings === this.#surroundings;
-    if (state !== undefined && config !== undefined && !isReported) {
-      this.#report = readinessOf(config.failover, state.facts, state.assignment, this.#surroundings, this.#report);
-      this.#reportOf = { assignment: state.assignment, surroundings: this.#surroundings };
-    }
     const isOut = !this.#authority.held;
     return {
       state: state === undefined ? "joining" : isOut ? "out" : "known",
@@ -251,7 +249,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       assignment: state?.assignment,
       services: state === undefined ? [] : servicesStatus(state, this.#runner, this.#wants),
       records: this.#records.list,
-      readiness: state === undefined || config === undefined ? undefined : this.#report,
+      readiness: state === undefined || config === undefined
+        ? undefined
+        : this.#readiness.report(config.failover, state.facts, state.assignment),
     };
   }
 

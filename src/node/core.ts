@@ -214,7 +214,7 @@ export class Core {
     }
     for (const output of this.#membership.step(now, input)) this.#settleMembership(now, output, effects);
     this.#watchQuorum(now, effects);
-    this.#failingOver.onAuthority(now, this.#authority(), effects);
+    if (this.#failingOver.isActive) this.#failingOver.onAuthority(now, this.#authority(), effects);
   }
 
   #settleMembership(now: number, output: MembershipOutput, effects: Effect[]): void {
