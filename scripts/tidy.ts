@@ -167,7 +167,7 @@ const laws: Readonly<Record<string, Law>> = {
   storage: { values: ground, types: ["wire", "cluster", "config", "failover"], packages: [] },
   node: { values: [...ground, "wire", ...services], packages: [] },
   io: {
-    values: [...ground, "node", "wire", "config", "version"],
+    values: [...ground, "node", "wire", "config", "storage", "version"],
     types: ["cluster", "failover"],
     // The store's thread looks at the failover sets of its tables; the edge reads those that failover follows.
     files: ["src/failover/config.ts", "src/failover/set-check.ts", "src/failover/service-types.ts"],

@@ -415,6 +415,19 @@ export const announcementsAtOnce = 3;
 export const announceAfterMs: readonly number[] = [1_000, 5_000];
 export const announceEveryMs = 100_000;
 
+/** Connections of hosts that are still in the handshake, of all and of one address; and how long it may take. */
+export const nbdHandshakesMax = 256;
+export const nbdHandshakesPerAddressMax = 64;
+export const nbdHandshakeMs = 15_000;
+/** An option's data: one that is longer is refused, and one that is longer still ends the connection. Options of one handshake. */
+export const nbdOptionBytesMax = 16 * 1024;
+export const nbdOptionSkippedBytesMax = 1024 * 1024;
+export const nbdOptionsMax = 1_024;
+/** The name of an export, UTF-8 (the protocol's own bound). */
+export const nbdNameBytesMax = 4_096;
+/** The data of one request of a host. */
+export const nbdRequestBytesMax = 32 * 1024 * 1024;
+
 assert(
   applicationMessageBytesMax < entryBytesMax && entryBytesMax < messageBytesMax,
   "a message fits in an entry, and an entry in a frame's fragments",

@@ -148,7 +148,8 @@ export class NbdHandshake {
       if (more === undefined) break;
       orders.push(...more);
     }
-    if (this.#pending.length > 0 && (this.#phase === "tls" || orders.at(-1)?.kind === "transmit")) {
+    const last = orders.at(-1)?.kind;
+    if (this.#pending.length > 0 && (last === "startTls" || last === "transmit")) {
       return this.#close("it went on speaking before it was answered");
     }
     // What waits is less than an option; it is a copy, for the bytes may be another's buffer.
