@@ -4,7 +4,9 @@
  *
  *     asked, or due ─ check ─► nothing found ─► answered
  *                       └────► found ─► hold, answered
- *                                └─ repair ─► reset ─► catching up as an empty card ─► current ─► answered
+ *                                └─ repair ─► leaving ─► left ─► reset ─► catching up as an empty card ─► current ─► answered
+ *
+ * The others count on what a member has said to be durable, so nothing is given up before the order has it that this card is none.
  */
 import type { CardId } from "../base/ids.ts";
 import { configCheckMs, configProveMs, configRepairMs } from "../limits.ts";
@@ -18,11 +20,11 @@ export type UpkeepPorts = {
   /** The database is empty and open. */
   readonly onReset: (now: number, opened: Extract<StoreResult, { kind: "opened" }>) => void;
   /** Why nothing can be taken from another card, `undefined` when it can. */
-  readonly canRepair: () => string | undefined;
+  readonly whyNoRepair: () => string | undefined;
   /** Nothing is wrong (any more): the store that was in hold is tried again. */
   readonly reopen: () => void;
-  /** This card is no replica from now on. */
-  readonly leave: (now: number) => void;
+  /** This card wants to be no replica; false when the order does not have that yet: `onLeft` follows. */
+  readonly leave: (now: number) => boolean;
 };
 
 type Check = { readonly client: number; readonly repair: boolean };
@@ -35,6 +37,8 @@ export class Upkeep {
   /** Asked for, and not answered by the store. */
   #checks: Check[] = [];
   #fault: StoreFault | undefined;
+  /** A repair waits for the others to know that this card is no replica. */
+  isLeaving = false;
   #repair: { readonly clients: readonly number[]; readonly findings: readonly string[]; readonly dueAt: number } | undefined;
 
   constructor(ports: UpkeepPorts, card: CardId) {
@@ -120,7 +124,7 @@ export class Upkeep {
       this.#repair = { ...this.#repair, clients: [...this.#repair.clients, ...clients] };
       return;
     }
-    const why = this.#ports.canRepair();
+    const why = this.#ports.whyNoRepair();
     if (why !== undefined) {
       for (const client of clients) {
         this.#refuse(client, `found ${findings.length} (${findings[0]}), and nothing to repair it from: ${why}`);
@@ -128,7 +132,14 @@ export class Upkeep {
       return this.#ports.hold(now, faultOf(findings));
     }
     this.#repair = { clients, findings, dueAt: now + configRepairMs };
-    this.#ports.leave(now);
+    this.isLeaving = true;
+    if (this.#ports.leave(now)) this.onLeft();
+  }
+
+  /** No other card counts on what this one has. */
+  onLeft(): void {
+    if (!this.isLeaving) return;
+    this.isLeaving = false;
     this.#ports.order({ kind: "reset" }, (at, result) => {
       if (result.kind === "opened") this.#ports.onReset(at, result);
     });

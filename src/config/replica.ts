@@ -108,7 +108,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       hold: (now, fault) => this.#enterHold(now, fault),
       answer: (client, answer) => this.#outputs.push({ kind: "configured", client, answer }),
       onReset: (now, opened) => this.#onOpened(now, opened),
-      canRepair: () => this.#whyNoRepair(),
+      whyNoRepair: () => this.#stopped ?? (this.#servers().length > 0 ? undefined : "no other card has the configuration"),
       reopen: () => this.#openStore(),
       leave: (now) => this.#leave(now),
     }, card);
@@ -130,6 +130,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       this.#joining.deadline(),
       this.#transfers.deadline(),
       this.#upkeep.deadline(),
+      this.#seat.deadline(),
       this.#wishes.deadline(),
       this.#requests.deadline(),
       this.#alarms.deadline(),
@@ -259,9 +260,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     this.#seen = Math.max(this.#seen, opened.head.epoch);
   }
 
-  #leave(now: number): void {
+  /** False while the others take this card for a member. */
+  #leave(now: number): boolean {
     this.#seat.leave();
     this.#forgetState(now);
+    return !this.#seat.isLeaving;
   }
 
   /** The store cannot be used: this card is no replica, and says so in every epoch. */
@@ -350,7 +353,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       case "joined":
         this.#seat.onAnswered();
         // It may have been asked to leave in the meantime.
-        if (this.#store !== "open") return;
+        if (this.#store !== "open" || this.#seat.isLeaving) return;
         this.#seat.isMember = true;
         this.#seat.group = event.view;
         this.#stopped = undefined;
@@ -376,12 +379,9 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
         if (this.#seat.isMember && !this.#isReplica) this.#joining.announceSoon(now);
         return;
       case "refused":
-        return this.#onRefusedRequest(now);
+        return this.#onRefusedRequest(now, event);
       case "left":
-        // Gone in good order, and wanted back in the meantime; a join that was told before it was that of the membership that has ended.
-        this.#seat.isMember = false;
-        if (this.#store === "open") this.#seat.ask();
-        return;
+        return this.#onLeft();
       case "sent":
         return this.#seat.onSent(event.request);
       case "watching":
@@ -392,8 +392,17 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     }
   }
 
-  /** The group service had no room, or was still busy with our leaving: what was said is said again in a while. */
-  #onRefusedRequest(now: number): void {
+  #onLeft(): void {
+    this.#seat.onLeft();
+    if (this.#upkeep.isLeaving) this.#upkeep.onLeft();
+    // Wanted back in the meantime.
+    else if (this.#store === "open") this.#seat.ask();
+  }
+
+  /** The group service had no room: what was said is said again in a while. */
+  #onRefusedRequest(now: number, event: Extract<ApplicationEvent, { kind: "refused" }>): void {
+    const refused = this.#seat.onRefused(now, event);
+    if (refused !== "other") return refused === "gone" ? this.#onLeft() : undefined;
     this.#seat.onAnswered();
     this.#caughtUpSaid = undefined;
     if (this.#store === "open" && !this.#seat.isMember) this.#retryAt = Math.min(this.#retryAt, now + configHoldRetryMs);
@@ -547,6 +556,7 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
       if (this.#store === "hold") this.#openStore();
       else this.#seat.ask();
     }
+    this.#seat.onTick(now);
     this.#turn.onTick(now);
     // The others take it.
     const { objection } = this.#tail;
@@ -782,12 +792,6 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   /** Why what is wrong here cannot be taken from another card, `undefined` when it can. */
-  #whyNoRepair(): string | undefined {
-    if (this.#stopped !== undefined) return this.#stopped;
-    const others = this.#servers();
-    return others.length > 0 ? undefined : "no other card has the configuration";
-  }
-
   #log(level: "debug" | "info" | "warn" | "error", event: string, fields: LogFields): void {
     this.#outputs.push({ kind: "log", level, event, fields });
   }

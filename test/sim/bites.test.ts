@@ -16,9 +16,12 @@ type Bite = {
   readonly file: string;
   readonly line: string;
   readonly broken: string;
-  /** A scenario, a calm seed of the swarm, or one of five cards with all its faults, with stores or without. */
-  readonly world: readonly string[] | number | { readonly seed: number; readonly stores?: boolean };
+  /** A scenario, a calm seed of the swarm, or one with all its faults (of five cards and 20 s, unless it says otherwise). */
+  readonly world: readonly string[] | number | FaultySeed;
 };
+
+/** `cards` undefined: as many as the seed draws. */
+type FaultySeed = { readonly seed: number; readonly stores?: boolean; readonly seconds?: number; readonly cards?: number | undefined };
 
 /** The verbs of a recorded scenario. */
 function scenarioOf(path: string): string[] {
@@ -432,6 +435,14 @@ const bites: readonly Bite[] = [
     world: scenarioOf("configuration/stalled-card-was-passed-over.txt"),
   },
   {
+    checker: "config-kept",
+    breaks: "a repair gives the database up while others count on it",
+    file: "config/replica-upkeep.ts",
+    line: "if (this.#ports.leave(now)) this.onLeft();",
+    broken: "this.#ports.leave(now); this.onLeft();",
+    world: { seed: 343, stores: true, seconds: 10, cards: undefined },
+  },
+  {
     checker: "config-once",
     breaks: "nobody looks whether a key has been carried out",
     file: "sim/config-store.ts",
@@ -451,7 +462,7 @@ async function violationIn(folder: string, world: Bite["world"]): Promise<{ chec
     const { runSeed } = await from("swarm.ts") as typeof import("../../src/sim/swarm.ts");
     return typeof world === "number"
       ? runSeed({ seed: world, seconds: 20, calm: true }).violation
-      : runSeed({ ...(world as { readonly seed: number; readonly stores?: boolean }), seconds: 20, calm: false, cards: 5 }).violation;
+      : runSeed({ seconds: 20, cards: 5, ...(world as FaultySeed), calm: false }).violation;
   }
   const { parseScenario, runScenario } = await from("scenario.ts") as typeof import("../../src/sim/scenario.ts");
   const result = runScenario(parseScenario(world.join("\n")));
