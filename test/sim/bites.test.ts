@@ -20,8 +20,7 @@ type Bite = {
   readonly world: readonly string[] | number | FaultySeed;
 };
 
-/** `cards` undefined: as many as the seed draws. */
-type FaultySeed = { readonly seed: number; readonly stores?: boolean; readonly seconds?: number; readonly cards?: number | undefined };
+type FaultySeed = { readonly seed: number; readonly stores?: boolean; readonly seconds?: number; readonly cards?: number | "drawn" };
 
 /** The verbs of a recorded scenario. */
 function scenarioOf(path: string): string[] {
@@ -440,7 +439,7 @@ const bites: readonly Bite[] = [
     file: "config/replica-upkeep.ts",
     line: "if (this.#ports.leave(now)) this.onLeft();",
     broken: "this.#ports.leave(now); this.onLeft();",
-    world: { seed: 343, stores: true, seconds: 10, cards: undefined },
+    world: { seed: 343, stores: true, seconds: 10, cards: "drawn" },
   },
   {
     checker: "config-once",
@@ -460,9 +459,9 @@ async function violationIn(folder: string, world: Bite["world"]): Promise<{ chec
   const from = (path: string) => import(pathToFileURL(join(folder, "sim", path)).href);
   if (!Array.isArray(world)) {
     const { runSeed } = await from("swarm.ts") as typeof import("../../src/sim/swarm.ts");
-    return typeof world === "number"
-      ? runSeed({ seed: world, seconds: 20, calm: true }).violation
-      : runSeed({ seconds: 20, cards: 5, ...(world as FaultySeed), calm: false }).violation;
+    if (typeof world === "number") return runSeed({ seed: world, seconds: 20, calm: true }).violation;
+    const { cards = 5, ...seed } = world as FaultySeed;
+    return runSeed({ seconds: 20, ...seed, ...(cards === "drawn" ? {} : { cards }), calm: false }).violation;
   }
   const { parseScenario, runScenario } = await from("scenario.ts") as typeof import("../../src/sim/scenario.ts");
   const result = runScenario(parseScenario(world.join("\n")));
