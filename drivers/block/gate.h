@@ -8,7 +8,7 @@
  * OPEN passes requests on. PAUSED keeps them, in order; a front has a bounded number of requests under way and so stops
  * reading by itself, and gate_is_full() tells it to stop earlier. SHUT ends them with -ESHUTDOWN.
  *
- * Raising the term refuses requests of an older one (-ESTALE) from that moment, keeps all others, and is done when all that had
+ * Raising the term refuses requests of any other one (-ESTALE) from that moment, keeps all others, and is done when all that had
  * passed under the older one has ended: nothing of it can land any more.
  */
 #ifndef CARDINAL_GATE_H
@@ -57,8 +57,10 @@ struct block_gate {
 
 /* SHUT, with term 0. */
 void gate_init(struct block_gate *gate, struct reactor *reactor);
-/* Only while nothing has passed. Copies the sizes. */
+/* Only while nothing has passed. */
 void gate_set_behind(struct block_gate *gate, struct block_target *behind);
+/* Takes over the sizes of what is behind it: when those have changed. */
+void gate_refresh(struct block_gate *gate);
 void gate_open(struct block_gate *gate);
 void gate_pause(struct block_gate *gate);
 void gate_shut(struct block_gate *gate);
@@ -74,5 +76,8 @@ void gate_wait_for_room(struct block_gate *gate, struct gate_wait *wait);
 void gate_wait_no_more(struct block_gate *gate, struct gate_wait *wait);
 
 unsigned gate_bucket(uint64_t latency_us);
+
+/* For block_end(): a request that had passed has ended. */
+void gate_ended(struct block_request *request, int error);
 
 #endif

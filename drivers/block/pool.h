@@ -18,6 +18,7 @@
 #define POOL_BUFFER_MAX (1024u * 1024u)
 
 struct pool;
+struct reactor;
 struct reactor_task;
 
 /* A buffer of at least `length` bytes (1 to POOL_BUFFER_MAX), not zeroed; NULL when the pool is exhausted. */
@@ -38,7 +39,7 @@ struct pool_use {
 struct pool_use pool_use(const struct pool *pool);
 
 /* For the reactor: `ring` is the descriptor to register buffers with. Returns 0 or -errno. */
-int pool_make(struct pool **pool, struct reactor_task *waiters_run, size_t bytes_max, int ring);
+int pool_make(struct pool **pool, struct reactor *reactor, size_t bytes_max, int ring);
 void pool_free(struct pool *pool);
 
 #endif

@@ -24,6 +24,8 @@
 
 struct reactor;
 struct pool;
+struct msghdr;
+struct sockaddr;
 
 /* Something to be run once, kept in whatever it is about. Its memory must stay until it has run. */
 struct reactor_task {
@@ -118,15 +120,15 @@ void reactor_write(struct reactor *reactor, struct reactor_op *op, const struct 
                    uint64_t offset, uint32_t flags);
 
 /* Sockets. `flags` are those of recv(2) and send(2); what is sent must stay until the operation completes. */
-void reactor_receive(struct reactor *reactor, struct reactor_op *op, const struct reactor_file *socket, void *into, size_t length, int flags);
-void reactor_send(struct reactor *reactor, struct reactor_op *op, const struct reactor_file *socket, const void *from, size_t length, int flags);
-/* The message's list of parts must stay until the operation completes. */
-struct msghdr;
+void reactor_receive(struct reactor *reactor, struct reactor_op *op, const struct reactor_file *socket, void *into, size_t length,
+                     int flags);
+void reactor_send(struct reactor *reactor, struct reactor_op *op, const struct reactor_file *socket, const void *from, size_t length,
+                  int flags);
+/* The message and its list of parts must stay until the operation completes. */
 void reactor_send_message(struct reactor *reactor, struct reactor_op *op, const struct reactor_file *socket, const struct msghdr *message,
                           int flags);
 /* One completion per connection, its result the descriptor, until it is cancelled or fails. */
 void reactor_accept(struct reactor *reactor, struct reactor_op *op, int socket);
-struct sockaddr;
 void reactor_connect(struct reactor *reactor, struct reactor_op *op, int socket, const struct sockaddr *address, size_t length);
 /* Completes once, with the events as of poll(2). */
 void reactor_poll(struct reactor *reactor, struct reactor_op *op, int fd, unsigned events);

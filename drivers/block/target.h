@@ -42,8 +42,11 @@ struct block_request {
   /* The submitter's own. */
   void *context;
 
-  /* Whose hands it is in may queue it by this. */
+  /* Whose hands it is in may queue it by this, have it carried out by this, and say in `moved` how far it has come. */
   struct reactor_task link;
+  struct reactor_op op;
+  uint32_t moved;
+  struct block_target *target;
   /* The gate's, from its submission to its end. */
   struct block_gate *gate;
   int64_t submitted_us;

@@ -37,7 +37,7 @@ static int start_quietly(struct worker *worker, void *(*run)(void *argument), vo
   return -error;
 }
 
-int worker_start(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument) {
+int worker_start_normal(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument) {
   worker->running = false;
   atomic_store(&worker->stopping, false);
   worker->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -53,8 +53,13 @@ int worker_start(struct worker *worker, const char *name, void *(*run)(void *arg
   strncpy(short_name, name, sizeof short_name - 1);
   short_name[sizeof short_name - 1] = '\0';
   pthread_setname_np(worker->thread, short_name);
-  follow_scheduling(worker);
   return 0;
+}
+
+int worker_start(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument) {
+  int result = worker_start_normal(worker, name, run, argument);
+  if (result == 0) follow_scheduling(worker);
+  return result;
 }
 
 void worker_poke(struct worker *worker) {

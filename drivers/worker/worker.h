@@ -19,6 +19,8 @@ struct worker {
 
 /* The name is cut to 15 characters. Returns 0 or -errno; after an error there is nothing to stop. */
 int worker_start(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument);
+/* The same with normal scheduling also in a program that runs in real time: for work that no heartbeat waits for. */
+int worker_start_normal(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument);
 
 /* From any thread, any number of times. */
 void worker_poke(struct worker *worker);
