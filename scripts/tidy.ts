@@ -164,7 +164,8 @@ const laws: Readonly<Record<string, Law>> = {
     files: ["src/config/settings.ts", "src/wire/cbor.ts"],
     packages: [],
   },
-  storage: { values: ground, types: ["wire", "cluster", "config", "failover"], packages: [] },
+  // What all agree on travels as text, whoever agrees on it.
+  storage: { values: ground, types: ["wire", "cluster", "config", "failover"], files: ["src/failover/service-text.ts"], packages: [] },
   node: { values: [...ground, "wire", ...services], packages: [] },
   io: {
     values: [...ground, "node", "wire", "config", "storage", "version"],

@@ -389,6 +389,30 @@ export const configPartsWindow = 16;
 /** What was delivered between an announcement and its answer, in bytes. */
 export const configRecordBytesMax = 16 * 1024 * 1024;
 
+/** Older generations of a device that are remembered: what a copy has that is older than these is unrelated. */
+export const generationsKeptMax = 12;
+/** Copies of a device, the host's included; and the bytes of a leg's state in its superblock. */
+export const legsMax = 8;
+export const legStateBytesMax = 2_048;
+/** What was said into the storage group and had no effect is said again after this; each card that speaks for all waits so much longer than the one below it. */
+export const storageResayMs = 1_000;
+export const storageTurnMs = 250;
+/** An announcement that nobody answers is repeated; the first waits for so long, and who has not joined is waited for at the beginning. */
+export const storageAnnounceMs = 500;
+export const storageGatherMs = 10;
+export const storageBeginMs = 1_000;
+/** Pieces of all that is agreed on of storage in one message, and how many there may be. */
+export const storagePieceBytesMax = 30 * 1024;
+export const storagePiecesMax = 1_024;
+/** How long a new primary host waits with hosts' requests for the legs in sync to be alike again, before it leaves out those that are not. */
+export const storageReconcileMs = 3_000;
+/** What failed at the engine is tried again after this; a peer that was lost so often in this time waits for so long. */
+export const storageRetryMs = 1_000;
+export const storageFlapsMax = 3;
+export const storageFlapsMs = 60_000;
+/** Bytes of a resource's configuration data. */
+export const resourceDataBytesMax = 16 * 1024;
+
 /** From SIGTERM to SIGKILL for a hook that is over its time. */
 export const hookGraceMs = 250;
 /** What is kept of a hook's output; and the description of an OCF resource agent. */
