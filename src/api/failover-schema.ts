@@ -44,7 +44,7 @@ const service = z.object({
     "`placed`; `held`: an unknown card may run it; `quarantined`: it failed too often; `unserved`: no card can have it; `disabled`; `dormant`: its set serves elsewhere.",
   ),
   owner: mayBeAbsent(spot),
-  grant: text("How far its card is with it: `idle`, `releasing`, `released`, `proven`, `granted`, `starting`, `running`, `failed`."),
+  grant: text("How far its card is with it: `idle`, `releasing`, `proven`, `starting`, `running`, `failed`."),
   epoch: count("Grows with each new owner."),
   home: mayBeAbsent(cardId),
   reasons: list(reason, "Why it has no card or is held; of one that is placed, what speaks against its card."),

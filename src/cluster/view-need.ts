@@ -29,15 +29,15 @@ function absentFrom(members: readonly CardId[], electorate: readonly CardId[]): 
 
 /**
  * Whether this card, with those of its view that it hears on Ethernet, may go on without another one. Of two cards either may: the multiplexor
- * lets one of them stop the other.
+ * lets one of them stop the other. That a view is being agreed on anew, by a quorum in sight, changes nothing: it may be waiting for the very card.
  */
 export function mayGoOnWithout(
   lost: CardId,
-  { card, view, isHeld, electorate }: Standing,
+  { card, view, isHeld, would, electorate }: Standing,
   facts: QuorumFacts,
   isHeard: (other: CardId) => boolean,
 ): boolean {
-  if (view === undefined || !isHeld) return false;
+  if (view === undefined || !(isHeld || would.quorum.held)) return false;
   const others = view.ether.filter((other) => other !== lost && (other === card || isHeard(other)));
   return others.includes(card) && (electorate.length === 2 || quorumOf(others, facts).held);
 }

@@ -3,8 +3,7 @@
  * next assignment has to take for granted. So a service that an unknown card has not let go of counts as held there, although the assignment had
  * already given it to another one.
  */
-import type { CardId } from "../base/ids.ts";
-import type { Assignment, ServiceAssignment } from "./assignment.ts";
+import type { Assignment } from "./assignment.ts";
 import { compareText, type ServiceId } from "./config.ts";
 import { stateOf } from "./eligibility.ts";
 import type { Facts } from "./facts.ts";
@@ -12,20 +11,10 @@ import { type Grant, type GrantEvent, idleGrant, isHeld } from "./grant.ts";
 
 export type Grants = ReadonlyMap<ServiceId, Grant>;
 
-/** The cards that have to hear no before another one hears yes: every other one that could have been given it and can hear. */
-export function losersOf(service: ServiceAssignment, winner: CardId | undefined, assignment: Assignment, facts: Facts): CardId[] {
-  const cards = new Set<CardId>();
-  for (const { card } of assignment.sets.get(service.set)?.seats ?? []) cards.add(card);
-  if (service.owner !== undefined) cards.add(service.owner.card);
-  const hears = (card: CardId) => facts.cards.get(card)?.state === "up" && facts.cards.get(card)?.joined === true;
-  return [...cards].filter((card) => card !== winner && hears(card)).sort((a, b) => a - b);
-}
-
 /** The steps of grants that the assignment asks for, by service. A service that is held asks for none: what it has stays as it is. */
 export function wantsOf(
   assignment: Assignment,
   grants: Grants,
-  facts: Facts,
 ): { readonly service: ServiceId; readonly event: GrantEvent }[] {
   const wants: { service: ServiceId; event: GrantEvent }[] = [];
   const services = [...new Set([...assignment.services.keys(), ...grants.keys()])].sort(compareText);
@@ -35,10 +24,7 @@ export function wantsOf(
     const grant = grants.get(id) ?? idleGrant;
     const to = service?.owner?.card;
     if (grant.target === to && (to !== undefined || grant.state === "idle" || grant.state === "releasing")) continue;
-    wants.push({
-      service: id,
-      event: { kind: "wanted", to, losers: service === undefined ? [] : losersOf(service, to, assignment, facts) },
-    });
+    wants.push({ service: id, event: { kind: "wanted", to } });
   }
   return wants;
 }

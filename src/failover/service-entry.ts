@@ -17,8 +17,6 @@ const kinds = [
   "report",
   "ended",
   "idle",
-  "refusalsHeard",
-  "accepted",
   "started",
   "released",
   "stopFailed",
@@ -54,9 +52,6 @@ function fieldsOf(entry: FailoverEntry): Cbor[] {
       return [entry.card, entry.incarnation, receipts.indexOf(entry.receipt)];
     case "idle":
       return [entry.card, entry.incarnation, entry.view];
-    case "refusalsHeard":
-    case "accepted":
-      return [grantItems(entry.grants)];
     case "started":
     case "released":
       return [grantItems(entry.grants), packText(entry.hooks)];
@@ -112,11 +107,6 @@ function bodyOf(kind: FailoverEntry["kind"], fields: readonly unknown[]): Body |
     }
     case "idle":
       return isCardId(a) && isIncarnation(b) && isCount(c, viewNumberMax) ? { kind, card: a, incarnation: b, view: c } as Body : undefined;
-    case "refusalsHeard":
-    case "accepted": {
-      const grants = grantsFrom(a);
-      return grants === undefined ? undefined : { kind, grants } as Body;
-    }
     case "started":
     case "released": {
       const grants = grantsFrom(a);

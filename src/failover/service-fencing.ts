@@ -32,9 +32,9 @@ export class Fencing {
     else this.#condemned.delete(card);
   }
 
-  /** What this card is to order now. */
-  due(now: number, state: FailoverState): Fence[] {
-    const wanted = this.#wanted(state);
+  /** What this card is to order now. While a view is being agreed on the order's last one may be history: what it says is unknown counts for nothing then. */
+  due(now: number, state: FailoverState, isViewHeld: boolean): Fence[] {
+    const wanted = this.#wanted(state, isViewHeld);
     for (const card of [...this.#orderedAt.keys()]) if (!wanted.has(card)) this.#orderedAt.delete(card);
     const chassis = chassisOf(this.#card);
     const orderer = (state.view?.ether ?? []).find((card) => chassisOf(card) === chassis && !wanted.has(card));
@@ -50,7 +50,7 @@ export class Fencing {
     return fences;
   }
 
-  #wanted(state: FailoverState): Map<CardId, string> {
+  #wanted(state: FailoverState, isViewHeld: boolean): Map<CardId, string> {
     const wanted = new Map<CardId, string>();
     const holders = new Set([...state.grants.values()].map(({ holder }) => holder));
     const isAnyoneSuspect = !state.ownersKnown && state.assignment.services.size > 0;
@@ -59,11 +59,12 @@ export class Fencing {
       const incarnation = state.incarnationOf(card);
       if (!mayServe || incarnation === undefined) continue;
       const known = state.reportOf(card)?.state;
-      if (known === "unknown") wanted.set(card, "it is silent, and nothing proves that it stopped");
+      if (known === "unknown" && isViewHeld) wanted.set(card, "it is silent, and nothing proves that it stopped");
       else if (known === "up" && this.#condemned.get(card) === incarnation) {
         wanted.set(card, "nobody hears it, and nobody's self-test is answered");
       }
     }
+    if (!isViewHeld) return wanted;
     for (const [service, { isFencing, holder }] of state.grants) {
       if (isFencing && holder !== undefined && holder !== this.#card) wanted.set(holder, `it cannot stop ${service}`);
     }

@@ -7,8 +7,8 @@
  * Invariants: a thing is granted only when its last holder said that it stopped, or is proven down, or stopped before it was kept out of the
  * order; epochs only grow, over beginnings too; no part of it depends on a card's own clock, links or resources.
  *
- * The surprising part: a card that orders no messages counts as having heard no. What it is told it learns only when it is back in the order, and before
- * that it acts on nothing.
+ * The surprising part: what is granted needs no word of those who are not to have it. The entry that grants is held by each card of the order before
+ * any of them acts on it; a card outside of the order acts on nothing.
  */
 import { unreachable } from "../base/assert.ts";
 import type { CardId } from "../base/ids.ts";
@@ -272,12 +272,6 @@ export class FailoverState {
         return this.#onEnded(card, entry);
       case "idle":
         return this.#onIdle(entry);
-      case "refusalsHeard":
-        for (const { service, epoch } of entry.grants) this.#step(service, { kind: "refusalHeard", by: card, epoch });
-        return false;
-      case "accepted":
-        for (const { service, epoch } of entry.grants) this.#step(service, { kind: "accepted", by: card, epoch });
-        return false;
       case "started":
         this.#happenings.push({ kind: "hooks", card, hooks: entry.hooks });
         for (const grant of entry.grants) this.#onStarted(card, grant);
@@ -312,7 +306,6 @@ export class FailoverState {
     const known = new Set<CardId>([...this.#config.failover.cards.keys(), ...this.#cards.keys()]);
     for (const { card } of [...view.members, ...view.absent]) known.add(card);
     for (const card of [...known].sort((a, b) => a - b)) this.#takeCard(card, view);
-    this.#hearForAbsent();
   }
 
   #takeCard(card: CardId, view: NodeView): void {
@@ -347,17 +340,6 @@ export class FailoverState {
     for (const [id, unit] of this.#units) {
       if (unit.stay === card || unit.wanted?.to === card) {
         this.#units.set(id, { ...unit, stay: unit.stay === card ? undefined : unit.stay, wanted: undefined });
-      }
-    }
-  }
-
-  /** What a card outside of the order is refused, it hears before it acts again. */
-  #hearForAbsent(): void {
-    const ether = this.#view?.ether ?? [];
-    for (const [service, { unheard }] of [...this.#grants]) {
-      for (const card of unheard) {
-        const grant = this.#grants.get(service) as Grant;
-        if (!ether.includes(card)) this.#step(service, { kind: "refusalHeard", by: card, epoch: grant.epoch + 1 });
       }
     }
   }
@@ -567,9 +549,8 @@ export class FailoverState {
     const after = assign(this.#failover, facts, withHolders(before, this.#grants, facts));
     this.#assignment = after;
     this.#keepEpochs(before, after);
-    for (const { service, event } of wantsOf(after, this.#grants, facts)) this.#step(service, event);
+    for (const { service, event } of wantsOf(after, this.#grants)) this.#step(service, event);
     this.#freeIdle();
-    this.#hearForAbsent();
     for (const move of after.moves) this.#onMove(move);
     this.#settleWishes();
     for (const [service, { state, epoch, holder, target }] of this.#grants) {

@@ -2,7 +2,7 @@
 import type { ServiceId } from "./config.ts";
 import type { Runner } from "./service-runner.ts";
 import type { FailoverState } from "./service-state.ts";
-import type { ServiceStatus } from "./service-types.ts";
+import type { FailoverDecided, ServiceStatus } from "./service-types.ts";
 
 /** `wanted`: what this card is to run. */
 export function servicesStatus(state: FailoverState, runner: Runner, wanted: { has(service: ServiceId): boolean }): ServiceStatus[] {
@@ -20,4 +20,19 @@ export function servicesStatus(state: FailoverState, runner: Runner, wanted: { h
       here: isHere ? { state: runner.stateOf(service), waitingFor: runner.waitingFor(service) } : undefined,
     };
   });
+}
+
+/** What is agreed on after an entry; to be read at once. */
+export function decidedOf(state: FailoverState, sequence: number): FailoverDecided {
+  const { generation, view, assignment } = state;
+  return {
+    sequence,
+    view: view?.number ?? 0,
+    generation,
+    assignment,
+    // Made only for who asks: the checkers of the simulator look at each step.
+    get facts() {
+      return state.facts;
+    },
+  };
 }

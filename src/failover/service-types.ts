@@ -205,9 +205,6 @@ export type FailoverEntry =
     | { readonly kind: "ended"; readonly card: CardId; readonly incarnation: number; readonly receipt: Receipt }
     /** A card that is kept out of the order has said that it runs nothing. */
     | { readonly kind: "idle"; readonly card: CardId; readonly incarnation: number; readonly view: number }
-    /** The sender has heard that these epochs are not its own. */
-    | { readonly kind: "refusalsHeard"; readonly grants: readonly ServiceEpoch[] }
-    | { readonly kind: "accepted"; readonly grants: readonly ServiceEpoch[] }
     /** The sender has these running, or has stopped them with proof. */
     | { readonly kind: "started" | "released"; readonly grants: readonly ServiceEpoch[]; readonly hooks: readonly HookTiming[] }
     | {

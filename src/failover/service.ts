@@ -45,7 +45,7 @@ import { Records } from "./service-records.ts";
 import { Runner, type Want } from "./service-runner.ts";
 import { Sayings } from "./service-sayings.ts";
 import { FailoverState, type Happening } from "./service-state.ts";
-import { servicesStatus } from "./service-status.ts";
+import { decidedOf, servicesStatus } from "./service-status.ts";
 import { packText, piecesOf } from "./service-text.ts";
 import {
   type ConfigPlace,
@@ -199,6 +199,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         break;
       case "receipt":
         this.#receipts.set(input.card, { incarnation: input.incarnation, receipt: input.receipt });
+        this.#fencing.onVerdict(input.card, undefined, "none");
         break;
       case "evidence":
         this.#onEvidence(input.about, input.event);
@@ -262,10 +263,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 
   /** What is agreed on now, and after which entry in which view; to be read at once. */
   decided(): FailoverDecided | undefined {
-    const state = this.#state;
-    if (state === undefined) return undefined;
-    const { generation, view, assignment, facts } = state;
-    return { sequence: this.#sequence, view: view?.number ?? 0, generation, assignment, facts };
+    return this.#state === undefined ? undefined : decidedOf(this.#state, this.#sequence);
   }
 
   // ---- the order
@@ -273,6 +271,11 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** Whether this card may act on what is agreed. */
   get #canAct(): boolean {
     return this.#state !== undefined && this.#authority.held && this.#isCurrent && this.#canSay;
+  }
+
+  /** A view that is being agreed on may be waiting for the very card that has to be fenced. */
+  get #mayFence(): boolean {
+    return this.#authority.held && this.#canSay && (this.#isCurrent || this.#authority.view === undefined);
   }
 
   get #canSay(): boolean {
@@ -530,8 +533,8 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     if (state !== undefined && this.#canAct) {
       this.#sayOwn(now, state);
       this.#sayForAll(now, state);
-      this.#fence(now, state);
     }
+    if (state !== undefined && this.#mayFence) this.#fence(now, state);
     this.#sayIdle(now);
     this.#sayLeft();
     this.#records.onTick(this.#time(now));
@@ -587,7 +590,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   #granted(state: FailoverState, config: PlacedConfig): Map<ServiceId, Want> {
     const wants = new Map<ServiceId, Want>();
     for (const [service, { state: grant, holder, epoch }] of state.grants) {
-      if (holder !== this.#card || (grant !== "granted" && grant !== "starting" && grant !== "running")) continue;
+      if (holder !== this.#card || (grant !== "starting" && grant !== "running")) continue;
       const attempt = state.attemptOf(service);
       if (this.#interrupted.has(runKey(service, epoch, attempt))) continue;
       const resources = config.failover.services.get(service)?.resources ?? [];
@@ -600,11 +603,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   /** What this card alone can say. */
   #sayOwn(now: number, state: FailoverState): void {
     this.#sayReport(state);
-    const accepted: ServiceEpoch[] = [];
     const started: ServiceEpoch[] = [];
     const released: ServiceEpoch[] = [];
     const demoted: ServiceEpoch[] = [];
-    const heard: ServiceEpoch[] = [];
     const keys = new Set<string>();
     const runs = new Set<string>();
     const gather = (list: ServiceEpoch[], key: string, service: ServiceId, epoch: number) => {
@@ -613,19 +614,13 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       list.push({ service, epoch });
     };
     for (const [service, grant] of state.grants) {
-      const { holder, epoch, unheard } = grant;
-      const isHere = this.#runner.isHere(service);
-      if (unheard.includes(this.#card) && (grant.state === "released" || grant.state === "proven") && !isHere) {
-        gather(heard, `heard:${service}:${epoch + 1}`, service, epoch + 1);
-      }
+      const { holder, epoch } = grant;
       if (holder !== this.#card) continue;
+      const isHere = this.#runner.isHere(service);
       const attempt = state.attemptOf(service);
       const run = runKey(service, epoch, attempt);
       runs.add(run);
       switch (grant.state) {
-        case "granted":
-          gather(accepted, `accepted:${run}`, service, epoch);
-          break;
         case "starting":
         case "running":
           if (this.#interrupted.has(run)) {
@@ -649,8 +644,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     }
     for (const run of this.#interrupted) if (!runs.has(run)) this.#interrupted.delete(run);
     const hooksOf = (list: readonly ServiceEpoch[]) => list.flatMap(({ service }) => this.#timings(service));
-    if (heard.length > 0) this.#sayUnder(keys, { kind: "refusalsHeard", grants: heard }, "heard:");
-    if (accepted.length > 0) this.#sayUnder(keys, { kind: "accepted", grants: accepted }, "accepted:");
     if (started.length > 0) this.#sayUnder(keys, { kind: "started", grants: started, hooks: hooksOf(started) }, "started:");
     if (released.length > 0) this.#sayUnder(keys, { kind: "released", grants: released, hooks: hooksOf(released) }, "released:");
     if (demoted.length > 0) this.#sayUnder(keys, { kind: "demoted", grants: demoted, why: "it was out of the view" }, "demoted:");
@@ -731,7 +724,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #fence(now: number, state: FailoverState): void {
-    for (const fence of this.#fencing.due(now, state)) {
+    for (const fence of this.#fencing.due(now, state, this.#isCurrent)) {
       this.#log("warn", "fence", { peer: fence.card, reason: fence.reason });
       this.#outputs.push({ kind: "fence", ...fence });
     }

@@ -49,6 +49,8 @@ const failoverClient = -1;
 /** The node's way of sending: it numbers frames and cuts what is too large. */
 type Send = (link: LinkKind, to: Address, message: Message, effects: Effect[]) => void;
 
+type Verdict = Extract<FailoverInput, { readonly kind: "verdict" }>;
+
 /** The node's side of the core. */
 export type Surroundings = {
   readonly alarms: Alarms;
@@ -77,6 +79,8 @@ export class Core {
   readonly #failingOver: FailingOver;
   /** The incarnation of each card as the last view that it was a member of has it. */
   readonly #incarnations = new Map<CardId, number>();
+  /** Of cards that do not answer their self-test, what was told last. */
+  readonly #verdicts = new Map<CardId, Verdict>();
   /** What the replica is still to be told. */
   readonly #told: ReplicaInput[] = [];
   #isTelling = false;
@@ -202,6 +206,7 @@ export class Core {
 
   onReceipt(now: number, card: CardId, receipt: Receipt, effects: Effect[], upTo?: number): void {
     if (card === this.#identity.card) return;
+    this.#verdicts.delete(card);
     this.#failingOver.onReceipt(now, card, receipt, upTo ?? this.#incarnations.get(card), effects);
     this.onFact(now, { kind: "receipt", card, receipt, ...(upTo === undefined ? {} : { upTo }) }, effects);
   }
@@ -210,11 +215,14 @@ export class Core {
 
   onFact(now: number, input: MembershipInput, effects: Effect[]): void {
     if (input.kind === "heard" && (this.#incarnations.get(input.card) ?? Infinity) < input.incarnation) {
+      this.#verdicts.delete(input.card);
       this.#failingOver.onReceipt(now, input.card, "restarted", this.#incarnations.get(input.card), effects);
     }
     for (const output of this.#membership.step(now, input)) this.#settleMembership(now, output, effects);
     this.#watchQuorum(now, effects);
-    if (this.#failingOver.isActive) this.#failingOver.onAuthority(now, this.#authority(), effects);
+    if (!this.#failingOver.isActive) return;
+    this.#failingOver.onAuthority(now, this.#authority(), effects);
+    this.#watchVerdicts(now, effects);
   }
 
   #settleMembership(now: number, output: MembershipOutput, effects: Effect[]): void {
@@ -440,8 +448,18 @@ export class Core {
   }
 
   /** What self-tests came to; who may go on without a card that does not answer may have it stopped before a view says so. */
-  onVerdict(now: number, verdict: Omit<Extract<FailoverInput, { kind: "verdict" }>, "mayFence">, effects: Effect[]): void {
-    this.onFailover(now, { ...verdict, mayFence: this.#membership.mayGoOnWithout(now, verdict.card) }, effects);
+  onVerdict(now: number, verdict: Omit<Verdict, "mayFence">, effects: Effect[]): void {
+    const told = { ...verdict, mayFence: this.#membership.mayGoOnWithout(now, verdict.card) };
+    if (verdict.characterization.action.startsWith("shield")) this.#verdicts.set(verdict.card, told);
+    else this.#verdicts.delete(verdict.card);
+    this.onFailover(now, told, effects);
+  }
+
+  /** A verdict stands for long, and who may act on it may change. */
+  #watchVerdicts(now: number, effects: Effect[]): void {
+    for (const [card, verdict] of this.#verdicts) {
+      if (this.#membership.mayGoOnWithout(now, card) !== verdict.mayFence) this.onVerdict(now, verdict, effects);
+    }
   }
 
   /** This card carries out hooks. */

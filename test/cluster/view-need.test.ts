@@ -20,12 +20,25 @@ type Case = {
   readonly isWanted?: boolean;
   readonly restarted?: readonly number[];
   readonly own?: number;
+  /** Whether those of the would-be view are a quorum; they are unless it is said. */
+  readonly isQuorum?: boolean;
 };
 
 const held = { held: true, text: "" };
 
 function standingOf(
-  { view, viewEther, would, wouldEther, electorate = [1, 2, 3, 4], isHeld = true, isWanted = false, restarted = [], own = 1 }: Case,
+  {
+    view,
+    viewEther,
+    would,
+    wouldEther,
+    electorate = [1, 2, 3, 4],
+    isHeld = true,
+    isWanted = false,
+    restarted = [],
+    own = 1,
+    isQuorum = true,
+  }: Case,
 ): Standing {
   const voting = cards(...electorate);
   const members = cards(...(view ?? []));
@@ -42,7 +55,7 @@ function standingOf(
     view: view === undefined ? undefined : nodeView,
     isHeld: view !== undefined && isHeld,
     isWanted,
-    would: { members: cards(...would), ether: cards(...(wouldEther ?? would)), quorum: held },
+    would: { members: cards(...would), ether: cards(...(wouldEther ?? would)), quorum: { held: isQuorum, text: "" } },
     electorate: voting,
     isMember: (card) => members.includes(card) && incarnationOf(card) === incarnation,
     incarnationOf,
@@ -136,7 +149,14 @@ const goesOn: readonly (readonly [what: string, standing: Case, lost: number, he
   ["half without the tie-break card", { view: [1, 2, 3, 4], would: [1, 2, 3, 4], own: 3 }, 1, [4], false],
   ["either one of two cards", { view: [1, 2], would: [1, 2], electorate: [1, 2], own: 2 }, 1, [], true],
   ["a card without Ethernet", { view: [1, 2, 3], viewEther: [1, 2], would: [1, 2, 3], electorate: [1, 2, 3], own: 3 }, 1, [2], false],
-  ["a card whose view does not hold", { view: [1, 2, 3], would: [1, 2], isHeld: false, electorate: [1, 2, 3] }, 3, [2], false],
+  ["a card whose view is being agreed on anew", { view: [1, 2, 3], would: [1, 2, 3], isHeld: false, electorate: [1, 2, 3] }, 3, [2], true],
+  [
+    "a card whose view does not hold, without a quorum in sight",
+    { view: [1, 2, 3], would: [1], isHeld: false, isQuorum: false, electorate: [1, 2, 3] },
+    3,
+    [2],
+    false,
+  ],
 ];
 for (const [what, standing, lost, heard, may] of goesOn) {
   test(`${what} ${may ? "may" : "may not"} have another one stopped before there is another view`, () => {

@@ -87,15 +87,8 @@ const bites: readonly Bite<"plans" | "grant" | "handover" | "properties" | "char
   {
     rule: "only the holder lets go",
     file: "grant.ts",
-    line: 'event.by === grant.holder ? onFree(grant, "released")',
-    broken: 'event.by > 0 ? onFree(grant, "released")',
-    by: "grant",
-  },
-  {
-    rule: "losers hear no before the winner hears yes",
-    file: "grant.ts",
-    line: "if (unheard.length === 0) return give(grant, target);",
-    broken: "if (unheard.length >= 0) return give(grant, target);",
+    line: "event.by === grant.holder ? onFree(grant)",
+    broken: "event.by > 0 ? onFree(grant)",
     by: "grant",
   },
   {
@@ -108,8 +101,8 @@ const bites: readonly Bite<"plans" | "grant" | "handover" | "properties" | "char
   {
     rule: "only the holder's end frees what it has",
     file: "grant.ts",
-    line: "if (isHeld(grant) && card === holder) {",
-    broken: "if (isHeld(grant) && card > 0) {",
+    line: "isHeld(grant) && card === grant.holder",
+    broken: "isHeld(grant) && card > 0",
     by: "handover",
   },
   {

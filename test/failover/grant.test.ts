@@ -33,13 +33,7 @@ function walk(
   return { states, orders, grant };
 }
 
-const wanted = (to: number | undefined, ...losers: number[]): GrantEvent => ({
-  kind: "wanted",
-  to: to === undefined ? undefined : card(to),
-  losers: losers.map(card),
-});
-const heard = (by: number, epoch: number): GrantEvent => ({ kind: "refusalHeard", by: card(by), epoch });
-const accepted = (by: number, epoch: number): GrantEvent => ({ kind: "accepted", by: card(by), epoch });
+const wanted = (to: number | undefined): GrantEvent => ({ kind: "wanted", to: to === undefined ? undefined : card(to) });
 const started = (by: number, epoch: number): GrantEvent => ({ kind: "started", by: card(by), epoch });
 const failed = (by: number, epoch: number): GrantEvent => ({ kind: "failed", by: card(by), epoch });
 const released = (by: number): GrantEvent => ({ kind: "released", by: card(by) });
@@ -48,92 +42,54 @@ const proven = (number: number): GrantEvent => ({ kind: "proven", card: card(num
 const retry = (by: number): GrantEvent => ({ kind: "retry", by: card(by) });
 
 /** One walk to each state. */
-const running = [wanted(1), accepted(1, 1), started(1, 1)];
+const running = [wanted(1), started(1, 1)];
 const walks: readonly { readonly name: string; readonly events: readonly GrantEvent[]; readonly states: readonly GrantState[] }[] = [
-  { name: "first start, nobody to refuse", events: running, states: ["idle", "granted", "starting", "running"] },
-  {
-    name: "first start, losers hear no first",
-    events: [wanted(1, 2, 3), heard(2, 1), heard(3, 1), accepted(1, 1)],
-    states: ["idle", "released", "granted", "starting"],
-  },
+  { name: "first start", events: running, states: ["idle", "starting", "running"] },
   {
     name: "planned move",
-    events: [...running, wanted(2, 1), released(1), heard(1, 2), accepted(2, 2)],
-    states: ["idle", "granted", "starting", "running", "releasing", "released", "granted", "starting"],
+    events: [...running, wanted(2), released(1), started(2, 2)],
+    states: ["idle", "starting", "running", "releasing", "starting", "running"],
   },
-  {
-    name: "planned move, nobody else to refuse",
-    events: [...running, wanted(2), released(1)],
-    states: ["idle", "granted", "starting", "running", "releasing", "granted"],
-  },
-  {
-    name: "takeover",
-    events: [...running, proven(1), wanted(2, 3), heard(3, 2)],
-    states: ["idle", "granted", "starting", "running", "proven", "granted"],
-  },
+  { name: "takeover", events: [...running, proven(1), wanted(2)], states: ["idle", "starting", "running", "proven", "starting"] },
   {
     name: "the holder dies while it stops",
-    events: [...running, wanted(2, 3), proven(1), heard(3, 2)],
-    states: ["idle", "granted", "starting", "running", "releasing", "proven", "granted"],
+    events: [...running, wanted(2), proven(1), wanted(2)],
+    states: ["idle", "starting", "running", "releasing", "proven", "starting"],
   },
   {
     name: "it stops for good",
     events: [...running, wanted(undefined), released(1)],
-    states: ["idle", "granted", "starting", "running", "releasing", "idle"],
+    states: ["idle", "starting", "running", "releasing", "idle"],
   },
   {
     name: "its last card dies and nobody else can",
     events: [...running, proven(1), wanted(undefined)],
-    states: ["idle", "granted", "starting", "running", "proven", "idle"],
-  },
-  {
-    name: "it is not wanted any more before it is granted",
-    events: [wanted(1, 2), wanted(undefined)],
-    states: ["idle", "released", "idle"],
+    states: ["idle", "starting", "running", "proven", "idle"],
   },
   {
     name: "a start fails, and is tried there again",
-    events: [wanted(1), accepted(1, 1), failed(1, 1), retry(1), started(1, 1)],
-    states: ["idle", "granted", "starting", "failed", "starting", "running"],
+    events: [wanted(1), failed(1, 1), retry(1), started(1, 1)],
+    states: ["idle", "starting", "failed", "starting", "running"],
   },
   {
     name: "what ran ends, and goes elsewhere once it is cleaned up",
     events: [...running, failed(1, 1), wanted(2), released(1)],
-    states: ["idle", "granted", "starting", "running", "failed", "releasing", "granted"],
+    states: ["idle", "starting", "running", "failed", "releasing", "starting"],
   },
   {
     name: "it fails and its card dies",
     events: [...running, failed(1, 1), proven(1)],
-    states: ["idle", "granted", "starting", "running", "failed", "proven"],
+    states: ["idle", "starting", "running", "failed", "proven"],
   },
-  { name: "the winner dies before it begins", events: [wanted(1), proven(1)], states: ["idle", "granted", "proven"] },
-  {
-    name: "the winner dies while it starts",
-    events: [wanted(1), accepted(1, 1), proven(1)],
-    states: ["idle", "granted", "starting", "proven"],
-  },
-  { name: "wanted elsewhere before the winner begins", events: [wanted(1), wanted(2)], states: ["idle", "granted", "releasing"] },
-  {
-    name: "wanted elsewhere while it starts",
-    events: [wanted(1), accepted(1, 1), wanted(2)],
-    states: ["idle", "granted", "starting", "releasing"],
-  },
+  { name: "the winner dies while it starts", events: [wanted(1), proven(1)], states: ["idle", "starting", "proven"] },
+  { name: "wanted elsewhere while it starts", events: [wanted(1), wanted(2)], states: ["idle", "starting", "releasing"] },
 ];
 
 for (const { name, events, states } of walks) test(`walk: ${name}`, () => assert.equal(walk(events).states, states));
 
-test("every legal transition is walked, or follows from one that is", () => {
+test("every legal transition is walked", () => {
   const seen = new Set<string>();
   for (const { states } of walks) for (let at = 1; at < states.length; at++) seen.add(`${states[at - 1]} ${states[at]}`);
-  // A proof of the holder's end with the next one known and nobody to refuse grants at once.
-  const direct: readonly (readonly [readonly GrantEvent[], GrantEvent])[] = [
-    [[...running, wanted(2)], proven(1)],
-    [[wanted(1), accepted(1, 1), wanted(2)], proven(1)],
-  ];
-  for (const [events, last] of direct) {
-    const before = walk(events).grant;
-    seen.add(`${before.state} ${stepGrant(before, last).grant.state}`);
-  }
   const missing: string[] = [];
   for (const [from, followers] of Object.entries(grantTransitions)) {
     for (const to of followers) if (!seen.has(`${from} ${to}`)) missing.push(`${from} ${to}`);
@@ -141,54 +97,39 @@ test("every legal transition is walked, or follows from one that is", () => {
   assert.equal(missing, []);
 });
 
-test("losers are told no before the winner is told yes", () => {
-  const { orders } = walk([wanted(1, 2, 3), heard(2, 1), heard(3, 1)]);
-  assert.equal(orders.map((order) => `${order.kind} ${order.card}`), ["refuse 2", "refuse 3", "grant 1"]);
-});
-
-test("a loser's answer to another epoch is no answer", () => {
-  const { grant } = walk([...running, wanted(2, 1, 3), released(1), heard(1, 2), heard(3, 1), heard(3, 3)]);
-  assert.is(grant.state, "released");
-  assert.equal(grant.unheard, [3]);
-});
-
-test("a loser that dies needs no answer", () => {
-  const { orders, grant } = walk([wanted(1, 2, 3), heard(2, 1), proven(3)]);
-  assert.is(orders.at(-1)?.kind, "grant");
-  assert.is(grant.state, "granted");
+test("a grant is one order, to the winner alone", () => {
+  const { orders } = walk([wanted(1), wanted(2), released(1)]);
+  assert.equal(orders.map((order) => `${order.kind} ${order.card}`), ["grant 1", "release 1", "grant 2"]);
 });
 
 test("a stop that fails ends in a fence, ordered once; only its proof goes on", () => {
   const { orders, grant } = walk([...running, wanted(2), stopFailed(1), stopFailed(1)]);
   assert.equal(orders.map(({ kind }) => kind), ["grant", "release", "fence"]);
   assert.is(grant.state, "releasing");
-  assert.is(stepGrant(grant, proven(1)).grant.holder, 2);
+  assert.is(stepGrant(stepGrant(grant, proven(1)).grant, wanted(2)).grant.holder, 2);
 });
 
 test("answers to an older epoch are nothing", () => {
   const { grant } = walk([...running, wanted(2), released(1)]);
-  for (const event of [accepted(2, 1), started(2, 2), failed(1, 1), released(1), heard(1, 2), retry(2), accepted(1, 2)]) {
+  for (const event of [started(2, 1), failed(1, 1), released(1), retry(2), started(1, 2)]) {
     assert.is(stepGrant(grant, event).grant, grant);
   }
 });
 
-test("the target dies before it is granted: nobody has it until the assignment says who", () => {
-  const { grant } = walk([...running, wanted(2, 3), released(1), proven(2)]);
+test("a holder that dies takes along who was to have it: that is decided anew", () => {
+  const { grant } = walk([...running, wanted(2), proven(1)]);
   assert.is(grant.target, undefined);
-  assert.is(stepGrant(grant, heard(3, 2)).grant.state, "released");
   assert.is(stepGrant(grant, wanted(3)).grant.holder, 3);
 });
 
 const anyCard = fc.integer({ min: 1, max: 3 });
 const anyEpoch = fc.integer({ min: 0, max: 6 });
 const anyEvent: fc.Arbitrary<GrantEvent> = fc.oneof(
-  fc.tuple(fc.option(anyCard, { nil: undefined }), fc.uniqueArray(anyCard, { maxLength: 3 })).map(([to, losers]) => wanted(to, ...losers)),
+  fc.option(anyCard, { nil: undefined }).map(wanted),
   anyCard.map(released),
   anyCard.map(stopFailed),
   anyCard.map(proven),
   anyCard.map(retry),
-  fc.tuple(anyCard, anyEpoch).map(([by, epoch]) => heard(by, epoch)),
-  fc.tuple(anyCard, anyEpoch).map(([by, epoch]) => accepted(by, epoch)),
   fc.tuple(anyCard, anyEpoch).map(([by, epoch]) => started(by, epoch)),
   fc.tuple(anyCard, anyEpoch).map(([by, epoch]) => failed(by, epoch)),
 );

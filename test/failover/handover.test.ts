@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import type { CardId } from "../../src/base/ids.ts";
 import { assign, type Assignment, nothingAssigned } from "../../src/failover/assignment.ts";
 import { type Grant, type GrantEvent, type GrantOrder, idleGrant, stepGrant } from "../../src/failover/grant.ts";
-import { losersOf, wantsOf, withHolders } from "../../src/failover/handover.ts";
+import { wantsOf, withHolders } from "../../src/failover/handover.ts";
 import { PlanWorld } from "./plan-world.ts";
 
 const card = (number: number) => number as CardId;
@@ -51,7 +51,7 @@ class System {
   decide(): void {
     const previous = withHolders(this.assignment, this.grants, this.plan.facts);
     this.assignment = assign(this.plan.config, this.plan.facts, previous);
-    for (const { service, event } of wantsOf(this.assignment, this.grants, this.plan.facts)) this.#step(service, event);
+    for (const { service, event } of wantsOf(this.assignment, this.grants)) this.#step(service, event);
   }
 
   #step(service: string, event: GrantEvent): void {
@@ -74,14 +74,11 @@ class System {
     const runs = this.running.get(order.card) as Set<string>;
     const grant = this.grants.get(service) ?? idleGrant;
     switch (order.kind) {
-      case "refuse":
-        return this.#step(service, { kind: "refusalHeard", by: order.card, epoch: order.epoch });
       case "grant":
         // An order that was overtaken is not followed: the card knows the order of entries too.
-        if (grant.epoch !== order.epoch || grant.holder !== order.card || grant.state !== "granted") return;
+        if (grant.epoch !== order.epoch || grant.holder !== order.card || grant.state !== "starting") return;
         runs.add(service);
         this.#noTwo(service);
-        this.#step(service, { kind: "accepted", by: order.card, epoch: order.epoch });
         return this.#step(service, { kind: "started", by: order.card, epoch: order.epoch });
       case "release":
         if (grant.state !== "releasing" || grant.holder !== order.card) return;
@@ -171,17 +168,6 @@ test("a move whose old card becomes unknown before it has let go is held there",
   system.decide();
   system.deliver(100);
   assert.ok((system.running.get(card(2)) as Set<string>).has("sql"));
-});
-
-test("losers are the other cards of the set that can hear", () => {
-  const system = new System(false);
-  system.decide();
-  system.run("unknown 3");
-  system.decide();
-  const sql = system.assignment.services.get("sql");
-  assert.ok(sql !== undefined);
-  assert.equal(losersOf(sql, card(1), system.assignment, system.plan.facts), [2]);
-  assert.equal(losersOf(sql, undefined, system.assignment, system.plan.facts), [1, 2]);
 });
 
 test.run();
