@@ -8,6 +8,7 @@
 
 bool child_define(napi_env env, napi_value exports);
 bool device_define(napi_env env, napi_value exports);
+bool door_define(napi_env env, napi_value exports);
 bool ether_define(napi_env env, napi_value exports);
 bool net_define(napi_env env, napi_value exports);
 bool pty_define(napi_env env, napi_value exports);

@@ -101,6 +101,16 @@ export type Addon = {
   deviceTake(port: NativePort, into: Uint8Array): number;
   deviceClose(port: NativePort): Promise<void>;
 
+  doorOpen(connectionsMax: number, ready: () => void): NativePort;
+  doorListen(port: NativePort, listener: number, host: string, tcpPort: number, path: string): number;
+  doorUnlisten(port: NativePort, listener: number): void;
+  doorAnswer(port: NativePort, connection: number, bytes: Uint8Array, then: number): boolean;
+  doorClaim(port: NativePort, connection: number): number;
+  doorPair(port: NativePort): { readonly connection: number; readonly descriptor: number };
+  doorDiscard(descriptor: number): void;
+  doorTake(port: NativePort, into: Uint8Array): number;
+  doorClose(port: NativePort): Promise<void>;
+
   watchdogOpen(path: string, timeoutS: number): { readonly port: NativePort; readonly timeoutS: number };
   watchdogFeed(port: NativePort): void;
   watchdogClose(port: NativePort, disarm: boolean): void;

@@ -242,6 +242,40 @@ export interface PtyDriver {
   open(onBytes: (bytes: Uint8Array) => void): Promise<PtyPort>;
 }
 
+/** What the door tells, in the order in which it came about. */
+export type DoorEvents = {
+  /** `address` is the peer's, empty for a Unix socket. */
+  accepted(connection: number, listener: number, address: string): void;
+  /** What was asked for with `more`; the bytes are the receiver's. */
+  bytes(connection: number, bytes: Uint8Array): void;
+  sent(connection: number): void;
+  /** The descriptor of the connection is the receiver's: to be handed to another driver, or to be discarded. */
+  released(connection: number, descriptor: number): void;
+  /** The peer has ended it; with an error, which says how, it failed. */
+  gone(connection: number, error: string | undefined): void;
+  /** There are too many connections, or descriptors, for this listener to take more. */
+  deaf(listener: number): void;
+};
+
+/** What follows once an answer is sent: nothing, one `bytes`, the end of the connection, or its release. */
+export type DoorThen = "nothing" | "more" | "end" | "release";
+
+/** Where hosts come in; drivers/door/door.h tells how it works. */
+export interface DoorPort {
+  /** An address and a port (0: whichever is free), or the path of a Unix socket. Returns the port; throws when it is taken. */
+  listen(listener: number, at: { readonly host: string; readonly port: number } | { readonly path: string }): number;
+  unlisten(listener: number): void;
+  /** False when the connection is gone, of which `gone` tells. Throws when too much waits for it. */
+  answer(connection: number, bytes: Uint8Array, then: DoorThen): boolean;
+  /** A connection of which the receiver of `descriptor` is the peer. */
+  pair(): { readonly connection: number; readonly descriptor: number };
+  discard(descriptor: number): void;
+  close(): Promise<void>;
+}
+export interface DoorDriver {
+  open(connectionsMax: number, events: DoorEvents): DoorPort;
+}
+
 export type Drivers = {
   readonly ether: EtherDriver;
   readonly uart: UartDriver;
