@@ -2,7 +2,8 @@
 #include "addon.h"
 
 NAPI_MODULE_INIT() {
-  bool defined = child_define(env, exports) && device_define(env, exports) && door_define(env, exports) && ether_define(env, exports) && net_define(env, exports) &&
-                 pty_define(env, exports) && realtime_define(env, exports) && uart_define(env, exports) && watchdog_define(env, exports);
+  bool defined = block_define(env, exports) && child_define(env, exports) && device_define(env, exports) && door_define(env, exports) &&
+                 ether_define(env, exports) && net_define(env, exports) && pty_define(env, exports) && realtime_define(env, exports) &&
+                 uart_define(env, exports) && watchdog_define(env, exports);
   return defined ? exports : NULL;
 }

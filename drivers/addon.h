@@ -6,6 +6,7 @@
 #include <node_api.h>
 #include <stdbool.h>
 
+bool block_define(napi_env env, napi_value exports);
 bool child_define(napi_env env, napi_value exports);
 bool device_define(napi_env env, napi_value exports);
 bool door_define(napi_env env, napi_value exports);

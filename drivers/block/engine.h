@@ -18,8 +18,19 @@
 #define ENGINE_SLOTS 16
 #define ENGINE_ORDERS_MAX 4096
 #define ENGINE_ORDER_BYTES_MAX (2u * 1024u * 1024u)
+/* Of an answer or report; the program has room for one. */
+#define ENGINE_REPORT_BYTES_MAX (1024u * 1024u)
+/* The number of an order without a device. */
+#define ENGINE_NO_DEVICE UINT32_MAX
 
 struct engine;
+struct engine_leaving;
+
+/* Whose orders and reports begin at which number. */
+enum engine_module { ENGINE_CORE = 0, ENGINE_EXPORT = 1, ENGINE_MIRROR = 2 };
+#define ENGINE_MODULES 3
+#define ENGINE_KINDS 64
+#define ENGINE_KIND(module, index) ((module) * ENGINE_KINDS + (index))
 
 struct engine_options {
   uint32_t reactors;
@@ -35,14 +46,15 @@ struct device {
   struct block_gate gate;
   struct block_target *slots[ENGINE_SLOTS];
   /* What a module keeps with the device, by its number in enum engine_module. */
-  void *modules[4];
+  void *modules[ENGINE_MODULES];
+  /*
+   * The engine's own: slots that an opening is on its way to, orders that have not ended, when a failure was told, whether it
+   * goes.
+   */
+  uint32_t reserved, orders;
+  int64_t failed_at_us[ENGINE_SLOTS];
+  struct engine_leaving *leaving;
 };
-
-/* Whose orders and reports begin at which number. */
-enum engine_module { ENGINE_CORE = 0, ENGINE_EXPORT = 1, ENGINE_MIRROR = 2 };
-#define ENGINE_KINDS 64
-#define ENGINE_KIND(module, index) ((module) * ENGINE_KINDS + (index))
-
 struct engine_order {
   struct reactor_task task;
   struct engine *engine;
@@ -62,7 +74,11 @@ typedef void engine_handler(struct engine_order *order);
 struct engine_table {
   engine_handler *const *handlers; /* by index; NULL: no such order */
   uint32_t count;
-  /* Called on its reactor before a device goes, in the order of the modules backwards; each ends what it has there. */
+  /*
+   * Called on its reactor before a device goes, with its gate shut: the module ends what it has there, then calls `left`. First
+   * the fronts, then, when nothing of theirs is under way any more, the mirror; the engine closes what is left in the slots.
+   * NULL: nothing to do.
+   */
   void (*leave)(struct device *device, void (*left)(void *context), void *context);
 };
 
@@ -79,7 +95,10 @@ const uint8_t *engine_bytes(struct engine_order *order, uint32_t length);
 /* Whether everything was read and nothing is left; if not, ends the order with -EBADMSG. */
 bool engine_complete(struct engine_order *order);
 
-/* Ends an order, from any thread, and frees it. The text of an error is the bytes. */
+/*
+ * Ends an order and frees it: on its reactor, or, of an order without a device, on any thread. The bytes of an error are its
+ * text.
+ */
 void engine_end(struct engine_order *order, int error, const void *bytes, size_t length);
 __attribute__((format(printf, 3, 4))) void engine_refuse(struct engine_order *order, int error, const char *format, ...);
 
@@ -92,7 +111,7 @@ void engine_report(struct engine *engine, uint32_t kind, uint32_t number, int32_
 /* Runs `task` on the thread for what may block. It comes back by reactor_post(). */
 void engine_chore(struct engine *engine, struct reactor_task *task);
 
-/* A device by its number; NULL if there is none, or on another reactor than `reactor`. On a reactor. */
+/* A device by its number, on its reactor: NULL if there is none there, or if it is about to go. */
 struct device *engine_device(struct engine *engine, struct reactor *reactor, uint32_t number);
 bool engine_allows_faults(const struct engine *engine);
 

@@ -21,7 +21,7 @@ static void follow_scheduling(struct worker *worker) {
   pthread_setschedparam(worker->thread, policy, &parameter);
 }
 
-static int start_quietly(struct worker *worker, void *(*run)(void *argument), void *argument) {
+static int start_quietly(pthread_t *thread, void *(*run)(void *argument), void *argument) {
   pthread_attr_t attributes;
   int error = pthread_attr_init(&attributes);
   if (error != 0) return -error;
@@ -30,11 +30,18 @@ static int start_quietly(struct worker *worker, void *(*run)(void *argument), vo
   error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
   if (error == 0) error = pthread_sigmask(SIG_SETMASK, &all, &before);
   if (error == 0) {
-    error = pthread_create(&worker->thread, &attributes, run, argument);
+    error = pthread_create(thread, &attributes, run, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
   }
   pthread_attr_destroy(&attributes);
   return -error;
+}
+
+static void name_thread(pthread_t thread, const char *name) {
+  char short_name[16];
+  strncpy(short_name, name, sizeof short_name - 1);
+  short_name[sizeof short_name - 1] = '\0';
+  pthread_setname_np(thread, short_name);
 }
 
 int worker_start_normal(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument) {
@@ -42,17 +49,23 @@ int worker_start_normal(struct worker *worker, const char *name, void *(*run)(vo
   atomic_store(&worker->stopping, false);
   worker->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (worker->event < 0) return -errno;
-  int result = start_quietly(worker, run, argument);
+  int result = start_quietly(&worker->thread, run, argument);
   if (result < 0) {
     close(worker->event);
     worker->event = -1;
     return result;
   }
   worker->running = true;
-  char short_name[16];
-  strncpy(short_name, name, sizeof short_name - 1);
-  short_name[sizeof short_name - 1] = '\0';
-  pthread_setname_np(worker->thread, short_name);
+  name_thread(worker->thread, name);
+  return 0;
+}
+
+int worker_start_detached(const char *name, void *(*run)(void *argument), void *argument) {
+  pthread_t thread;
+  int result = start_quietly(&thread, run, argument);
+  if (result < 0) return result;
+  name_thread(thread, name);
+  pthread_detach(thread);
   return 0;
 }
 

@@ -21,6 +21,8 @@ struct worker {
 int worker_start(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument);
 /* The same with normal scheduling also in a program that runs in real time: for work that no heartbeat waits for. */
 int worker_start_normal(struct worker *worker, const char *name, void *(*run)(void *argument), void *argument);
+/* A thread alone, with normal scheduling, that ends by itself and that nobody waits for. Returns 0 or -errno. */
+int worker_start_detached(const char *name, void *(*run)(void *argument), void *argument);
 
 /* From any thread, any number of times. */
 void worker_poke(struct worker *worker);
