@@ -1,10 +1,11 @@
 /**
- * What a client misses when the card that serves an address fails, or hands it over: the same fault again and again.
+ * What a client misses when the card that serves an address fails, or hands it over, beside keepalived and corosync with pacemaker: the same fault again and again.
  *
- *   npm run bench -- failover [--json] [--times N] [--profile fast|default|both] [--how crash|pull|stall|switch]
+ *   npm run bench -- failover [--json] [--times N] [--system NAME] [--profile NAME] [--how crash|pull|stall|switch]
  *
- * Three cards run on the virtual chassis; the client is in the namespace of the hosts and opens a connection every other millisecond to the address, whose
- * kernel answers. A figure is the longest time between two answers of a run. Beside it stand the phases of the failover, as its record has them.
+ * Three cards run on the virtual chassis; the client is in the namespace of the hosts and opens a connection every millisecond to the address, whose
+ * kernel answers. A figure is the longest time between two answers of a run. Beside it stand the phases of the failover, as its record has them. The
+ * peers run in the namespaces of the same cards.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -12,41 +13,66 @@ import type { FailoverPhase } from "../../src/failover/failover-record.ts";
 import { outerUser } from "../chassis/place.ts";
 import { becomeRoot } from "../chassis/private-run.ts";
 import { type Profile, profiles } from "../chassis/settings.ts";
-import { chosen, type LatencyFigures, latencyFigures, latencyText, runBenchmark } from "./comparison.ts";
+import { type LatencyFigures, latencyFigures, latencyText, runBenchmark } from "./comparison.ts";
+import { missingOf, type Peer, type PeerName, peers, type PeerStand, withPeer } from "./failover-peers.ts";
 import { type FailoverClient, type FailoverStand, webDocument, withFailover } from "./failover-stand.ts";
 
 const help = `Usage: npm run bench -- failover [options]
 
-What a client misses when the card that serves an address fails, or hands it over.
+What a client misses when the card that serves an address fails, or hands it over, beside keepalived and corosync with pacemaker.
 
   --times N       how often (default 10)
-  --profile NAME  fast, default or both (default both)
-  --how NAME      crash, pull, stall or switch (default crash)
+  --system NAME   cardinal, keepalived, corosync or all (default all)
+  --profile NAME  one of the profiles below, or all (default all)
+  --how NAME      crash, pull, stall or switch (default crash); the peers are measured with crash alone
   --json          one line of JSON a figure
 
 crash: its program and its addresses end at once, and nothing but silence tells; pull: its slot loses power, which the multiplexor reports; stall:
-it hangs (SIGSTOP) and is fenced; switch: it is told to hand over. In each run it is proven that nobody else had the address before its owner was stopped.
+it hangs (SIGSTOP) and is fenced; switch: it is told to hand over. In each run of Cardinal it is proven that nobody else had the address before its owner
+was stopped; of the peers, which fence nobody here, it is told how often two answered for it.
+
+Profiles:
+${profileLines()}
+
+Examples:
+  npm run bench -- failover                                 all systems, 10 crashes each
+  npm run bench -- failover --system cardinal --profile fast --times 50
+  npm run bench -- failover --system keepalived --json
+  npm run bench -- failover --system cardinal --how pull
 `;
+
+function profileLines(): string {
+  const ofPeer = (
+    { system, timings }: Peer,
+  ) => [system, timings.map(({ name, timesMax }) => timesMax < 1_000 ? `${name} (at most ${timesMax} times)` : name)];
+  const lines = [["cardinal", profiles], ...peers.map(ofPeer)] as [string, readonly string[]][];
+  return lines.map(([system, names]) => `  ${system.padEnd(10)}  ${names.join(", ")}`).join("\n");
+}
 
 const hows = ["crash", "pull", "stall", "switch"] as const;
 type How = typeof hows[number];
 
 const cards = [1, 2, 3];
-const periodMs = 2;
+const periodMs = 1;
 /** From the end of one run to the next fault, for what the cards do after a failover. */
 const restMs = 1_000;
+const chassisName = `bench${process.pid % 1_000}`;
 
 type Run = { readonly gapMs: number; readonly phases: readonly { readonly phase: FailoverPhase; readonly ms: number }[] };
 type PhaseFigure = { readonly phase: string; readonly medianMs: number; readonly share: number };
 type Figure = LatencyFigures & {
   readonly bench: "failover";
-  readonly system: "cardinal";
-  readonly profile: Profile;
+  readonly system: "cardinal" | PeerName;
+  readonly profile: string;
   readonly how: How;
   readonly runs: number;
   readonly scheduling: "real-time" | "normal";
+  /** Questions that two cards had an answer to. */
+  readonly doubles: number;
   readonly phases: readonly PhaseFigure[];
 };
+/** Of a peer that cannot be measured here. */
+type Missing = { readonly bench: "failover"; readonly system: PeerName; readonly missing: string };
 
 type Records = { readonly failovers: readonly { readonly id: number }[] };
 type Explained = { readonly phases: Run["phases"] };
@@ -84,7 +110,7 @@ async function measure(stand: FailoverStand, client: FailoverClient, how: How, o
   return { gapMs: seen.gap.toMs - seen.gap.fromMs, phases, owner: next };
 }
 
-function figureOf(profile: Profile, how: How, scheduling: Figure["scheduling"], runs: readonly Run[]): Figure {
+function figureOf(head: Pick<Figure, "system" | "profile" | "how" | "scheduling" | "doubles">, runs: readonly Run[]): Figure {
   const names = [...new Set(runs.flatMap(({ phases }) => phases.map(({ phase }) => phase)))];
   const medians = names.map((phase) => {
     const ms = runs.map(({ phases }) => phases.find((each) => each.phase === phase)?.ms ?? 0);
@@ -93,58 +119,125 @@ function figureOf(profile: Profile, how: How, scheduling: Figure["scheduling"], 
   const sum = medians.reduce((total, { medianMs }) => total + medianMs, 0);
   const phases = medians.map((each) => ({ ...each, share: sum === 0 ? 0 : Math.round((100 * each.medianMs) / sum) }));
   const figures = latencyFigures(runs.map(({ gapMs }) => gapMs * 1_000));
-  const rounded = {
-    minMs: Math.round(figures.minMs * 10) / 10,
-    medianMs: Math.round(figures.medianMs * 10) / 10,
-    p99Ms: Math.round(figures.p99Ms * 10) / 10,
-  };
-  return { bench: "failover", system: "cardinal", profile, how, runs: runs.length, scheduling, ...rounded, phases };
+  const [minMs, medianMs, p99Ms] = [figures.minMs, figures.medianMs, figures.p99Ms].map((ms) => Math.round(ms * 10) / 10) as [
+    number,
+    number,
+    number,
+  ];
+  return { bench: "failover", ...head, runs: runs.length, minMs, medianMs, p99Ms, phases };
 }
 
-function rowOf({ profile, how, runs, scheduling, phases, ...figures }: Figure): string {
+function print(figure: Figure | Missing, json: boolean): void {
+  if (json) return console.log(JSON.stringify(figure));
+  if ("missing" in figure) return console.log(`${figure.system} | not measured: ${figure.missing}`);
+  const { system, profile, how, runs, scheduling, doubles, phases } = figure;
   const shares = phases.map(({ phase, medianMs, share }) => `${phase} ${medianMs} ms (${share} %)`).join(", ");
-  return [profile, how, scheduling, runs, latencyText(figures), shares].join(" | ");
+  const told = doubles > 0 ? `two owners ${doubles} times` : shares;
+  console.log([system, profile, how, scheduling, runs, latencyText(figure), told].join(" | "));
+}
+
+/** The wanted profile of those that a system has, or all of them. */
+function wantedOf<Name extends string>(wanted: string, names: readonly Name[]): readonly Name[] {
+  return wanted === "all" ? names : names.filter((name) => name === wanted);
+}
+
+async function measureCardinal(profile: Profile, how: How, times: number): Promise<Figure> {
+  // A card that fails as often as it does here would be put into quarantine.
+  const policies = { failoversMax: 100, failoverWindowS: 1 };
+  const options = { name: chassisName, cards: cards.length, runtime: "binary", profile } as const;
+  let figure: Figure | undefined;
+  await withFailover({ ...options, document: { ...webDocument(cards), policies } }, async (stand) => {
+    let owner = await stand.servedBy(cards, 30_000);
+    const { cards: slots } = await stand.chassis.status();
+    const scheduling = slots.every(({ status }) => status?.process.realtime === true) ? "real-time" : "normal";
+    const client = await stand.client({ periodMs, realtime: outerUser() === 0 });
+    const runs: Run[] = [];
+    while (runs.length < times) {
+      const run = await measure(stand, client, how, owner);
+      runs.push(run);
+      ({ owner } = run);
+    }
+    client.end();
+    figure = figureOf({ system: "cardinal", profile, how, scheduling, doubles: 0 }, runs);
+  });
+  return figure as Figure;
+}
+
+async function measurePeerCrash(
+  peer: PeerStand,
+  client: FailoverClient,
+  owner: number,
+): Promise<Run & { readonly owner: number; readonly doubles: number }> {
+  await client.observe();
+  await peer.crash(owner);
+  const next = await peer.servedBy(cards.filter((card) => card !== owner), 60_000);
+  const { gap, doubles } = await client.observe(500);
+  await peer.start(owner);
+  await peer.waitUntilWhole(60_000);
+  return { gapMs: gap.toMs - gap.fromMs, phases: [], owner: next, doubles };
+}
+
+async function measurePeer(peer: Peer, timing: Peer["timings"][number], times: number): Promise<Figure> {
+  let figure: Figure | undefined;
+  await withPeer(chassisName, cards, peer, timing, async (stand) => {
+    const realtime = outerUser() === 0;
+    const client = await stand.stand.client({ periodMs, realtime });
+    const runs: Run[] = [];
+    let doubles = 0;
+    let owner = await stand.servedBy(cards, 10_000);
+    while (runs.length < Math.min(times, timing.timesMax)) {
+      const run = await measurePeerCrash(stand, client, owner);
+      runs.push(run);
+      ({ owner } = run);
+      doubles += run.doubles;
+    }
+    client.end();
+    figure = figureOf(
+      { system: peer.system, profile: timing.name, how: "crash", scheduling: realtime ? "real-time" : "normal", doubles },
+      runs,
+    );
+  });
+  return figure as Figure;
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       times: { type: "string", default: "10" },
-      profile: { type: "string", default: "both" },
+      system: { type: "string", default: "all" },
+      profile: { type: "string", default: "all" },
       how: { type: "string", default: "crash" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return console.log(help);
+  const { system, profile, json } = values;
   const times = Number(values.times);
   if (!Number.isInteger(times) || times < 1 || times > 1_000) {
     throw new Error(`--times is ${values.times}, must be a whole number from 1 to 1000`);
   }
   const how = hows.find((each) => each === values.how);
   if (how === undefined) throw new Error(`--how is ${values.how}, must be ${hows.join(", ")}`);
-  const wanted = chosen(values.profile, profiles, "profile");
+  const systems = ["all", "cardinal", ...peers.map((peer) => peer.system)];
+  if (!systems.includes(system)) throw new Error(`--system is ${system}, must be ${systems.join(", ")}`);
+  const isWanted = (name: string) => system === "all" || system === name;
+  const names = [
+    ...isWanted("cardinal") ? profiles : [],
+    ...peers.filter((peer) => isWanted(peer.system)).flatMap(({ timings }) => timings.map(({ name }) => name)),
+  ];
+  if (profile !== "all" && !names.includes(profile)) throw new Error(`--profile is ${profile}, must be ${names.join(", ")} or all`);
   becomeRoot();
-  if (!values.json) console.log("profile | how | scheduling | runs | the client's gap | phases, median");
-  // A card that fails as often as it does here would be put into quarantine.
-  const policies = { failoversMax: 100, failoverWindowS: 1 };
-  for (const profile of wanted) {
-    const options = { name: `bench${process.pid % 1_000}`, cards: cards.length, runtime: "binary", profile } as const;
-    await withFailover({ ...options, document: { ...webDocument(cards), policies } }, async (stand) => {
-      let owner = await stand.servedBy(cards, 30_000);
-      const { cards: slots } = await stand.chassis.status();
-      const scheduling = slots.every(({ status }) => status?.process.realtime === true) ? "real-time" : "normal";
-      const client = await stand.client({ periodMs, realtime: outerUser() === 0 });
-      const runs: Run[] = [];
-      while (runs.length < times) {
-        const run = await measure(stand, client, how, owner);
-        runs.push(run);
-        ({ owner } = run);
-      }
-      client.end();
-      const figure = figureOf(profile, how, scheduling, runs);
-      console.log(values.json ? JSON.stringify(figure) : rowOf(figure));
-    });
+  if (!json) console.log("system | profile | how | scheduling | runs | the client's gap | phases, median");
+  if (isWanted("cardinal")) {
+    for (const each of wantedOf(profile, profiles)) print(await measureCardinal(each, how, times), json);
+  }
+  for (const peer of peers) {
+    const timings = peer.timings.filter(({ name }) => profile === "all" || profile === name);
+    if (!isWanted(peer.system) || timings.length === 0 || (how !== "crash" && system === "all")) continue;
+    const missing = how === "crash" ? missingOf(peer) : `the peers are measured with crash alone, not with ${how}`;
+    if (missing !== undefined) print({ bench: "failover", system: peer.system, missing }, json);
+    else for (const timing of timings) print(await measurePeer(peer, timing, times), json);
   }
 }
 

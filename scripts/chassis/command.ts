@@ -1,5 +1,6 @@
 /** Runs the machine's own programs: `ip`, `tc` and the like. */
 import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Refused } from "./refusal.ts";
 import type { Script } from "./network.ts";
 
@@ -54,6 +55,28 @@ export async function runWell(program: string, args: readonly string[], options:
 export async function runScript(script: Script): Promise<void> {
   const inside = script.namespace === undefined ? [] : ["-n", script.namespace];
   await runWell("ip", [...inside, "-batch", "-"], { input: script.lines.join("\n") + "\n" });
+}
+
+/** How long `ip` may take to be there. */
+const preparedMs = 30;
+
+/** Has `ip` wait for the word to run a script, so that the start of a program does not come between. To be carried out once. */
+export async function preparedScript({ namespace, lines }: Script): Promise<() => Promise<void>> {
+  const inside = namespace === undefined ? [] : ["-n", namespace];
+  const child = spawn("ip", [...inside, "-batch", "-"], { stdio: ["pipe", "ignore", "pipe"] });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
+  child.stdin.on("error", () => {});
+  const ended = new Promise<void>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => code === 0 ? resolve() : reject(new Refused("machine", `ip ${lines.join("; ")}: ${firstLine(stderr)}`)));
+  });
+  ended.catch(() => {});
+  await sleep(preparedMs);
+  return () => {
+    child.stdin.end(lines.join("\n") + "\n");
+    return ended;
+  };
 }
 
 function firstLine(text: string): string {

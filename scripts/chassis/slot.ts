@@ -9,18 +9,19 @@
  *                           └──── reset ──────────┘
  *
  * Pull, crash and reset end the card as a whole: its program, everything else in its network namespace, and the
- * addresses that its program had put on its interface, as the end of a real card's kernel would. Only when all of that
- * is gone for certain are others told: the sense of the slot and the receipt of a reset prove that the card has stopped.
- * An end of the program alone leaves the rest as it is.
+ * addresses that its program had put on its interface, as the end of a real card's kernel would; its next program finds
+ * another boot of the machine. Only when all of that is gone for certain are others told: the sense of the slot and the
+ * receipt of a reset prove that the card has stopped. An end of the program alone leaves the rest as it is.
  *
  * Orders for a slot are carried out one after the other.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, rmSync, symlinkSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { closeSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LineDirection } from "../../src/sim/multiplexor.ts";
 import type { Bus } from "./bus.ts";
-import { runScript } from "./command.ts";
+import { preparedScript, runScript } from "./command.ts";
 import { applyDrops } from "./drops.ts";
 import type { Line } from "./multiplexor-messages.ts";
 import { cardAddress, cardNamespace, type Place, placeText } from "./names.ts";
@@ -37,6 +38,8 @@ export const restartWindowMs = 60_000;
 export const ttyName = "tty";
 /** How long a card that is asked to leave may take. */
 const leaveMs = 5_000;
+/** Has the program find the boot that is in a file (the first argument), in the mount namespace that it has for itself. */
+const ownBoot = 'mount --bind "$0" /proc/sys/kernel/random/boot_id; exec "$@"';
 
 export type SlotOptions = {
   readonly settings: Settings;
@@ -72,6 +75,8 @@ export class Slot {
   #corruptRate = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  /** Of the card's machine, as its kernel would tell it. */
+  #machineBoot = randomUUID();
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -130,7 +135,7 @@ export class Slot {
   pull(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#power === "off") throw new Refused("state", `card ${this.#name} has no power already: insert it first`);
-      await this.#end("pulled");
+      await this.#end("pulled", true);
       this.#power = "off";
       await this.#order({ kind: "power", slot: this.place.slot, power: "off" });
       this.#options.log("pulled", { card: this.#name });
@@ -142,7 +147,7 @@ export class Slot {
       if (this.#program === undefined && this.#state !== "booting") {
         throw new Refused("state", `card ${this.#name} does not run (${this.state}): insert it first`);
       }
-      await this.#end("crashed");
+      await this.#end("crashed", true);
       this.#options.log("crashed", { card: this.#name });
     });
   }
@@ -262,9 +267,12 @@ export class Slot {
   async #start(): Promise<void> {
     const { settings, directory, logFile, command, env, log } = this.#options;
     await this.#connect();
+    const bootFile = `${directory}/boot-id`;
+    writeFileSync(bootFile, `${this.#machineBoot}\n`);
     const output = openSync(logFile, "a", 0o600);
     // The program dies with the daemon, so that nothing goes on that nobody can control.
-    const child = spawn("setpriv", ["--pdeathsig", "KILL", "ip", "netns", "exec", cardNamespace(settings.name, this.place), ...command], {
+    const within = ["ip", "netns", "exec", cardNamespace(settings.name, this.place), "sh", "-c", ownBoot, bootFile];
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", ...within, ...command], {
       cwd: directory,
       env,
       stdio: ["ignore", output, output],
@@ -352,9 +360,18 @@ export class Slot {
     if (pid !== undefined) process.kill(-pid, "SIGCONT");
   }
 
-  async #end(ended: string): Promise<void> {
-    await this.#endProcesses(ended);
-    await runScript(cardOffScript(this.#options.settings.name, this.place));
+  /**
+   * The card as a whole ends at one instant: its kernel answers nobody any more while what is left of it is looked for. `isSudden` has that prepared, which
+   * takes a moment that a reset does not have.
+   */
+  async #end(ended: string, isSudden = false): Promise<void> {
+    const { name } = this.#options.settings;
+    const unplug = isSudden ? await preparedScript(carrierScript(name, this.place, { ...this.#ether, unplugged: true })) : undefined;
+    const ending = this.#endProcesses(ended);
+    await Promise.all([ending, unplug?.()]);
+    this.#machineBoot = randomUUID();
+    await runScript(cardOffScript(name, this.place));
+    if (isSudden) await runScript(carrierScript(name, this.place, this.#ether));
     await this.#disconnect();
   }
 
