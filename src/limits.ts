@@ -248,6 +248,8 @@ export const failoverFenceMs = 500;
 export const failoverLeaveMs = 10_000;
 /** An operator's order that the order of messages does not bring back is answered after this. */
 export const failoverOperateMs = 10_000;
+/** A rival of an address that has not been heard for this long is none any more. */
+export const failoverRivalMs = 10_000;
 /** After a failover all is over when nothing has come for this long. */
 export const failoverCloseMs = 5_000;
 /** Records of failovers on a card's disk, and how long one that changes is not written. */

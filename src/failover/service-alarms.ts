@@ -12,15 +12,15 @@ export class FailoverAlarms {
   readonly #raised = new Map<string, { readonly code: FailoverAlarmCode; readonly about: string; readonly text: string }>();
   #checked: { readonly config: unknown; readonly text: string | undefined } = { config: undefined, text: undefined };
   #decided: unknown;
-  #rivals = 0;
+  #rivals: ReadonlyMap<ResourceId, string> | undefined;
 
   /** What is raised, has other words, or is over since it was asked last. */
   changes(state: FailoverState | undefined, own: CardId, rivals: ReadonlyMap<ResourceId, string>): Alarm[] {
     if (state === undefined) return [];
     // Each decision makes a new assignment.
-    if (this.#decided === state.assignment && this.#rivals === rivals.size) return [];
+    if (this.#decided === state.assignment && this.#rivals === rivals) return [];
     this.#decided = state.assignment;
-    this.#rivals = rivals.size;
+    this.#rivals = rivals;
     const wanted = new Map<string, { readonly code: FailoverAlarmCode; readonly about: string; readonly text: string }>();
     const add = (code: FailoverAlarmCode, about: string, text: string) => void wanted.set(`${code} ${about}`, { code, about, text });
     const { now } = state.facts;

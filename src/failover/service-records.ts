@@ -16,6 +16,8 @@ export class Records {
   /** Which record tells of a service that is on its way. */
   readonly #ofService = new Map<ServiceId, number>();
   readonly #changed = new Set<number>();
+  /** What proved a card's end before there was a record of it. */
+  readonly #ended = new Map<CardId, Extract<FailoverEvent, { readonly kind: "receipt" }>>();
 
   /** What another card has folded, where this one knows none. */
   take(records: readonly FailoverRecord[], last: number): void {
@@ -87,9 +89,11 @@ export class Records {
         const isJudged = this.#records.some((record) => record.id === id && record.verdict !== undefined);
         if (state === "unknown" || isJudged) return;
         this.#add(id, { kind: "characterized", at, verdict: "member failure", rule: "view", text: `${text}, by view ${view}` });
+        this.#addReceipt(id, card);
         return;
       }
       case "cardBack": {
+        this.#ended.delete(happening.card);
         const id = this.#openOf({ kind: "card", card: happening.card });
         if (id !== undefined) {
           this.#add(id, { kind: "aborted", at, text: `card ${happening.card} is back before anything proved that it was down` });
@@ -98,8 +102,9 @@ export class Records {
       }
       case "cardEnded": {
         const { card, by, receipt } = happening;
+        this.#ended.set(card, { kind: "receipt", at, receipt: receipt as "reset", by });
         const id = this.#openOf({ kind: "card", card });
-        if (id !== undefined) this.#add(id, { kind: "receipt", at, receipt: receipt as "reset", by });
+        if (id !== undefined) this.#addReceipt(id, card);
         return;
       }
       case "failed": {
@@ -143,6 +148,13 @@ export class Records {
       case "configured":
         return;
     }
+  }
+
+  /** The power sense, or the card itself, is often heard before a view says that it is gone. */
+  #addReceipt(id: number, card: CardId): void {
+    const receipt = this.#ended.get(card);
+    if (receipt !== undefined) this.#add(id, receipt);
+    this.#ended.delete(card);
   }
 
   /** A move that nothing else has opened a record for was ordered, by an operator or by a rule. */

@@ -27,7 +27,7 @@ import {
 } from "../limits.ts";
 import type { Service } from "../service.ts";
 import type { Characterization } from "./characterization.ts";
-import type { ResourceId, ServiceId } from "./config.ts";
+import type { ServiceId } from "./config.ts";
 import type { FailoverEvent } from "./failover-record.ts";
 import type { ReadingName } from "./health.ts";
 import { policyOf } from "./policy.ts";
@@ -43,6 +43,7 @@ import { logOf } from "./service-log.ts";
 import { ReportedReadiness } from "./service-readiness.ts";
 import { Records } from "./service-records.ts";
 import { Runner, type Want } from "./service-runner.ts";
+import { Rivals } from "./service-rivals.ts";
 import { Sayings } from "./service-sayings.ts";
 import { FailoverState, type Happening } from "./service-state.ts";
 import { decidedOf, servicesStatus } from "./service-status.ts";
@@ -118,7 +119,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   readonly #records = new Records();
   #archived = 0;
   readonly #alarms = new FailoverAlarms();
-  #rivals = new Map<ResourceId, string>();
+  readonly #rivals = new Rivals();
   readonly #readiness = new ReportedReadiness();
 
   constructor(identity: FailoverIdentity) {
@@ -144,6 +145,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       this.#rejoinAt,
       this.#runner.deadline(),
       this.#joining.deadline(),
+      this.#rivals.deadline(),
       this.#own.healthDeadline(this.#policy),
       this.#records.deadline() - this.#aheadMs,
       this.#sayIdleAt + failoverResayMs,
@@ -192,7 +194,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         this.#runner.onResult(now, input.result);
         break;
       case "resourceEvent":
-        this.#onResourceEvent(input.event);
+        this.#onResourceEvent(now, input.event);
         break;
       case "operate":
         this.#onOperate(now, input.client, input.order, input.dryRun);
@@ -468,10 +470,10 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     return this.#state?.config?.failover.policy ?? defaultPolicy;
   }
 
-  #onResourceEvent(event: Extract<FailoverInput, { kind: "resourceEvent" }>["event"]): void {
+  #onResourceEvent(now: number, event: Extract<FailoverInput, { kind: "resourceEvent" }>["event"]): void {
     const { resource, kind, reason } = event;
     if (kind === "ended") return this.#runner.onEvent(event);
-    this.#rivals.set(resource, reason);
+    this.#rivals.onSeen(now, resource, reason);
     this.#log("warn", "rival", { resource, reason });
     for (const order of this.#runner.announce()) this.#outputs.push({ kind: "hook", order });
   }
@@ -527,6 +529,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       if (!this.#isMember && !this.#isJoinAsked) this.#join();
     }
     this.#outputs.push(...this.#operations.overdue(now));
+    this.#rivals.onTick(now);
     const state = this.#state;
     if (state === undefined) this.#advanceJoining(now);
     this.#run(now, state);
@@ -539,7 +542,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#sayLeft();
     this.#records.onTick(this.#time(now));
     for (const record of this.#records.takeChanged()) this.#outputs.push({ kind: "record", record });
-    for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals)) this.#outputs.push(alarm);
+    for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals.list)) this.#outputs.push(alarm);
     const standing = this.#own.newStanding(state);
     if (standing !== undefined) this.#outputs.push({ kind: "standing", standing });
     if ((state !== undefined) !== this.#isKnownTold) {

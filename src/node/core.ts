@@ -338,6 +338,10 @@ export class Core {
       }
       case "skipped":
         effects.push({ kind: "log", level: "warn", event: "skipped", fields: { sequence: output.sequence } });
+        // A card from a restored store runs as it has run before: what it says would pass for said.
+        if (output.ordered > 0 && this.#epochs.length === 0) {
+          return void effects.push({ kind: "reincarnate", above: this.#identity.incarnation });
+        }
         return this.#stepGroups(now, output, effects);
       case "stopped":
         effects.push({ kind: "log", level: "warn", event: "stopped", fields: { reason: output.reason } });

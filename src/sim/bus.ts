@@ -67,6 +67,11 @@ export class Bus {
     this.#babbleOn(at, slot, this.#babbles);
   }
 
+  /** Nothing goes from one slot's line to another's any more. */
+  part(at: number, from: number | undefined, to: number | undefined): void {
+    if (from !== undefined && to !== undefined) this.tell(at, { kind: "part", from, to, parted: true });
+  }
+
   crossTalk(from: number, into: number, rate: number): void {
     this.#crossTalk.set(from, { into, rate });
   }
@@ -78,6 +83,7 @@ export class Bus {
     for (let slot = 1; slot <= slotCountMax; slot++) {
       for (const direction of ["tx", "rx"] as const) this.tell(at, { kind: "cut", slot, direction, cut: false });
       this.tell(at, { kind: "corrupt", slot, rate: 0 });
+      for (let to = 1; to <= slotCountMax; to++) this.tell(at, { kind: "part", from: slot, to, parted: false });
     }
     this.tell(at, { kind: "dead", dead: false });
   }

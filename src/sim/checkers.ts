@@ -5,18 +5,7 @@
  */
 import { hex } from "../base/hex.ts";
 import { type CardId, chassisOf, type LinkKind, linkKinds, slotOf } from "../base/ids.ts";
-import {
-  advertPeriodMs,
-  duplicateGoneMs,
-  passEntriesMax,
-  serialAdvertBytesMax,
-  serialAdvertLoadMax,
-  serialBitsPerByte,
-  serialFrameBytesMax,
-  serialHeartbeatBytesMax,
-  serialHeartbeatLoadMax,
-  staleGapMs,
-} from "../limits.ts";
+import { passEntriesMax, serialBitsPerByte, serialFrameBytesMax, serialHeartbeatBytesMax, serialHeartbeatLoadMax } from "../limits.ts";
 import type { ApplicationEvent } from "../cluster/application.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
@@ -38,8 +27,10 @@ import {
 import { FailedReset, OnlyFailedExit, OnlyFailedReset } from "./application-checkers.ts";
 import type { Client } from "./applications.ts";
 import { EqualGroupViews, EqualInTheEnd, EqualState, OneExchange, OneOrder, OrderRecord, SentOnce, StateKept } from "./order-checkers.ts";
+import { downWithinMs } from "./settling.ts";
 import { type ConfigChecker, configCheckers } from "./config-checkers.ts";
-import { type FailoverChecker, failoverCheckers } from "./failover-checkers.ts";
+import type { FailoverChecker } from "./failover-checker.ts";
+import { failoverCheckers } from "./failover-checkers.ts";
 import type { SimConfigStore } from "./config-store.ts";
 import type { Write } from "./operators.ts";
 import type { ConfigAnswer } from "../config/request.ts";
@@ -335,6 +326,8 @@ export class AtRest extends Checker {
   readonly sentence = "With nobody sending and nothing under way a card sends heartbeats, adverts and how it started, and nothing else.";
 
   override settled(scene: Scene): Unsettled | undefined {
+    // Where quarantines and failbacks wait for their time, the order carries it.
+    if (scene.failover !== undefined) return undefined;
     for (const card of scene.cards) {
       const { run } = card;
       // A card that may not take part, or is too few, goes on asking.
@@ -349,45 +342,6 @@ export class AtRest extends Checker {
 
 /** After this long without anything to do a card is at rest. */
 const restMs = 500;
-
-/**
- * The time within which a world settles after its last fault, from the patience and the advert periods of its cards. Two cards in one slot
- * take longer to be forgotten, and so does a card from a restored store that may pass for two; `longest` reckons with either.
- */
-export function settleMs(scene: Scene, longest = false): number {
-  const mayPassForTwo = longest || scene.cards.some((card) => card.isTwin || card.repeatsIncarnation);
-  let ms = 0;
-  for (const card of scene.cards) {
-    const cards = Math.max(2, onBusOf(scene, card.chassis).length);
-    const advertMs = Math.max(
-      advertPeriodMs,
-      (cards * serialAdvertBytesMax * serialBitsPerByte * 1_000) / scene.options.baud / serialAdvertLoadMax,
-    );
-    for (const other of scene.cards) ms = Math.max(ms, 4 * advertMs + 2 * downWithinMs(scene, card, other.id));
-  }
-  return ms + 3_000 + (mayPassForTwo ? duplicateGoneMs + 2 * staleGapMs + ms : 0);
-}
-
-/** The silence after which a running card must see a peer down, with the time for what was still under way. */
-export function downWithinMs(scene: Scene, observer: SimCard, peer: CardId): number {
-  const slack = 1_000;
-  const theirs = scene.cards.find((card) => card.id === peer) ?? observer;
-  const shared: readonly LinkKind[] = chassisOf(peer) === chassisOf(observer.id) ? linkKinds : ["ether"];
-  return slack + Math.max(...shared.map((link) => {
-    const { periodMs, downAfterMs } = observer.settings[link];
-    const slowest = Math.max(periodMs, theirs.settings[link].periodMs, link === "serial" ? serialFloorMs(scene, observer.chassis) : 0);
-    return (downAfterMs * slowest) / periodMs;
-  }));
-}
-
-function serialFloorMs(scene: Scene, chassis: number): number {
-  const cards = Math.max(2, onBusOf(scene, chassis).length);
-  return Math.ceil((cards * serialHeartbeatBytesMax * serialBitsPerByte * 1_000) / scene.options.baud / serialHeartbeatLoadMax);
-}
-
-function onBusOf(scene: Scene, chassis: number): SimCard[] {
-  return scene.cards.filter((card) => card.chassis === chassis);
-}
 
 function isSpeaking(scene: Scene, id: CardId): boolean {
   return scene.cards.some((card) => card.id === id && card.run !== undefined);
@@ -492,6 +446,9 @@ export class Checkers {
   after(card: SimCard, run: Run, at: number, now: number, input: Input, effects: readonly Effect[], seen: Seen): void {
     const unbounded = this.#boundedStep.every(run, now, input, effects);
     if (unbounded !== undefined) this.report(this.#boundedStep, card, unbounded);
+    if (this.#ofFailover.length > 0 && !card.isTwin && !this.#hadTwins) {
+      for (const checker of this.#ofFailover) this.#hold(checker, card, checker.each?.(this.#scene, card, run, effects));
+    }
     // A node that logs nothing has concluded nothing; that it does log is held against it when the world has settled.
     if (seen.status === undefined && seen.lostPower === undefined && !hasLog(effects)) return;
     const status = run.program.status(now);
@@ -531,11 +488,19 @@ export class Checkers {
     for (const checker of this.#ofConfiguration) this.#hold(checker, card, checker.answered?.(this.#scene, write, card, run, answer));
   }
 
-  /** A card begins to start a resource. */
-  onStart(card: SimCard, resource: string): void {
+  /** A card begins to start a resource, or to stop it. */
+  onHook(card: SimCard, hook: "start" | "stop", resource: string): void {
+    if (this.#hadTwins) return;
     for (const checker of this.#ofFailover) {
-      if (!this.#hadTwins || !checker.needsSingles) this.#hold(checker, card, checker.started?.(this.#scene, card, resource));
+      const detail = hook === "start" ? checker.started?.(this.#scene, card, resource) : checker.stopped?.(this.#scene, card, resource);
+      this.#hold(checker, card, detail);
     }
+  }
+
+  /** A card's reset line is pulled. */
+  onKilled(card: SimCard): void {
+    if (this.#hadTwins) return;
+    for (const checker of this.#ofFailover) this.#hold(checker, card, checker.killed?.(this.#scene, card));
   }
 
   onMissing(client: Client): void {

@@ -1,19 +1,27 @@
 /** What must hold of failover, held against a world whose cards run resources: one owner, one Primary, no role in rest, and in the end everything served. */
 import type { CardId } from "../base/ids.ts";
 import { failingMs } from "../limits.ts";
-import { Checker, type Scene, type Step, type Unsettled } from "./checker.ts";
+import type { Scene, Step, Unsettled } from "./checker.ts";
+import { FailoverChecker } from "./failover-checker.ts";
 import type { FailoverSystem } from "./failover-system.ts";
-import type { SimCard } from "./sim-card.ts";
-
-export abstract class FailoverChecker extends Checker {
-  override readonly needsSingles = true;
-  override readonly needsTruth = true;
-  /** A card begins to start a resource; gives what is wrong with that. */
-  started?(scene: Scene, card: SimCard, resource: string): string | undefined;
-}
+import { RecordsTell } from "./record-checkers.ts";
+import type { Run, SimCard } from "./sim-card.ts";
+import { Demoted, FencedForSilence, OneKill, StartsInOrder, ToldNoFirst } from "./takeover-checkers.ts";
 
 export function failoverCheckers(system: FailoverSystem): FailoverChecker[] {
-  return [new OneOwner(system), new OnePrimary(), new EqualDecisions(), new NoRoleInRest(), new RecordsTell(), new AllServed(system)];
+  return [
+    new OneOwner(system),
+    new OnePrimary(),
+    new EqualDecisions(),
+    new NoRoleInRest(),
+    new OneKill(),
+    new FencedForSilence(),
+    new ToldNoFirst(),
+    new StartsInOrder(),
+    new Demoted(),
+    new RecordsTell(system),
+    new AllServed(system),
+  ];
 }
 
 class OneOwner extends FailoverChecker {
@@ -47,7 +55,7 @@ class OnePrimary extends FailoverChecker {
   readonly #primaries = new Map<string, CardId>();
   readonly #seen = new WeakSet<object>();
 
-  override step({ run }: Step): string | undefined {
+  override each(_scene: Scene, _card: SimCard, run: Run): string | undefined {
     const assignment = run.program.decidedFailover?.()?.assignment;
     if (assignment === undefined || this.#seen.has(assignment)) return undefined;
     this.#seen.add(assignment);
@@ -111,7 +119,7 @@ class NoRoleInRest extends FailoverChecker {
   readonly sentence = "No card is Primary, or is given a service, while it is in quarantine, in maintenance or drained (FS-7).";
   readonly #seen = new WeakSet<object>();
 
-  override step({ run }: Step): string | undefined {
+  override each(_scene: Scene, _card: SimCard, run: Run): string | undefined {
     const decided = run.program.decidedFailover?.();
     if (decided === undefined || this.#seen.has(decided.assignment)) return undefined;
     this.#seen.add(decided.assignment);
@@ -132,28 +140,10 @@ class NoRoleInRest extends FailoverChecker {
   }
 }
 
-class RecordsTell extends FailoverChecker {
-  readonly name = "records-tell";
-  readonly sentence =
-    "The record of a failover that is over has its evidence, its verdict, and where something was taken over the receipt or the stop that allowed it.";
-
-  override step({ effects }: Step): string | undefined {
-    for (const effect of effects) {
-      if (effect.kind !== "record" || effect.record.phase !== "closed") continue;
-      const { id, subject, verdict, receipt, events } = effect.record;
-      if (verdict === undefined) return `failover ${id} has no verdict`;
-      if (subject.kind !== "order" && !events.some(({ kind }) => kind === "evidence")) return `failover ${id} has no evidence`;
-      const takesOver = subject.kind === "card" && events.some((event) => event.kind === "granted" && event.from === subject.card);
-      const hasStopped = events.some((event) => event.kind === "hookEnded" && event.hook === "stop" && event.outcome === "done");
-      if (takesOver && receipt === undefined && !hasStopped) return `failover ${id} of card ${subject.card} has no receipt`;
-    }
-    return undefined;
-  }
-}
-
 class AllServed extends FailoverChecker {
   readonly name = "all-served";
-  readonly sentence = "Within a stated time after the last fault every resource runs on one card, the one that it is assigned to (HA-3).";
+  readonly sentence =
+    "Within a stated time after the last fault every set has one Primary, and every resource runs on one card, the one that it is assigned to (HA-3).";
   readonly #system: FailoverSystem;
 
   constructor(system: FailoverSystem) {
@@ -165,6 +155,9 @@ class AllServed extends FailoverChecker {
     const [card] = votersOf(scene);
     const decided = card?.run?.program.decidedFailover?.();
     if (card === undefined || decided === undefined) return undefined;
+    for (const { set, primary, isDormant, seats } of decided.assignment.sets.values()) {
+      if (primary === undefined && !isDormant && seats.length > 0) return { card, detail: `${set} has no Primary` };
+    }
     for (const { id, service } of this.#system.rows.resources) {
       const assigned = decided.assignment.services.get(String(service));
       const places = this.#system.placesOf(id);

@@ -2,12 +2,13 @@
  * What can be done to a world, as lines of words: a scenario file holds them, a swarm draws them, the history prints
  * them. One table says how each is written and what it does.
  */
-import { chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
+import { type CardId, chassisCountMax, type LinkKind, linkKinds, slotCountMax } from "../base/ids.ts";
 import { applicationMessageBytesMax, monitorMsMax } from "../limits.ts";
 import type { StoreOrder } from "../config/store.ts";
 import type { MessageKind } from "../wire/message.ts";
 import type { DiskFault } from "./config-store.ts";
-import type { HookFault } from "./failover-system.ts";
+import { type RowChange, rowChanges } from "./failover-rows.ts";
+import { type HookFault, hookFaults } from "./failover-system.ts";
 import { forgeries } from "./forger.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
@@ -128,7 +129,9 @@ const criticality: Arg<"critical" | "plain"> = oneOf(["critical", "plain"], "pla
 const sharing: Arg<"own" | "shared"> = oneOf(["own", "shared"], "own");
 const diskState: Arg<DiskFault | "slow" | "right"> = oneOf(["full", "failing", "readOnly", "slow", "right"]);
 const storeOrder: Arg<StoreOrder["kind"]> = oneOf(storeOrders);
-const hookFault: Arg<HookFault> = oneOf(["starts", "stops", "hangs"]);
+const hookFault: Arg<HookFault> = oneOf(hookFaults);
+const subject: Arg<string> = { shows: "SERVICE", read: (word) => word };
+const by = { by: "operator", comment: "" } as const;
 const monitor: Arg<number> = { ...number("MONITOR_MS", 0, monitorMsMax), otherwise: 0 };
 
 export const verbs: Readonly<Record<string, Verb>> = {
@@ -163,6 +166,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     "Ethernet carries nothing between two cards, or nothing from the first to the second",
     { from: card, to: card, ways: oneOf(["oneway", "both"], "both") },
     (world, { from, to, ways }) => world.partition(from, to, ways === "oneway"),
+  ),
+  part: verb(
+    "the multiplexor repeats nothing from the first card's line to the second's, or both ways",
+    { from: card, to: card, ways: oneOf(["oneway", "both"], "both") },
+    (world, { from, to, ways }) => {
+      world.busOf(from).part(world.at, from.slot, to.slot);
+      if (ways === "both") world.busOf(to).part(world.at, to.slot, from.slot);
+    },
   ),
   lose: verb("frames get lost", { link, rate }, (world, { link, rate }) => world.setNoise(link, { loss: rate })),
   repeat: verb("frames come twice", { link, rate }, (world, { link, rate }) => world.setNoise(link, { duplicate: rate })),
@@ -302,11 +313,36 @@ export const verbs: Readonly<Record<string, Verb>> = {
     (world, { card, fault, rate }) => world.failover?.setFault(card, fault, rate),
   ),
   die: verb("one of the resources that run on the card dies", { card }, (world, { card }) => world.failover?.die(card)),
+  rival: verb("somebody else answers for an address of the card", { card }, (world, { card }) => world.failover?.rival(card)),
+  interface: verb(
+    "an interface of the card for clients loses its carrier, or has it again",
+    { card, name: { shows: "INTERFACE", read: (word: string) => word }, state: oneOf(["down", "up"]) },
+    (world, { card, name, state }) => world.failover?.setInterface(card, name, state === "up"),
+  ),
+  configure: verb(
+    "operators change the rows of failover, change that back, or change all back",
+    { change: oneOf<RowChange | "back">([...rowChanges, "back"]) },
+    (world, { change }) => world.failover?.configure(change),
+  ),
   move: verb(
     "an operator has a service moved to the second card, as the first one is asked",
-    { card, service: { shows: "SERVICE", read: (word: string) => word }, to: card },
-    (world, { card, service, to }) =>
-      world.failover?.operate(card, { verb: "switch", subject: service, to: to.id, by: "operator", comment: "" }),
+    { card, subject, to: card },
+    (world, { card, subject, to }) => world.failover?.operate(card, { verb: "switch", subject, to: to.id, ...by }),
+  ),
+  failback: verb(
+    "an operator has a service moved back, as the card is asked",
+    { card, subject },
+    (world, { card, subject }) => world.failover?.operate(card, { verb: "failback", subject, ...by }),
+  ),
+  lift: verb(
+    "an operator lifts the quarantine of a service, or of a card, as the card is asked",
+    { card, subject },
+    (world, { card, subject }) =>
+      world.failover?.operate(card, {
+        verb: "lift-quarantine",
+        subject: /^\d+$/.test(subject) ? Number(subject) as CardId : subject,
+        ...by,
+      }),
   ),
   drain: verb(
     "an operator has the second card drained, or ends that, as the first one is asked",
@@ -314,10 +350,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     (world, { card, state, of }) =>
       world.failover?.operate(
         card,
-        state === "on"
-          ? { verb: "drain", card: of.id, force: true, by: "operator", comment: "" }
-          : { verb: "undrain", card: of.id, by: "operator", comment: "" },
+        state === "on" ? { verb: "drain", card: of.id, force: true, ...by } : { verb: "undrain", card: of.id, ...by },
       ),
+  ),
+  maintenance: verb(
+    "an operator has the second card in maintenance, or ends that, as the first one is asked",
+    { card, state: oneOf(["on", "off"]), of: card },
+    (world, { card, state, of }) =>
+      world.failover?.operate(card, { verb: "maintenance", card: of.id, on: state === "on", force: true, ...by }),
   ),
   heal: verb("all faults of links end and stalled cards wake up", {}, (world) => world.heal()),
   revive: verb("twins are taken out, and every card that has stopped starts", {}, (world) => world.revive()),

@@ -41,6 +41,8 @@ export type MultiplexorInput =
   | { readonly kind: "resetDone"; readonly slot: number; readonly stopped: boolean }
   /** A fault: from now on bytes in this direction of the slot's line vanish, or no longer. */
   | { readonly kind: "cut"; readonly slot: number; readonly direction: LineDirection; readonly cut: boolean }
+  /** A fault: from now on no frame of one slot is repeated to another, or again. */
+  | { readonly kind: "part"; readonly from: number; readonly to: number; readonly parted: boolean }
   /** A fault: the chance, 0 to 1, that a byte on the slot's line, either way, has one bit flipped. */
   | { readonly kind: "corrupt"; readonly slot: number; readonly rate: number }
   /** A fault: the multiplexor does nothing at all; when it comes back it has forgotten what was queued and has a new incarnation. */
@@ -103,6 +105,8 @@ class Slot {
   power: SlotPower = "absent";
   readonly cut: Record<LineDirection, boolean> = { tx: false, rx: false };
   corruptRate = 0;
+  /** The slots that its frames are not repeated to. */
+  readonly partedFrom = new Set<number>();
   readonly counters: SlotCounters = { bytesIn: 0, framesIn: 0, framesOut: 0, dropped: 0, corrupted: 0 };
 
   /** Bytes on the line in, with the instant at which the last of them arrives. */
@@ -231,6 +235,10 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
       case "cut":
         this.#slot(input.slot).cut[input.direction] = input.cut;
         break;
+      case "part":
+        if (input.parted) this.#slot(input.from).partedFrom.add(input.to);
+        else this.#slot(input.from).partedFrom.delete(input.to);
+        break;
       case "corrupt":
         this.#slot(input.slot).corruptRate = input.rate;
         break;
@@ -350,7 +358,8 @@ export class Multiplexor implements Service<MultiplexorInput, MultiplexorOutput>
     }
     // What cannot be read is repeated all the same: the cards count it, and the field engineer sees which line is bad.
     for (let other = 1; other <= slotCountMax; other++) {
-      if (other !== index && this.#slot(other).power === "on") this.#queue(at, index, other, line);
+      if (other === index || slot.partedFrom.has(other)) continue;
+      if (this.#slot(other).power === "on") this.#queue(at, index, other, line);
     }
   }
 

@@ -18,7 +18,7 @@ import { unreachable } from "../base/assert.ts";
 import type { ConfigAnswer } from "../config/request.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Violation } from "./checker.ts";
-import { settleMs } from "./checkers.ts";
+import { settleMs } from "./settling.ts";
 import type { CardId } from "../base/ids.ts";
 import { nameOf, textOfEvent } from "./applications.ts";
 import { carryOutLine } from "./faults.ts";

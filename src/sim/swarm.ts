@@ -7,8 +7,9 @@ import { assert } from "../base/assert.ts";
 import { cardAt, type CardId, chassisCountMax, chassisOf, slotCountMax } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
 import type { Violation } from "./checker.ts";
-import { settleMs } from "./checkers.ts";
+import { settleMs } from "./settling.ts";
 import { agreeing, carryOutLine } from "./faults.ts";
+import { drawFailing, drawParts } from "./failover-swarm.ts";
 import { storeOrders } from "./operators.ts";
 import type { ProfileName } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
@@ -92,7 +93,9 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
   const stores = options.stores === true;
   const writing = stores ? drawWriting(storesPrng, cards, endMs * faultShare, options.calm) : [];
   const failover = options.failover === true;
-  const failing = failover && !options.calm ? drawFailing(new Prng(seed ^ 0x165667b1), cards, endMs * faultShare) : [];
+  const failoverPrng = new Prng(seed ^ 0x165667b1);
+  const parts = drawParts(failoverPrng);
+  const failing = failover && !options.calm ? drawFailing(failoverPrng, cards, endMs * faultShare) : [];
   const world = new World({
     seed,
     cards,
@@ -100,7 +103,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     baud,
     ...votes,
     stores,
-    failover,
+    ...(failover ? { failover: parts } : {}),
     startSpreadMs: prng.pick([0, 200, 3_000]),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
     ...(options.start === undefined ? {} : { start: options.start }),
@@ -154,8 +157,15 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
 function* checked(world: World, slices: (until: number) => Generator<number>): Generator<number> {
   carryOutLine(world, "quiet on");
   yield* slices(world.at + quietMs);
+  // Services of failover tell each other the time now and then: what is looked at is a moment between two messages.
+  for (let times = 0; times < 100 && world.failover !== undefined && isOrdering(world); times++) yield* slices(world.at + 10);
   if (world.violations.length === 0) world.checkers.checkSettled();
   carryOutLine(world, "quiet off");
+}
+
+function isOrdering(world: World): boolean {
+  const groups = world.cards.flatMap((card) => world.statusOf(card)?.groups ?? []);
+  return groups.some(({ pending, delivered }) => pending > 0 || delivered !== groups[0]?.delivered);
 }
 
 /** The whole life of a seed at once. */
@@ -226,26 +236,6 @@ function drawWriting(prng: Prng, cards: readonly CardId[], untilMs: number, calm
   if (prng.chance(0.2)) plan.push({ at: prng.unit() * untilMs, line: `rot ${prng.pick(cards)}` });
   if (prng.chance(0.3)) plan.push({ at: prng.unit() * untilMs, line: `write ${prng.pick(cards)} ${prng.pick([5, 40, 200])}` });
   return plan.filter(({ at }) => at < untilMs);
-}
-
-/** Draws what befalls the resources of a system, and what operators order. */
-function drawFailing(prng: Prng, cards: readonly CardId[], untilMs: number): Plan {
-  const plan: Plan = [];
-  for (const fault of ["starts", "stops", "hangs"]) {
-    if (!prng.chance(0.25)) continue;
-    for (const card of cards.filter(() => prng.chance(0.5))) {
-      plan.push({ at: prng.unit() * untilMs, line: `hooks ${card} ${fault} ${prng.pick([0.02, 0.1, 0.5])}` });
-    }
-  }
-  for (let times = prng.chance(0.6) ? prng.below(12) : 0; times > 0; times--) {
-    plan.push({ at: prng.unit() * untilMs, line: `die ${prng.pick(cards)}` });
-  }
-  for (let times = prng.chance(0.6) ? prng.below(12) : 0; times > 0; times--) {
-    const at = prng.unit() * untilMs;
-    if (prng.chance(0.6)) plan.push({ at, line: `move ${prng.pick(cards)} ${prng.pick(["sql", "a", "b"])} ${prng.pick(cards)}` });
-    else plan.push({ at, line: `drain ${prng.pick(cards)} ${prng.pick(["on", "off"])} ${prng.pick(cards)}` });
-  }
-  return plan;
 }
 
 /** Draws the lines of one kind of fault, most of them with their end. */

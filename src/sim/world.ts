@@ -13,7 +13,6 @@
 import { assert } from "../base/assert.ts";
 import { cardAt, type CardId, chassisOf, everybody, type LinkKind, linkKinds, multiplexor, slotCountMax, slotOf } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
-import type { CheckOutcome } from "../failover/self-test-checks.ts";
 import { failingMs, keyBytes, lateTickMs, uidBytes } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Input } from "../node/input.ts";
@@ -27,10 +26,12 @@ import { encodeSerial } from "../wire/serial.ts";
 import { Ambushes, type TrapEnd, type TrapWay } from "./ambushes.ts";
 import { Applications } from "./applications.ts";
 import { Bus } from "./bus.ts";
+import { checkAnswers } from "./card-checks.ts";
 import type { Violation } from "./checker.ts";
 import { Checkers } from "./checkers.ts";
 import { Clock } from "./clock.ts";
 import { EventQueue } from "./event-queue.ts";
+import type { FailoverPart } from "./failover-rows.ts";
 import { FailoverSystem } from "./failover-system.ts";
 import { Forger, type Forgery } from "./forger.ts";
 import { History } from "./history.ts";
@@ -60,8 +61,8 @@ export type WorldOptions = {
   readonly startSpreadMs?: number;
   /** The cards have stores, and so a configuration. */
   readonly stores?: boolean;
-  /** The cards have resources, and failover sets that say who runs them. */
-  readonly failover?: boolean;
+  /** The cards have resources, and these failover sets say who runs them. */
+  readonly failover?: readonly FailoverPart[];
   /** A timer is late by up to this, the grain of the runtimes' timers: 1 ms unless a recording wants none. */
   readonly timerGrainMs?: number;
   /** Runs a card's program; the node, unless a test puts a broken one there. */
@@ -78,9 +79,6 @@ export const bootMs = 400;
 export const leaveMs = 50;
 const slotNumbers = Array.from({ length: slotCountMax }, (_, index) => index + 1);
 export type TwinIncarnation = "lower" | "same" | "higher";
-/** What a card's checks find, after so many milliseconds. */
-const checked: CheckOutcome = { result: "passed", code: "", text: "", ms: 2 };
-const unplugged: CheckOutcome = { result: "failed", code: "no-carrier", text: "no carrier", ms: 2 };
 /** A cold start waits so long for all cards: worlds are short. */
 const coldWaitMs = 30_000;
 /** From the order to write down reserved view numbers until they are on disk. */
@@ -128,7 +126,7 @@ export class World {
     this.#timerGrainMs = options.timerGrainMs ?? 1;
     this.history = new History(options.trace);
     this.operators = options.stores === true ? this.#newOperators() : undefined;
-    this.failover = options.failover === true ? this.#newFailover() : undefined;
+    this.failover = options.failover === undefined ? undefined : this.#newFailover(options.failover);
     this.checkers = new Checkers(this);
     this.applications = new Applications(
       {
@@ -371,7 +369,6 @@ export class World {
       this.#endRebootLoop(card);
     }
     this.operators?.heal();
-    this.failover?.heal();
   }
 
   /** An operator has looked at why a card ended again and again before it was ready. */
@@ -383,8 +380,9 @@ export class World {
     }
   }
 
-  /** Takes the twins out and starts every card that has stopped. */
+  /** Takes the twins out and starts every card that has stopped; somebody looks after what the cards run. */
   revive(): void {
+    this.failover?.heal();
     for (const card of this.#cards) {
       if (card.isTwin) this.pull(card);
       else if (card.run === undefined || card.run.leaving) {
@@ -400,10 +398,10 @@ export class World {
     return bytes;
   }
 
-  #newFailover(): FailoverSystem {
+  #newFailover(parts: readonly FailoverPart[]): FailoverSystem {
     const tell = (card: SimCard, run: Run, input: Input) => this.#tell(card, run, input);
-    const onStart: Checkers["onStart"] = (card, resource) => this.checkers.onStart(card, resource);
-    return new FailoverSystem({ world: this, tell, onStart }, new Prng(this.options.seed ^ 0x27d4eb2f), this.options.cards);
+    const onHook: Checkers["onHook"] = (card, hook, resource) => this.checkers.onHook(card, hook, resource);
+    return new FailoverSystem({ world: this, tell, onHook }, new Prng(this.options.seed ^ 0x27d4eb2f), this.options.cards, parts);
   }
 
   #newOperators(): Operators {
@@ -546,6 +544,7 @@ export class World {
   #onReset(chassis: number, slot: number): void {
     const card = this.#cards.find((candidate) => candidate.chassis === chassis && candidate.slot === slot);
     if (card !== undefined) {
+      this.checkers.onKilled(card);
       this.#end(card, "reset by the multiplexor");
       this.failover?.onPowerLost(card);
       this.#powerOn(card, bootMs);
@@ -720,13 +719,9 @@ export class World {
         this.failover?.onAnswer(effect.answer);
         return;
       case "post":
-        for (const check of effect.checks) this.#answerCheck(card, run, { kind: "postChecked", check, outcome: checked });
-        return;
       case "selfTest":
-        for (const check of effect.checks) {
-          const isPort = check === "carrier" || check === "loopback";
-          const outcome = isPort && !card.portWorks.ether ? unplugged : checked;
-          this.#answerCheck(card, run, { kind: "selfTestChecked", run: effect.run, check, outcome });
+        for (const answer of checkAnswers(card, effect)) {
+          this.later(this.#at + answer.outcome.ms, () => this.#tell(card, run, answer));
         }
         return;
       case "recordRun":
@@ -735,12 +730,6 @@ export class World {
       default:
         return;
     }
-  }
-
-  #answerCheck(card: SimCard, run: Run, input: Extract<Input, { kind: "postChecked" | "selfTestChecked" }>): void {
-    this.later(this.#at + input.outcome.ms, () => {
-      if (card.run === run) this.#tell(card, run, input);
-    });
   }
 
   /** A crash before the disk has it loses it; the card may then promise what it had not reserved, or not. */
