@@ -30,6 +30,8 @@ export class PlacedConfig {
   readonly failover: FailoverConfig;
   readonly #resources: ReadonlyMap<ResourceId, Row>;
   readonly #paths: ReadonlyMap<ResourceId, ReadonlyMap<CardId, string>>;
+  /** Devices with a file system on them. */
+  readonly #mounted: ReadonlySet<ResourceId>;
 
   constructor(place: ConfigPlace, rows: FailoverRows, text: string = textOfRows(rows)) {
     this.place = place;
@@ -37,6 +39,7 @@ export class PlacedConfig {
     this.failover = readFailoverConfig({ rows: (table: TableName) => (rows as Partial<Record<TableName, readonly Row[]>>)[table] ?? [] });
     this.#resources = new Map(rows.resources.map((row) => [row.id, row]));
     this.#paths = pathsOf(rows);
+    this.#mounted = new Set(rows.resources.flatMap(({ kind, device }) => (kind === "filesystem" ? [textOf(device)] : [])));
   }
 
   planOf(id: ResourceId, card: CardId): ResourcePlan | undefined {
@@ -77,7 +80,8 @@ export class PlacedConfig {
         return { kind: "application", agent: agentOf(row) };
       case "device": {
         const path = this.#paths.get(row.id)?.get(card);
-        return path === undefined ? undefined : { kind: "device", path, exclusive: true };
+        // The kernel gives a device to a file system or to a file that claims it, never to both; the file system proves that it is alone.
+        return path === undefined ? undefined : { kind: "device", path, exclusive: !this.#mounted.has(row.id) };
       }
       default:
         return undefined;

@@ -6,6 +6,7 @@
  */
 import { clearInterval, setInterval } from "node:timers";
 import { join } from "node:path";
+import process from "node:process";
 import type { CardId } from "../base/ids.ts";
 import type { Row } from "../config/change.ts";
 import type { ProceedAnswer } from "../failover/boot.ts";
@@ -224,7 +225,16 @@ export class FailoverEdge {
     }
     const own = this.#own.get(order);
     if (own !== undefined) return own(result);
+    this.#tellHook(result);
     this.#card?.onHook(result);
+  }
+
+  /** With instants of the machine's monotonic clock, which those of another card on the same machine can be compared with. */
+  #tellHook({ hook, resource, outcome, reason, ms }: HookResult): void {
+    if (hook !== "start" && hook !== "stop") return;
+    const endedMs = Number(process.hrtime.bigint()) / 1e6;
+    const fields = { hook, resource, outcome, reason, startedMs: rounded(endedMs - ms), endedMs: rounded(endedMs) };
+    this.#options.log(outcome === "done" || outcome === "notRunning" ? "info" : "warn", "hook", fields);
   }
 
   // ---- the configuration
@@ -290,6 +300,11 @@ function interfacesOf(card: CardId, rows: Readonly<Record<FailoverTable, readonl
     if (Array.isArray(list)) { for (const name of list) if (typeof name === "string") names.add(name); }
   }
   return [...names].sort();
+}
+
+/** To microseconds. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }
 
 function isSame<Key, Value>(one: ReadonlyMap<Key, Value>, other: ReadonlyMap<Key, Value>): boolean {

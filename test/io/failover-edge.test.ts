@@ -116,6 +116,7 @@ test("HA-15: what an earlier run left is stopped before the next one is there, t
     const stop = order("stop", "ip-2", address(2));
     edge.order(stop);
     assert.is((await first.result(stop.order)).outcome, "done");
+    assert.equal(first.logged, ["hook ip-1 done", "hook ip-2 done", "hook ip-3 done", "hook ip-2 done"]);
     await edge.close();
     assert.ok(has("192.0.2.1/24") && !has("192.0.2.2/24") && has("192.0.2.3/24"));
 
