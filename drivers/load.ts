@@ -111,6 +111,11 @@ export type Addon = {
   doorTake(port: NativePort, into: Uint8Array): number;
   doorClose(port: NativePort): Promise<void>;
 
+  blockOpen(reactors: number, poolBytesMax: number, faults: boolean, ready: () => void): NativePort;
+  blockOrder(port: NativePort, id: number, kind: number, device: number, bytes: Uint8Array): void;
+  blockTake(port: NativePort, into: Uint8Array): number;
+  blockClose(port: NativePort): Promise<void>;
+
   watchdogOpen(path: string, timeoutS: number): { readonly port: NativePort; readonly timeoutS: number };
   watchdogFeed(port: NativePort): void;
   watchdogClose(port: NativePort, disarm: boolean): void;

@@ -193,9 +193,11 @@ export const checkCodeBytesMax = 16;
 /** Checks in the answer to a self-test. */
 export const selfTestChecksMax = 16;
 /** A self-test on the serial line, and so many frames of that size until its receipt is there, besides the card's own delay on either link. */
-export const selfTestFrameBytes = 64;
+export const selfTestFrameBytes = 52;
 export const selfTestFrames = 4;
 export const selfTestDelayMs = 5;
+/** The share of the serial line that questions to cards may use that were not silent for long. */
+export const serialEarlyLoadMax = 0.1;
 /** Results so young answer another question; a verdict other than healthy is looked at again after this. */
 export const selfTestFreshMs = 1_000;
 export const selfTestAgainMs = 30_000;
@@ -414,6 +416,9 @@ export const storageFlapsMax = 3;
 export const storageFlapsMs = 60_000;
 /** Bytes of a resource's configuration data. */
 export const resourceDataBytesMax = 16 * 1024;
+
+/** Buffers of a thread of the block engine: as many as requests under way may fill; they are given back when they are idle. */
+export const blockPoolBytesMax: number = 128 * 1024 * 1024;
 
 /** From SIGTERM to SIGKILL for a hook that is over its time. */
 export const hookGraceMs = 250;

@@ -15,11 +15,18 @@ export type Report = { readonly words: Int32Array; readonly text: string };
 /** Where a take lands. It is read at once, so all ports of a driver share one. */
 export class Inbox {
   /** What the addon writes to. */
-  readonly bytes: Uint8Array = new Uint8Array(inboxBytes);
+  readonly bytes: Uint8Array;
   /** The room for a take of the facts alone. */
-  readonly preamble: Uint8Array = this.bytes.subarray(0, preambleBytes);
-  readonly #words: Uint32Array = new Uint32Array(this.bytes.buffer);
+  readonly preamble: Uint8Array;
+  readonly #words: Uint32Array;
   readonly #decoder = new TextDecoder();
+
+  /** `length`, a multiple of 4, is for drivers with larger records. */
+  constructor(length: number = inboxBytes) {
+    this.bytes = new Uint8Array(length);
+    this.preamble = this.bytes.subarray(0, preambleBytes);
+    this.#words = new Uint32Array(this.bytes.buffer);
+  }
 
   fact(index: number): number {
     return this.#words[index] as number;
