@@ -18,9 +18,9 @@
  *
  * Orders, for a device:
  *
- *   NBD_SERVE   { u32 session, u32 descriptor, u32 options }   the descriptor is the session's from now on, also if it is refused
- *   NBD_DROP    { u32 session, u32 0 }                          answered when the session has ended
- *   NBD_COUNT   { }                                             answered with { u32 session, u32 under way, nbd_counts } for each
+ *   NBD_SERVE   { u32 session, u32 descriptor, u32 options }   the descriptor is the session's when it is answered without error
+ *   NBD_DROP    { u32 session }                                 answered when the session has ended
+ *   NBD_COUNT   { }                                             answered with struct nbd_counted for each session
  *
  * Reports: NBD_ENDED of a session, the value 0 or -errno, the bytes struct nbd_counts.
  */
@@ -47,10 +47,15 @@ enum nbd_option {
 #define NBD_REQUEST_MAX (32u * 1024u * 1024u)
 /* A host that takes nothing of what is sent for so long is given up, and so is one that is to end. */
 #define NBD_STALLED_US 60000000
-#define NBD_LEAVE_US 2000000
+#define NBD_LEAVE_US 1000000
 
 struct nbd_counts {
   uint64_t requests, refused, read_bytes, written_bytes;
+};
+
+struct nbd_counted {
+  uint32_t session, under_way;
+  struct nbd_counts counts;
 };
 
 extern const struct engine_table nbd_table;
