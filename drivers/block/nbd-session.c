@@ -44,6 +44,8 @@ struct command {
   /* What is left to be cut into pieces, from `offset`. */
   uint32_t remaining;
   uint8_t type, verb, flags;
+  /* Its data comes without heads of its pieces, so in their order, and one such stream after the other. */
+  bool streams;
   /* Pieces under way, and replies that are not sent; the command being taken in counts as one of the latter. */
   uint32_t pieces, holds;
   int error;
@@ -77,7 +79,7 @@ struct session {
   bool waits_for_pool, waits_for_gate;
 
   struct reply *first_reply, **last_reply;
-  /* A read whose data comes without heads of its pieces, begun and not complete: the replies to others are held meanwhile. */
+  /* One that streams, begun and not complete: the replies to others are held meanwhile. */
   const struct command *stream;
   struct reply *first_held, **last_held;
   bool sending;
@@ -344,7 +346,7 @@ static void reply_with_data(struct command *command, struct piece *piece) {
   bool last = command->pieces == 0 && command->remaining == 0 && command->error == 0;
   if (!session->structured) {
     reply->head_length = session->stream == command ? 0 : nbd_write_simple(reply->head, command->cookie, 0);
-    session->stream = command;
+    if (!last) session->stream = command;
   } else if (nbd_is_zero(request->data, request->length)) {
     reply->head_length = nbd_write_hole(reply->head, command->cookie, request->offset, request->length, last);
     give_data(session, piece);
@@ -483,6 +485,7 @@ static void start_command(struct session *session, const struct nbd_request *req
   command->flags = flags_of(request);
   command->offset = request->offset;
   command->remaining = request->type == NBD_FLUSH ? 0 : request->length;
+  command->streams = request->type == NBD_READ && !session->structured && request->length > BLOCK_REQUEST_MAX;
   command->pieces = 0;
   command->holds = 1;
   command->error = nbd_judge(request, &bounds, &command->text);
@@ -553,10 +556,8 @@ static bool take_payload(struct session *session) {
 
 static bool take_pieces(struct session *session) {
   struct command *command = session->current;
-  /* Data of a reply without chunks has to come in its order. */
-  bool in_order = command->type == NBD_READ && !session->structured;
   if (command->remaining > 0 || command->verb == BLOCK_FLUSH) {
-    if (in_order && command->pieces > 0) return false;
+    if (command->streams && (command->pieces > 0 || (session->stream != NULL && session->stream != command))) return false;
     struct piece *piece = take_piece(session);
     if (piece == NULL) return false;
     submit(session, piece);

@@ -15,6 +15,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const tests = [
   "test/conformance/ether.test.ts",
   "test/conformance/uart.test.ts",
+  "test/conformance/door.test.ts",
   "test/conformance/net.test.ts",
   "test/conformance/watchdog.test.ts",
   "test/conformance/realtime.test.ts",
@@ -61,5 +62,5 @@ const sanitized = {
 for (const test of tests) run(`address, undefined behaviour: ${test}`, process.execPath, [test], sanitized);
 await makeVethPair("left0", "right0");
 run("threads: stress", "build/tsan/stress", ["left0", "right0", String(stressRounds)]);
-for (const fuzzer of ["parmrk", "mailbox", "claim"]) run(`fuzz: ${fuzzer}`, `build/fuzz/${fuzzer}`, [`-max_total_time=${fuzzS}`]);
+for (const fuzzer of ["parmrk", "mailbox", "claim", "nbd"]) run(`fuzz: ${fuzzer}`, `build/fuzz/${fuzzer}`, [`-max_total_time=${fuzzS}`]);
 process.exitCode = failures === 0 ? 0 : 1;
