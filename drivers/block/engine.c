@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "chores.h"
 #include "device-orders.h"
+#include "mirror-orders.h"
 #include "nbd.h"
 
 #define RECORD_BYTES 12
@@ -24,6 +25,7 @@
 
 static const struct engine_table *const engine_modules[ENGINE_MODULES] = {
     [ENGINE_CORE] = &device_orders_table,
+    [ENGINE_MIRROR] = &mirror_orders_table,
     [ENGINE_EXPORT] = &nbd_table,
 };
 
@@ -290,6 +292,10 @@ int engine_order(struct engine *engine, uint32_t id, uint32_t kind, uint32_t num
 
 void engine_chore(struct engine *engine, struct reactor_task *task) {
   chores_add(engine->chores, task);
+}
+
+struct reactor *engine_reactor(const struct engine *engine, unsigned index) {
+  return engine->reactors[index];
 }
 
 bool engine_allows_faults(const struct engine *engine) {

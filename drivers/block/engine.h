@@ -113,6 +113,8 @@ void engine_chore(struct engine *engine, struct reactor_task *task);
 
 /* A device by its number, on its reactor: NULL if there is none there, or if it is about to go. */
 struct device *engine_device(struct engine *engine, struct reactor *reactor, uint32_t number);
+/* The reactor of an index below that of `reactors` in the options; the one of a device is its own. */
+struct reactor *engine_reactor(const struct engine *engine, unsigned index);
 bool engine_allows_faults(const struct engine *engine);
 
 /* For the binding, from one thread. `wake` is called from any. */
