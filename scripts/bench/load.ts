@@ -3,13 +3,12 @@
  * idle and with both cores busy (stress-ng), and the figures are what the cards and /proc say. A suspicion counts as
  * false because nobody fails here: each `silent`, `oneWay`, `suspect` or `down` in a card's log after all were healthy.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Chassis, withChassis } from "../chassis/chassis.ts";
 import { type Profile, runtimes } from "../chassis/settings.ts";
+import { isSuspicion, sampleOf, startLoad } from "./card-watch.ts";
 import { chosen, runBenchmark } from "./comparison.ts";
 
 const help = `Usage: npm run bench -- load [options]
@@ -40,30 +39,6 @@ type Figure = {
   readonly worstLateMs: number;
 };
 
-type Sample = { readonly cpuMs: number; readonly residentBytes: number };
-
-/** What /proc says of a process: CPU time so far, and memory now. */
-function sampleOf(pid: number): Sample {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ");
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  return { cpuMs: ticks * 10, residentBytes: Number(fields[21]) * 4_096 };
-}
-
-function startLoad(seconds: number): ChildProcess {
-  return spawn("stress-ng", ["--cpu", "4", "--timeout", `${seconds}s`, "--quiet"], { stdio: ["ignore", "ignore", "inherit"] });
-}
-
-const suspicions = new Set(["silent", "oneWay", "suspect", "down"]);
-
-/** Log lines, after the first `skip`, that suspect somebody. */
-function suspicionsIn(lines: readonly string[]): string[] {
-  return lines.filter((line) => {
-    if (!line.startsWith("{")) return false;
-    const { event, health } = JSON.parse(line) as { event: string; health?: string };
-    return (event === "link health" || event === "card health") && suspicions.has(health ?? "");
-  });
-}
-
 async function measure(chassis: Chassis, profile: Profile, load: "idle" | "busy", seconds: number): Promise<Figure> {
   await chassis.waitFor(
     "all cards are healthy and verified",
@@ -89,8 +64,11 @@ async function measure(chassis: Chassis, profile: Profile, load: "idle" | "busy"
   const tookMs = performance.now() - from;
   const after = pids.map(sampleOf);
   const ended = await chassis.status();
-  const cpu = after.map((sample, index) => (100 * (sample.cpuMs - (before[index] as Sample).cpuMs)) / tookMs).sort((a, b) => a - b);
-  const found = (await logLines()).flatMap((lines, index) => suspicionsIn(lines.slice(logsBefore[index])));
+  const cpu = after.map((sample, index) => (100 * (sample.cpuMs - (before[index] as (typeof before)[number]).cpuMs)) / tookMs).sort((
+    a,
+    b,
+  ) => a - b);
+  const found = (await logLines()).flatMap((lines, index) => lines.slice(logsBefore[index]).filter(isSuspicion));
   for (const line of found.slice(0, 40)) console.error(line);
   const late = ended.cards.map(({ status }, index) => {
     const was = started.cards[index]?.status?.lateTicks.count ?? 0;
