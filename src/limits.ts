@@ -412,6 +412,10 @@ export const storagePiecesMax = 1_024;
 export const storageReconcileMs = 3_000;
 /** What failed at the engine is tried again after this; a peer that was lost so often in this time waits for so long. */
 export const storageRetryMs = 1_000;
+/** An operator whose order is not in the order of messages by then is told so. */
+export const storageOperateMs = 5_000;
+/** A leg that could not be reached is looked at again after this. */
+export const storageLookMs = 5_000;
 export const storageFlapsMax = 3;
 export const storageFlapsMs = 60_000;
 /** Bytes of a resource's configuration data. */

@@ -86,6 +86,8 @@ export type HeartbeatOutput =
     readonly health: CardHealth;
     readonly reason: string;
   }
+  /** Nothing came of a card that is heard on Ethernet for half of the silence that it is borne: whoever asks it now is answered sooner. */
+  | { readonly kind: "hush"; readonly card: CardId }
   /** This card was late by so much, which was taken off everybody's silence. */
   | { readonly kind: "late"; readonly ms: number }
   /** A slot that is said to have no power goes on speaking: the sense is wrong, the card is alive. */
@@ -105,6 +107,8 @@ type PeerLink = {
   untickedAt: number;
   /** The peer's own period where it is longer than ours. */
   periodMs: number;
+  /** It was told that nothing comes, since the last frame. */
+  isHushed: boolean;
   /** The silence that it is borne, for this period and ours. */
   silentAfterMs: number;
   downAfterMs: number;
@@ -242,6 +246,7 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
       outputs.push({ kind: "powerSenseWrong", card: from });
     }
     at.heardAt = listened;
+    at.isHushed = false;
     at.beats++;
     if (beat !== undefined) {
       this.#onTick(listened, peer.ether, cardSetHas(from, beat.etherTicks, this.#card));
@@ -251,7 +256,7 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
     this.#settle(listened, peer, "serial", outputs);
     this.#settleCard(peer, outputs);
     // The next silence of this link is due no sooner than this; other links' are in `#judgeAt` already.
-    const dueAt = listened + at.silentAfterMs;
+    const dueAt = link === "ether" ? hushAtOf(at) : listened + at.silentAfterMs;
     if (dueAt < this.#judgeAt) this.#judgeAt = dueAt;
   }
 
@@ -351,6 +356,7 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
       ticked: false,
       untickedAt: listened,
       periodMs: 0,
+      isHushed: false,
       silentAfterMs: 0,
       downAfterMs: 0,
     });
@@ -391,6 +397,7 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
         if (at === undefined) continue;
         this.#settle(listened, peer, link, outputs);
         if (at.health === "down") continue;
+        if (link === "ether") nextAt = Math.min(nextAt, this.#hush(listened, peer, outputs));
         const { silentAfterMs, downAfterMs } = at;
         const silenceAt = at.heardAt + silentAfterMs;
         nextAt = Math.min(nextAt, silenceAt > listened ? silenceAt : at.heardAt + downAfterMs);
@@ -400,6 +407,16 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
       this.#settleCard(peer, outputs);
     }
     this.#judgeAt = nextAt;
+  }
+
+  /** Says once in each silence that half of it is over. Gives when that will be. */
+  #hush(listened: number, { card, ether, left, powerOffAt }: Peer, outputs: HeartbeatOutput[]): number {
+    if (ether.isHushed || ether.health !== "up" || left || powerOffAt !== undefined) return Infinity;
+    const hushAt = hushAtOf(ether);
+    if (hushAt > listened) return hushAt;
+    ether.isHushed = true;
+    outputs.push({ kind: "hush", card });
+    return Infinity;
   }
 
   /** Puts one link into the state that the facts ask for. */
@@ -527,6 +544,11 @@ export class Heartbeat implements Service<HeartbeatInput, HeartbeatOutput> {
 
 function linkTo(peer: Peer | undefined, link: LinkKind): PeerLink | undefined {
   return link === "ether" ? peer?.ether : peer?.serial;
+}
+
+/** When half of the silence is over that a link is borne. */
+function hushAtOf({ heardAt, silentAfterMs }: PeerLink): number {
+  return heardAt + silentAfterMs / 2;
 }
 
 /** Heard, both ways or one way. */

@@ -276,6 +276,14 @@ export const characterizationTable: readonly CharacterizationRow[] = [
     reason: "third cards do not hear it either: they send their self-test too",
   },
   {
+    name: "own port first",
+    when: { serial: down, ether: down, loopback: ["not asked"] },
+    verdict: "open",
+    action: "test own port",
+    isFailover: false,
+    reason: "nobody is fenced before our own port has passed its loopback",
+  },
+  {
     name: "member failure",
     when: { serial: down, ether: down, third: ["silent"] },
     verdict: "member failure",

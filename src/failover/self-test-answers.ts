@@ -47,11 +47,16 @@ export class SelfTestAnswers {
 
   /** Who asks has its receipt; it gets the results too when they are fresh, and later otherwise. */
   onQuestion(now: number, asker: Asker): Answered[] {
-    const received: Answered = { asker, message: this.#answer(asker.id, "received", []) };
+    const received = this.receivedBy(asker);
     if (this.isFresh(now)) return [received, { asker, message: this.#answer(asker.id, "done", this.results()) }];
     const isKnown = this.#askers.some(({ card, link, id }) => card === asker.card && link === asker.link && id === asker.id);
     if (!isKnown) this.#askers = [...this.#askers, asker].slice(-selfTestAskersMax);
     return [received];
+  }
+
+  /** That it has the question, and nothing more. */
+  receivedBy(asker: Asker): Answered {
+    return { asker, message: this.#answer(asker.id, "received", []) };
   }
 
   /** The first word of a check counts. Gives the answers when it was the last one. */

@@ -33,6 +33,8 @@ export type SelfTestSettings = {
   readonly tries: number;
   /** How long a loss of serial alone is watched before it is judged: whether it is one line or all of them shows within a period. */
   readonly settleMs: number;
+  /** Between two cards that are asked early: what that may take of the serial line. */
+  readonly earlyGapMs: number;
 };
 
 export type SelfTestInput =
@@ -40,6 +42,8 @@ export type SelfTestInput =
   | { readonly kind: "link"; readonly card: CardId; readonly link: LinkKind; readonly health: LinkHealth }
   /** It said goodbye, its end is proven, or it has started anew: there is nothing to find out. */
   | { readonly kind: "gone"; readonly card: CardId }
+  /** Nothing came of a peer on Ethernet for half of the silence that it is borne. */
+  | { readonly kind: "hush"; readonly card: CardId }
   /** A frame came of a card that is watched. */
   | { readonly kind: "heard"; readonly card: CardId; readonly link: LinkKind }
   /** Whom a card says that it hears. */
@@ -68,6 +72,8 @@ type Outcome = "passed" | "port failed" | "failed" | "no answer";
 /** Asking one card on all links that we share with it. */
 type Round = {
   readonly card: CardId;
+  /** Begun before anything was wrong: it is forgotten when it is heard on Ethernet, and counts when it is not. */
+  isEarly: boolean;
   readonly id: number;
   readonly links: readonly LinkKind[];
   readonly startedAt: number;
@@ -153,6 +159,8 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   readonly #trials = new Map<CardId, Trial>();
   /** Whose end is proven, until they are heard again. */
   readonly #gone = new Set<CardId>();
+  /** When a card may be asked early again. */
+  #earlyFrom = -Infinity;
   readonly #portUp: Record<LinkKind, boolean> = { ether: false, serial: false };
   #lastId: number;
   #outputs: SelfTestOutput[] = [];
@@ -184,13 +192,12 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
       case "gone":
         this.#onGone(input.card);
         break;
-      case "heard": {
-        // A question of a third card may have begun another round since the one that a verdict goes by.
-        for (const round of [this.#rounds.get(input.card), this.#trials.get(input.card)?.round]) {
-          if (round !== undefined) round.heard[input.link] = true;
-        }
+      case "hush":
+        this.#onHush(now, input.card);
+        break;
+      case "heard":
+        this.#onHeard(input.card, input.link);
         return this.#outputs;
-      }
       case "ticks":
         this.#peerOf(input.from).ticks = { ether: input.ether, serial: input.serial };
         break;
@@ -294,6 +301,19 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     });
   }
 
+  /** The answer to a question takes its time on the slow line: who may be dead is asked before it is silent, so that the answer is due when it is. */
+  #onHush(now: number, card: CardId): void {
+    if (now < this.#earlyFrom || this.#gone.has(card) || this.#trials.has(card) || this.#rounds.has(card)) return;
+    this.#earlyFrom = now + this.#settings.earlyGapMs;
+    this.#roundOf(now, card, true);
+  }
+
+  #onHeard(card: CardId, link: LinkKind): void {
+    if (link === "ether" && this.#rounds.get(card)?.isEarly === true) this.#rounds.delete(card);
+    // A question of a third card may have begun another round since the one that a verdict goes by.
+    for (const round of [this.#rounds.get(card), this.#trials.get(card)?.round]) if (round !== undefined) round.heard[link] = true;
+  }
+
   #onGone(card: CardId): void {
     this.#gone.add(card);
     this.#trials.delete(card);
@@ -301,8 +321,9 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     this.#peers.delete(card);
   }
 
-  #onQuestion(now: number, from: CardId, link: LinkKind, { id, subject }: SelfTestQuestion): void {
+  #onQuestion(now: number, from: CardId, link: LinkKind, { id, subject, early }: SelfTestQuestion): void {
     if (subject === this.#card) {
+      if (early === true) return this.#answer([this.#answers.receivedBy({ card: from, link, id })]);
       const run = this.#answers.start(now);
       this.#answer(this.#answers.onQuestion(now, { card: from, link, id }));
       if (run !== undefined) this.#outputs.push({ kind: "check", run, checks: selfTestChecks });
@@ -326,6 +347,8 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     const round = this.#rounds.get(subject);
     if (round?.id === id && from === subject) {
       if (round.outcome !== undefined && round.outcome !== "no answer") return;
+      // It runs, and was not asked for more.
+      if (round.isEarly) return;
       if (stage === "received" && round.doneBy === Infinity) {
         round.doneBy = now + this.#settings.doneMs;
         // Third cards wait for it as long as we do.
@@ -357,13 +380,14 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   // ---- asking
 
   /** The round in which a card is asked; one that has just ended counts, unless what it found was overtaken. */
-  #roundOf(now: number, card: CardId): Round {
+  #roundOf(now: number, card: CardId, isEarly = false): Round {
     const before = this.#rounds.get(card);
-    if (before !== undefined && (before.outcome === undefined || isStanding(now, before))) return before;
+    if (before !== undefined && (before.outcome === undefined || isStanding(now, before))) return this.#adopt(now, before);
     const { health } = this.#peerOf(card);
     const links = linkKinds.filter((link) => this.#portUp[link] && (link === "ether" || chassisOf(card) === chassisOf(this.#card)));
     const round: Round = {
       card,
+      isEarly,
       id: this.#lastId = (this.#lastId + 1) >>> 0,
       // A link that has been down for long costs nothing but a frame, and may have come back.
       links: links.filter((link) => health[link] !== "unheard").length > 0 ? links : [],
@@ -384,6 +408,19 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     return round;
   }
 
+  /** What was asked early counts from then on: it is asked for its checks too, and the answer to the first question is waited for as long as it was. */
+  #adopt(now: number, round: Round): Round {
+    if (!round.isEarly) return round;
+    round.isEarly = false;
+    if (round.outcome === undefined) this.#ask(now, round);
+    else {
+      // That it did not answer is news only now.
+      round.endedAt = now;
+      this.#logEnd(now, round);
+    }
+    return round;
+  }
+
   #openWindow(now: number, round: Round): void {
     round.sent = 0;
     round.nextAt = now;
@@ -398,9 +435,9 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   /** The tries of a window are spread over its first half, so that the answer to the last one still comes in time. */
   #ask(now: number, round: Round): void {
     const { tries } = this.#settings;
-    for (const link of round.links) {
-      this.#outputs.push({ kind: "send", link, to: round.card, message: { kind: "selfTest", id: round.id, subject: round.card } });
-    }
+    const { card, id, isEarly } = round;
+    const message: SelfTestQuestion = { kind: "selfTest", id, subject: card, ...(isEarly ? { early: true } : {}) };
+    for (const link of round.links) this.#outputs.push({ kind: "send", link, to: card, message });
     round.sent++;
     round.nextAt = round.sent >= tries ? Infinity : now + this.#windowMs(round.links) / (2 * tries);
   }
@@ -435,9 +472,11 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
   }
 
   /** Ethernet's own silence shows soon enough; on serial only what came since the question counts. */
-  #isBeating({ card, links, heard }: Round): boolean {
+  #isBeating({ card, links, heard, isEarly }: Round): boolean {
     const { ether } = this.#peerOf(card).health;
-    return links.some((link) => heard[link]) || (links.includes("ether") && ether !== undefined && !isLost(ether) && ether !== "unheard");
+    if (links.some((link) => heard[link])) return true;
+    // Who is asked early is not silent for long enough to count as lost, and is forgotten when it is heard on Ethernet.
+    return !isEarly && links.includes("ether") && ether !== undefined && !isLost(ether) && ether !== "unheard";
   }
 
   /** What a trial goes by is kept as long as the trial. */
@@ -450,10 +489,19 @@ export class SelfTest implements Service<SelfTestInput, SelfTestOutput> {
     round.results = results;
     round.endedAt = now;
     this.#tellAskers(round);
+    if (!round.isEarly) this.#logEnd(now, round);
+  }
+
+  #logEnd(now: number, { card, outcome, results, startedAt }: Round): void {
     const failed = results.filter(({ result }) => result === "failed").map(({ check, code }) =>
       `${selfTestCheckOf(check) ?? check} ${code}`
     );
-    const fields = { peer: round.card, outcome, ms: Math.round(now - round.startedAt), ...(failed.length === 0 ? {} : { failed }) };
+    const fields = {
+      peer: card,
+      outcome: outcome ?? "no answer",
+      ms: Math.round(now - startedAt),
+      ...(failed.length === 0 ? {} : { failed }),
+    };
     this.#outputs.push({ kind: "log", level: outcome === "passed" ? "info" : "warn", event: "self-test", fields });
   }
 

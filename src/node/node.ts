@@ -580,6 +580,9 @@ export class Node implements Service<Input, Effect> {
           this.#core.onFact(now, { kind: "cardHealth", card, health }, effects);
           break;
         }
+        case "hush":
+          this.#proving.onHush(now, output.card, effects);
+          break;
         case "late":
           this.#late.count++;
           this.#late.totalMs += output.ms;

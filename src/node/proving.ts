@@ -18,7 +18,14 @@ import { policyOf } from "../failover/policy.ts";
 import { SelfTest, type SelfTestInput, type SelfTestOutput, type SelfTestSettings, type SelfTestStatus } from "../failover/self-test.ts";
 import { type CheckOutcome, type SelfTestCheck, selfTestRuleOf } from "../failover/self-test-checks.ts";
 import { selfTestAnswerMs } from "../failover/self-test-timing.ts";
-import { bootColdWaitMs, serialAnnounceBytes, serialAnnounceLoadMax, stallForgottenMs } from "../limits.ts";
+import {
+  bootColdWaitMs,
+  selfTestFrameBytes,
+  serialAnnounceBytes,
+  serialAnnounceLoadMax,
+  serialEarlyLoadMax,
+  stallForgottenMs,
+} from "../limits.ts";
 import type { Boot as BootMessage, Heartbeat, Message, MuxPower, SelfTest as Question, SelfTestAnswer } from "../wire/message.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Effect } from "./effect.ts";
@@ -111,6 +118,11 @@ export class Proving {
   onHeard(now: number, card: CardId, link: LinkKind, effects: Effect[]): void {
     if (this.#selfTest.isWatching(card)) this.#tellSelfTest(now, { kind: "heard", card, link }, effects);
     if (this.#hearsOtherVersion) this.#settleVersion(now, undefined, effects);
+  }
+
+  /** Half of the silence that a card is borne on Ethernet is over. */
+  onHush(now: number, card: CardId, effects: Effect[]): void {
+    this.#tellSelfTest(now, { kind: "hush", card }, effects);
   }
 
   onBeat(now: number, from: CardId, { etherTicks, serialTicks }: Heartbeat, effects: Effect[]): void {
@@ -291,15 +303,19 @@ export class Proving {
     }
   }
 
+  /** The cards that share our serial line. */
+  get #onBus(): number {
+    return new Set([this.#card, ...this.#settings.expected.filter((card) => chassisOf(card) === chassisOf(this.#card))]).size;
+  }
+
   #bootSettings(): BootSettings {
     const { expected, disabled, baud, coldWaitMs } = this.#settings;
     const electorate = expected.filter((card) => !disabled.includes(card));
-    const onBus = new Set([this.#card, ...expected.filter((card) => chassisOf(card) === chassisOf(this.#card))]).size;
     return {
       electorate,
       periodMs: { ether: this.#surroundings.periodMs("ether"), serial: this.#surroundings.periodMs("serial") },
       coldWaitMs: coldWaitMs ?? bootColdWaitMs,
-      announceMs: onBus * serialMs(serialAnnounceBytes, baud) / serialAnnounceLoadMax,
+      announceMs: this.#onBus * serialMs(serialAnnounceBytes, baud) / serialAnnounceLoadMax,
     };
   }
 
@@ -371,6 +387,7 @@ export class Proving {
       doneMs: 1_000 * selfTestS,
       tries: selfTestTries,
       settleMs: serial.downAfterMs * Math.max(1, stretched),
+      earlyGapMs: (this.#onBus * 2 * selfTestTries * serialMs(selfTestFrameBytes, baud)) / serialEarlyLoadMax,
     };
   }
 }

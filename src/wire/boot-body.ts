@@ -23,7 +23,7 @@ export function bootBodyOf(message: BootMessage): Value[] {
       return [bootTypes.indexOf(bootType), bootStates.indexOf(state), code, sequence, epoch, roles.indexOf(role)];
     }
     case "selfTest":
-      return [message.id, message.subject];
+      return [message.id, message.subject, ...(message.early === true ? [1] : [])];
     case "selfTestAnswer": {
       const values = message.results.flatMap(({ check, result, code, ms }): Value[] => {
         return [check, results.indexOf(result), textWithin(code, checkCodeBytesMax), Math.min(msMax, Math.round(ms))];
@@ -40,8 +40,9 @@ export function bootMessageOf(kind: BootMessage["kind"], body: readonly unknown[
     case "boot":
       return bootOf(body);
     case "selfTest": {
-      const [id, subject] = body;
-      return isCount(id, 0xffffffff) && isCardId(subject) ? { kind, id, subject } : undefined;
+      const [id, subject, early] = body;
+      if (!isCount(id, 0xffffffff) || !isCardId(subject)) return undefined;
+      return { kind, id, subject, ...(early === 1 ? { early: true } : {}) };
     }
     case "selfTestAnswer":
       return answerOf(body);

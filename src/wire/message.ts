@@ -296,7 +296,13 @@ export type Boot = {
 };
 
 /** "Test yourself", or, where the subject is not the receiver, "test that card and tell me" (FS-8). */
-export type SelfTest = { readonly kind: "selfTest"; readonly id: number; readonly subject: CardId };
+export type SelfTest = {
+  readonly kind: "selfTest";
+  readonly id: number;
+  readonly subject: CardId;
+  /** Only that it has the question is wanted: it is asked before anything is wrong. */
+  readonly early?: true;
+};
 
 /** One named check; `check` is its number, which a reader of an earlier version may not know. */
 export type SelfTestResult = {

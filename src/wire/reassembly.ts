@@ -119,7 +119,7 @@ function bodyBytesAtMost(message: Message): number {
     case "boot":
       return 1 + 2 + textBytesAtMost(message.hold, holdCodeBytesMax) + longNumberBytesMax + numberBytesMax + 1;
     case "selfTest":
-      return 1 + numberBytesMax + 2;
+      return 1 + numberBytesMax + 2 + 1;
     case "idle":
       return 1 + numberBytesMax;
     case "selfTestAnswer":

@@ -130,6 +130,7 @@ test("silence: silent after silentAfterMs, down after downAfterMs, the card only
   bench.forget();
   bench.run(1_500);
   assert.equal(bench.told, [
+    "1150 hush 2",
     "1300 card 2 ether up -> silent",
     "1300 card 2 healthy -> degraded",
     "1500 card 2 ether silent -> down",
@@ -184,7 +185,7 @@ test("design 1.6: a late tick is about this card: a stall of three seconds burie
     bench.now += 3_000;
     if (first === "tick") bench.say({ kind: "tick" });
     else bench.beat("ether", { ether: true, serial: true });
-    assert.equal(bench.told, ["4000 late 2900"]);
+    assert.equal(bench.told, ["4000 late 2950"]);
     assert.is(bench.links(), "up up healthy");
   }
 });
@@ -196,8 +197,8 @@ test("what was forgiven once is not forgiven again: real silence after a stall i
   bench.say({ kind: "tick" });
   bench.forget();
   bench.run(1_200);
-  assert.ok(bench.told.includes("4400 card 2 ether silent -> down"), bench.told.join("\n"));
-  assert.ok(bench.told.includes("4900 card 2 suspect -> down"), bench.told.join("\n"));
+  assert.ok(bench.told.includes("4450 card 2 ether silent -> down"), bench.told.join("\n"));
+  assert.ok(bench.told.includes("4950 card 2 suspect -> down"), bench.told.join("\n"));
 });
 
 test("after a stall there is one beat at once and no burst", () => {

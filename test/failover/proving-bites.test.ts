@@ -8,6 +8,29 @@ import { type Bite, testBites } from "./bite.ts";
 
 const bites: readonly Bite<"boot" | "self-test" | "self-test-verdicts">[] = [
   {
+    rule: "nobody is dead before our own port has passed its loopback",
+    file: "characterization.ts",
+    line:
+      'when: { serial: down, ether: down, loopback: ["not asked"] },\n    verdict: "open",\n    action: "test own port",\n    isFailover: false,\n    reason: "nobody',
+    broken:
+      'when: { serial: down, ether: down, loopback: ["not asked"], third: ["hears it"] },\n    verdict: "open",\n    action: "test own port",\n    isFailover: false,\n    reason: "nobody',
+    by: "self-test",
+  },
+  {
+    rule: "who is heard after an early question was not dead",
+    file: "self-test.ts",
+    line: "if (round !== undefined) round.heard[link] = true;",
+    broken: "if (round?.isEarly === false) round.heard[link] = true;",
+    by: "self-test",
+  },
+  {
+    rule: "what early questions take of the serial line is bounded",
+    file: "self-test.ts",
+    line: "if (now < this.#earlyFrom || ",
+    broken: "if (",
+    by: "self-test",
+  },
+  {
     rule: "of a role nothing is said before two periods were listened to",
     file: "boot.ts",
     line: "upAt + 2 * this.#settings.periodMs[link]",

@@ -80,6 +80,7 @@ export class SelfTestNetwork {
         doneMs: 2_000,
         tries: 2,
         settleMs: serial.downAfterMs,
+        earlyGapMs: 500,
       });
       this.cards.set(id, {
         id,
@@ -249,6 +250,7 @@ export class SelfTestNetwork {
   #beat(card: Card, outputs: ReturnType<Heartbeat["step"]>): void {
     for (const output of outputs) {
       if (output.kind === "beat") this.#send(card, output.link, undefined, output.message);
+      else if (output.kind === "hush") this.#tell(card, { kind: "hush", card: output.card });
       else if (output.kind === "linkHealth") {
         this.#tell(card, { kind: "link", card: output.card, link: output.link, health: output.health });
       } else if (output.kind === "late") this.#tell(card, { kind: "late", ms: output.ms });

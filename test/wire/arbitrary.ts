@@ -326,6 +326,7 @@ const small: fc.Arbitrary<Message>[] = [
     role: fc.constantFrom(...["none", "alternate", "secondary", "primary"] as const),
   }),
   record({ kind: fc.constant("selfTest" as const), id: uint32, subject: card }),
+  record({ kind: fc.constant("selfTest" as const), id: uint32, subject: card, early: fc.constant(true as const) }),
   record({ kind: fc.constant("idle" as const), view: fc.integer({ min: 1, max: 0xffffffff }) }),
   selfTestAnswer(7, 8),
 ];

@@ -217,7 +217,7 @@ test("each rule of the specification has its counterpart in the code", () => {
       assert.equal([bounds("boot", "boot-type"), bounds("boot", "state"), bounds("boot", "role")], [[0, 5], [0, 6], [0, 3]]);
     },
     idle: () => assert.equal(cddl.references("idle"), ["view", "extension"]),
-    "self-test": () => assert.equal(cddl.fields("self-test"), ["id", "subject"]),
+    "self-test": () => assert.equal(cddl.fields("self-test"), ["id", "subject", "early"]),
     "self-test-answer": () => assert.equal(cddl.fields("self-test-answer"), ["id", "subject", "stage", "results"]),
     "self-test-result": () => assert.is(cddl.choices("self-test-result").length, 1),
     joined: () => assert.equal(cddl.references("joined"), ["message", "extension"]),
