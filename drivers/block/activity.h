@@ -45,8 +45,8 @@ enum activity_state { ACTIVITY_HOT, ACTIVITY_WANTED, ACTIVITY_FULL };
 /* Empty, as after a block of this sequence. */
 void activity_init(struct activity *activity, uint64_t sequence);
 /*
- * Pins an extent. HOT: it may be written to. WANTED: when activity->durable has reached `*since`. FULL: not pinned, all the others
- * are: once one is unpinned there may be room.
+ * Pins an extent. HOT: it may be written to. WANTED: when activity->durable has reached `*since`. FULL: not pinned, all the
+ * others are: once one is unpinned there may be room.
  */
 enum activity_state activity_pin(struct activity *activity, uint32_t extent, uint64_t *since);
 void activity_unpin(struct activity *activity, uint32_t extent);

@@ -58,7 +58,7 @@ const recordWords = 3;
 const errorNumbers: Readonly<Record<string, number>> = { ...constants.errno, ESHUTDOWN: 108 };
 
 /** The name of a negative error number. */
-function codeOf(error: number): string {
+export function codeOf(error: number): string {
   return Object.entries(errorNumbers).find(([, number]) => number === -error)?.[0] ?? String(-error);
 }
 

@@ -22,7 +22,10 @@
 
 /* The polynomial 0x1edc6f41, its bits reversed. */
 #define POLYNOMIAL 0x82f63b78u
-/* Of three runs at once, for the instruction takes three cycles and begins one in each; three of them are a block of 4 KiB, but for 16 bytes. */
+/*
+ * Of three runs at once, for the instruction takes three cycles and begins one in each; three of them are a block of 4 KiB, but
+ * for 16 bytes.
+ */
 #define RUN_BYTES 1360
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

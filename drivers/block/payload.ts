@@ -79,6 +79,12 @@ export class PayloadReader {
     return Number(this.#view.getBigUint64(this.#skip(8), true));
   }
 
+  /** A copy. */
+  raw(length: number): Uint8Array {
+    const at = this.#skip(length);
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset + at, length).slice();
+  }
+
   #skip(length: number): number {
     const at = this.#at;
     this.#at += length;

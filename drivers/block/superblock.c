@@ -6,7 +6,7 @@
 
 static const uint64_t magic = 0x3147454c44524143; /* "CARDLEG1" */
 
-enum place { MAGIC = 0, SEQUENCE = 8, DEVICE = 16, LEG = 32, SIZE = 48, END = 56, TERM = 64, BITMAPS = 72, STATE_BYTES = 76,
+enum place { MAGIC = 0, SEQUENCE = 8, DEVICE = 16, LEG = 32, SIZE = 48, END = 56, TERM = 64, BITMAPS = 72, STATE_BYTES = 76, MISSING = 80,
              STATE = 128, CRC = SUPERBLOCK_BYTES - 4 };
 
 _Static_assert(STATE + SUPERBLOCK_STATE_MAX <= CRC, "the state has room");
@@ -43,6 +43,7 @@ void superblock_write(const struct superblock *superblock, uint8_t block[SUPERBL
   put_u64(block + END, superblock->end);
   put_u64(block + TERM, superblock->term);
   put_u32(block + BITMAPS, superblock->bitmaps);
+  put_u32(block + MISSING, superblock->missing);
   put_u32(block + STATE_BYTES, superblock->state_bytes);
   memcpy(block + STATE, superblock->state, superblock->state_bytes);
   put_u32(block + CRC, crc32c(0, block, CRC));
@@ -58,6 +59,7 @@ bool superblock_read(struct superblock *superblock, const uint8_t block[SUPERBLO
   superblock->end = get_u64(block + END);
   superblock->term = get_u64(block + TERM);
   superblock->bitmaps = get_u32(block + BITMAPS);
+  superblock->missing = get_u32(block + MISSING) & superblock->bitmaps;
   superblock->state_bytes = get_u32(block + STATE_BYTES);
   if (superblock->end != end || superblock->size == 0 || superblock->size % SUPERBLOCK_BYTES != 0 || superblock->size > end) return false;
   if (superblock_metadata_bytes(superblock->size) > end - superblock->size) return false;

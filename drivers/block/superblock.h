@@ -18,6 +18,7 @@ struct superblock {
   uint64_t end;               /* of the metadata */
   uint64_t term;
   uint32_t bitmaps;           /* those in use, a bit each */
+  uint32_t missing;           /* of those, the ones whose legs miss each write */
   uint32_t state_bytes;
   uint8_t state[SUPERBLOCK_STATE_MAX];
 };
