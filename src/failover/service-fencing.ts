@@ -55,10 +55,12 @@ export class Fencing {
     const holders = new Set([...state.grants.values()].map(({ holder }) => holder));
     const isAnyoneSuspect = !state.ownersKnown && state.assignment.services.size > 0;
     for (const card of state.cards()) {
+      const known = state.reportOf(card)?.state;
+      // A view without it has said more than the verdict; when it is back, it counts no more.
+      if (known !== "up") this.#condemned.delete(card);
       const mayServe = isAnyoneSuspect || holders.has(card);
       const incarnation = state.incarnationOf(card);
       if (!mayServe || incarnation === undefined) continue;
-      const known = state.reportOf(card)?.state;
       if (known === "unknown" && isViewHeld) wanted.set(card, "it is silent, and nothing proves that it stopped");
       else if (known === "up" && this.#condemned.get(card) === incarnation) {
         wanted.set(card, "nobody hears it, and nobody's self-test is answered");

@@ -160,9 +160,12 @@ export class Records {
   /** A move that nothing else has opened a record for was ordered, by an operator or by a rule. */
   #onMoved(at: number, view: number, move: Extract<Happening, { kind: "moved" }>["move"]): void {
     const { services, from, rule, reason } = move;
-    const unknown = services.filter((service) => !this.#ofService.has(service));
+    const isOver = ({ phase }: FailoverRecord) => phase === "up" || phase === "served" || phase === "closed" || phase === "aborted";
+    const ofOpen = (service: ServiceId) =>
+      this.#records.find((record) => record.id === this.#ofService.get(service) && !isOver(record))?.id;
+    const unknown = services.filter((service) => ofOpen(service) === undefined);
     if (unknown.length === 0 || from === undefined) return;
-    const known = services.map((service) => this.#ofService.get(service)).find((id) => id !== undefined);
+    const known = services.map(ofOpen).find((id) => id !== undefined);
     const id = known ?? this.#open({ kind: "order", rule, reason }, view, at);
     for (const service of unknown) this.#ofService.set(service, id);
     if (known === undefined) this.#add(id, { kind: "characterized", at, verdict: "ordered", rule, text: reason });

@@ -259,6 +259,8 @@ export class Core {
     }
     this.#watchQuorum(now, effects);
     const { view } = notification;
+    // What a verdict asked for is done once a view is without the card; when it is back, that is another time.
+    for (const { card } of view.absent) this.#verdicts.delete(card);
     for (const { card, incarnation } of view.members) this.#incarnations.set(card, incarnation);
     const unknown = view.absent.filter(({ state }) => state === "unknown").map(({ card }) => card);
     effects.push({

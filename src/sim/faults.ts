@@ -313,6 +313,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     (world, { card, fault, rate }) => world.failover?.setFault(card, fault, rate),
   ),
   die: verb("one of the resources that run on the card dies", { card }, (world, { card }) => world.failover?.die(card)),
+  sick: verb(
+    "the card's disk fails the check of a self-test, or is well again",
+    { card, state: oneOf(["on", "off"]) },
+    (_world, { card, state }) => void (card.isSick = state === "on"),
+  ),
   rival: verb("somebody else answers for an address of the card", { card }, (world, { card }) => world.failover?.rival(card)),
   interface: verb(
     "an interface of the card for clients loses its carrier, or has it again",

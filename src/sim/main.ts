@@ -46,8 +46,8 @@ Examples:
 Exit code: 0 all invariants held, 1 one was violated, 2 a wrong option, 130 stopped by Ctrl-C.
 
 A scenario begins with how its world is set up, in lines of cards N, chassis N, profile NAME, baud N, seed N,
-disabled CARD, tiebreak CARD, witness, stores, only EVENT ... (the events of the log that are recorded). Then it has the lines
-settle, run MS, show, show members, show groups, show configuration, show log CARD GROUP, and these verbs:
+disabled CARD, tiebreak CARD, witness, stores, failover PART ..., only EVENT ... (the events of the log that are recorded). Then it has the lines
+settle, run MS, show, show members, show groups, show services, show records, show configuration, show log CARD GROUP, and these verbs:
 ${Object.entries(verbs).map(([name, verb]) => `  ${`${name} ${verb.usage}`.padEnd(58)} ${verb.does}`).join("\n")}
 `;
 

@@ -2,7 +2,8 @@
  * Scenario files: what is done to a world above a line `----`, and below it everything that the cards concluded.
  * A recording is made by running it; whoever changes one reads the difference.
  *
- *     cards 3              how the world is set up: cards, chassis, profile, baud, seed, disabled CARD, tiebreak CARD, witness, stores
+ *     cards 3              how the world is set up: cards, chassis, profile, baud, seed, disabled CARD, tiebreak CARD, witness, stores,
+ *                          failover PART ...
  *     only tentative epoch of the cards' log lines only those whose event begins with one of these words
  *     settle               runs until all is quiet; what is concluded on the way is left out
  *     pull 3               any verb of faults.ts
@@ -10,6 +11,8 @@
  *     show                 every running card's view of its peers, in one line each
  *     show members         the node view that each of them holds
  *     show groups          its place in the order, and the groups
+ *     show services        what each card has, and the Primary of each set
+ *     show records         what each record of a failover came to
  *     show configuration   the state of its replica, and the head of its chain
  *     show log 2 alpha     what the application on card 2 in group alpha was told
  *     ----
@@ -21,6 +24,7 @@ import type { Violation } from "./checker.ts";
 import { settleMs } from "./settling.ts";
 import type { CardId } from "../base/ids.ts";
 import { nameOf, textOfEvent } from "./applications.ts";
+import { type FailoverPart, failoverParts } from "./failover-rows.ts";
 import { carryOutLine } from "./faults.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
@@ -58,7 +62,7 @@ export function runScenario(
   options: { start?: StartProgram; trace?: (line: string) => void } = {},
 ): ScenarioResult | string {
   const setup = { cards: 3, chassis: 1, profile: "default" as ProfileName, baud: 115_200, seed: 1 };
-  const votes: { disabled?: CardId[]; tieBreak?: CardId; witness?: boolean; stores?: boolean } = {};
+  const votes: { disabled?: CardId[]; tieBreak?: CardId; witness?: boolean; stores?: boolean; failover?: FailoverPart[] } = {};
   /** The first words of the events of log lines that are recorded; without it all are. */
   let only: ReadonlySet<string> | undefined;
   const lines = scenario.verbs.map((line) => line.replace(/#.*/, "").trim());
@@ -80,7 +84,12 @@ export function runScenario(
       else votes.tieBreak = Number(word) as CardId;
     } else if (name === "witness") votes.witness = true;
     else if (name === "stores") votes.stores = true;
-    else if (name === "only") only = new Set(line.split(/\s+/).slice(1));
+    else if (name === "failover") {
+      const words = line.split(/\s+/).slice(1);
+      const parts = failoverParts.filter((part) => words.includes(part));
+      if (parts.length === 0 || parts.length < words.length) return `line ${index + 1}: failover names some of ${failoverParts.join(", ")}`;
+      votes.failover = parts;
+    } else if (name === "only") only = new Set(line.split(/\s+/).slice(1));
     else break;
   }
   if (setup.chassis > 8 || setup.cards < setup.chassis || setup.cards > 8 * setup.chassis) {
@@ -192,6 +201,10 @@ function show(world: World, [what, ...words]: readonly string[]): readonly strin
       });
     case "groups":
       return world.cards.flatMap((card) => groupsOf(world, card.index));
+    case "services":
+      return servicesOf(world);
+    case "records":
+      return recordsOf(world);
     case "configuration":
       return world.cards.flatMap((card) => {
         const configuration = world.statusOf(card)?.configuration;
@@ -211,8 +224,37 @@ function show(world: World, [what, ...words]: readonly string[]): readonly strin
       );
     }
     default:
-      return `show shows members, groups, configuration, log CARD GROUP, or without a word how the cards see each other, not "${what}"`;
+      return `show shows members, groups, services, records, configuration, log CARD GROUP, or without a word how the cards see each other, not "${what}"`;
   }
+}
+
+/** What each machine has, whatever its program knows, and what a card says of the sets. */
+function servicesOf(world: World): string[] {
+  const lines = world.cards.map((card) => {
+    const has = [...world.failover?.on(card) ?? []].map(([id, state]) => state === "running" ? id : `${id} (${state})`);
+    return `${card.label}: ${has.join(", ") || "nothing"}`;
+  });
+  const decided = world.cards.flatMap((card) => card.run?.program.decidedFailover?.() ?? []);
+  const newest = decided.sort((one, other) => other.sequence - one.sequence)[0];
+  if (newest === undefined) return lines;
+  const sets = [...newest.assignment.sets.values()].map(({ set, primary, isDormant }) =>
+    `${set} ${isDormant ? "is dormant" : primary === undefined ? "has no Primary" : `on card ${primary.card}`}`
+  );
+  return [...lines, sets.join(", ")];
+}
+
+function recordsOf(world: World): string[] {
+  const [card] = world.cards.filter(({ run }) => run?.program.decidedFailover?.() !== undefined);
+  return (card?.run?.program.failover?.(card.run.now)?.records ?? []).map(({ id, subject, phase, verdict, receipt, events }) => {
+    const about = subject.kind === "card"
+      ? `card ${subject.card}`
+      : subject.kind === "service"
+      ? `${subject.service} on card ${subject.card}`
+      : subject.rule;
+    const granted = events.flatMap((event) => event.kind === "granted" ? [`${event.service} to card ${event.to}`] : []);
+    const why = verdict === undefined ? "no verdict" : `${verdict.verdict} by ${verdict.rule}`;
+    return `${id} ${about}, ${phase}: ${why}, receipt ${receipt?.receipt ?? "none"}; ${granted.join(", ") || "nothing granted"}`;
+  });
 }
 
 function groupsOf(world: World, index: number): string[] {

@@ -86,6 +86,8 @@ export class SimCard {
   powered = false;
   /** Its slot's power sense tells the truth. */
   senseWorks = true;
+  /** Its disk fails the check of a self-test. */
+  isSick = false;
   /** Ethernet has carrier, the tty works. */
   readonly portWorks: Record<LinkKind, boolean>;
   run: Run | undefined;

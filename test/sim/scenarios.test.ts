@@ -6,7 +6,7 @@ import { parseScenario, recordScenario, runScenario } from "../../src/sim/scenar
 
 const folder = new URL("../scenarios/", import.meta.url);
 /** The services whose scenarios the simulator's world of cards can run. */
-const services: readonly string[] = ["heartbeat", "discovery", "membership", "order", "exchange", "configuration"];
+const services: readonly string[] = ["heartbeat", "discovery", "membership", "order", "exchange", "configuration", "failover"];
 
 for (const service of services) {
   const files = readdirSync(new URL(`${service}/`, folder)).filter((name) => name.endsWith(".txt")).sort();
