@@ -28,7 +28,7 @@ struct mirror_job {
   uint32_t length, needs;      /* peers without which it is not acknowledged */
   uint8_t verb, flags;
   int parts_left, error;
-  bool is_local_done, is_acknowledged, is_behind;
+  bool is_local_done, is_acknowledged, is_behind, is_counted;
   struct mirror_job *next, **back, *next_congested;
   struct mirror_part parts[LEG_PEERS_MAX];
 };
@@ -59,12 +59,14 @@ static void free_job(struct mirror_job *job) {
   close_if_idle(mirror);
 }
 
-static bool is_congested(const struct mirror *mirror) {
-  return mirror->options.protocol == MIRROR_ASYNCHRONOUS && mirror->behind_bytes > mirror->options.behind_bytes_max;
+/* Whether its acknowledgment would leave more than the bound for the peers to catch up with. */
+static bool is_congested(const struct mirror *mirror, const struct mirror_job *job) {
+  return mirror->options.protocol == MIRROR_ASYNCHRONOUS && mirror->behind_bytes > 0 &&
+         mirror->behind_bytes + job->length > mirror->options.behind_bytes_max;
 }
 
 static void relieve(struct mirror *mirror) {
-  while (mirror->congested != NULL && !is_congested(mirror)) {
+  while (mirror->congested != NULL && !is_congested(mirror, mirror->congested)) {
     struct mirror_job *job = mirror->congested;
     mirror->congested = job->next_congested;
     if (mirror->congested == NULL) mirror->congested_last = &mirror->congested;
@@ -84,7 +86,7 @@ static void retire(struct mirror_job *job) {
     }
   }
   if (changes(job)) {
-    mirror->behind_bytes -= job->length;
+    if (job->is_counted) mirror->behind_bytes -= job->length;
     leg_leave(mirror->leg, job->offset, job->length);
     range_give(&mirror->ranges, &job->range);
   }
@@ -95,6 +97,8 @@ static void retire(struct mirror_job *job) {
 static void acknowledge(struct mirror_job *job) {
   struct block_request *outer = job->outer;
   job->is_acknowledged = true;
+  job->is_counted = job->parts_left > 0 && changes(job);
+  if (job->is_counted) job->mirror->behind_bytes += job->length;
   job->outer = NULL;
   block_end(outer, job->error);
 }
@@ -112,7 +116,7 @@ static void try_to_end(struct mirror_job *job) {
   struct mirror *mirror = job->mirror;
   if (job->is_behind && job->parts_left == 0) leave_congested(job);
   if (!job->is_acknowledged && job->is_local_done && job->needs == 0 && !job->is_behind) {
-    if (job->parts_left > 0 && is_congested(mirror)) {
+    if (job->parts_left > 0 && is_congested(mirror, job)) {
       mirror->counters.congested++;
       job->is_behind = true;
       job->next_congested = NULL;
@@ -246,7 +250,6 @@ static void entered(struct leg_entry *entry, int error) {
     return;
   }
   struct block_request *outer = job->outer;
-  mirror->behind_bytes -= job->length;
   range_give(&mirror->ranges, &job->range);
   free_job(job);
   block_end(outer, error);
@@ -276,7 +279,7 @@ static struct mirror_job *take_job(struct mirror *mirror, struct block_request *
   job->flags = outer->flags;
   job->needs = 0;
   job->parts_left = job->error = 0;
-  job->is_local_done = job->is_acknowledged = job->is_behind = false;
+  job->is_local_done = job->is_acknowledged = job->is_behind = job->is_counted = false;
   job->next = mirror->jobs;
   job->back = &mirror->jobs;
   if (job->next != NULL) job->next->back = &job->next;
@@ -305,7 +308,6 @@ static void submit(struct block_target *target, struct block_request *request) {
   }
   mirror->counters.writes++;
   mirror->counters.write_bytes += job->length;
-  mirror->behind_bytes += job->length;
   job->range.offset = job->offset;
   job->range.end = job->offset + job->length;
   job->range.granted = granted;

@@ -67,7 +67,7 @@ struct mirror {
   struct mirror_job *jobs;     /* under way */
   struct mirror_job *free_jobs;
   struct mirror_job *congested, **congested_last;
-  uint64_t behind_bytes;
+  uint64_t behind_bytes;       /* acknowledged, and not yet on all legs */
   uint64_t host_bytes;         /* of reads and writes, for resynchronization to see how busy hosts are */
   struct mirror_counters counters;
   struct reactor_task close_task;

@@ -112,11 +112,21 @@ export class MirrorRig {
   /** The device of a leg is gone, and opened again. */
   async reopen(leg: Leg, term = 1): Promise<Leg> {
     await leg.device.remove();
+    return await this.reopenRemoved(leg, term);
+  }
+
+  async reopenRemoved(leg: Leg, term = 1): Promise<Leg> {
     leg.device = await this.engine.make(leg.number);
     leg.mirror = nativeMirror(this.engine, leg.number);
     await leg.device.open(backingSlot, leg.path);
     leg.opened = await leg.mirror.openLeg(backingSlot, legSlot);
     await leg.device.raise(term);
+    return leg;
+  }
+
+  async reopenServed(leg: Leg, term = 1): Promise<Leg> {
+    await this.reopenRemoved(leg, term);
+    await this.serveLeg(leg);
     return leg;
   }
 
