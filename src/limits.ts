@@ -95,6 +95,18 @@ export const viewSetbackMs = 200;
 export const viewSetbackMaxMs = 10_000;
 /** How often a card without a view asks for one. */
 export const wantViewMs = 100;
+/**
+ * A card whose view does not hold any more, with a quorum in sight, goes on with what it runs for so long; then it stops, for the others may have a view
+ * without it.
+ */
+export const viewGraceMs = 3_000;
+/**
+ * The watchdog as a lease: of its time-out, how long a card may serve at most after the others have gone on without it, and how long it may stand still and
+ * be fed again; and the time-outs that the others wait before what it had is started elsewhere.
+ */
+export const leaseServeShare = 0.5;
+export const leaseStallShare = 0.5;
+export const leaseTimeouts = 2;
 /** Branches in the search for the largest set of cards that confirm each other; a system with few broken pairs takes some tens. */
 export const cliqueStepsMax = 10_000;
 /** Notifications of the membership that are kept for people. */
@@ -246,6 +258,8 @@ export const failoverTurnMs = 250;
 export const failoverTimeMs = 5_000;
 /** A card whose end is not proven is fenced again after this. */
 export const failoverFenceMs = 500;
+/** What stands by hot and has failed is started again after this, on a card that does not have its service. */
+export const standbyRetryMs = 10_000;
 /** A card that leaves hands over for at most this long; then it stops what it has left. */
 export const failoverLeaveMs = 10_000;
 /** An operator's order that the order of messages does not bring back is answered after this. */
@@ -458,8 +472,12 @@ export const nbdHandshakeMs = 15_000;
 export const nbdOptionBytesMax = 16 * 1024;
 export const nbdOptionSkippedBytesMax = 1024 * 1024;
 export const nbdOptionsMax = 1_024;
+/** How often one handshake is told the list of exports, which is long where there are many. */
+export const nbdListsMax = 4;
 /** The name of an export, UTF-8 (the protocol's own bound). */
 export const nbdNameBytesMax = 4_096;
+/** Connections of hosts over TLS: each keeps buffers in this program. */
+export const nbdSecuredMax = 64;
 /** The data of one request of a host. */
 export const nbdRequestBytesMax = 32 * 1024 * 1024;
 
@@ -487,6 +505,11 @@ assert(
 assert(
   2 * applicationWindowMax <= applicationUnderWayMax && applicationWindowBytesMax >= applicationMessageBytesMax,
   "a client of ours is always read, and may send the largest message",
+);
+assert(viewGraceMs > 2 * viewMuteMs, "a coordinator that is mute is replaced before anything stops");
+assert(
+  leaseStallShare + leaseServeShare + 1 <= leaseTimeouts,
+  "a card that stood still, was fed once more, served on and was reset by its watchdog has stopped before its lease is over",
 );
 assert(retainedEntriesMax >= pendingEntriesMax, "what one card may have under way can be given to one that was away");
 assert(

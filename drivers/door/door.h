@@ -7,6 +7,7 @@
  *   door_answer()   bytes for a connection, and what is to be done once they are sent
  *   door_claim()    the descriptor of a connection that was released; the caller's from now on
  *   door_pair()     a pair of sockets, one end of which becomes a connection: what comes through TLS goes in there
+ *   door_connect()  calls somebody: a connection whose first answer is sent once it is there
  *   door_take()     reports (see mailbox.h)
  *   door_close()    closes everything and ends the thread
  *
@@ -34,7 +35,7 @@
 #define DOOR_LISTENERS_MAX 64
 #define DOOR_CONNECTIONS_MAX 1024
 /* Of a connection, that wait to be sent. */
-#define DOOR_WAITING_BYTES_MAX (256u * 1024u)
+#define DOOR_WAITING_BYTES_MAX (1024u * 1024u)
 /* A connection that is to end has so long to take what is sent to it. */
 #define DOOR_LINGER_MS 2000
 
@@ -58,6 +59,11 @@ int door_answer(struct door *door, uint32_t connection, const uint8_t *bytes, si
 int door_claim(struct door *door, uint32_t connection);
 /* The number of the connection, or -errno. `descriptor` is the other end, the caller's. */
 int door_pair(struct door *door, int *descriptor);
+/*
+ * The number of a connection to an address and a port, or -errno. It is there when its first answer, which must not be empty, is
+ * sent; or it is gone.
+ */
+int door_connect(struct door *door, const char *host, uint32_t port);
 size_t door_take(struct door *door, uint8_t *into, size_t room);
 void door_close(struct door *door);
 

@@ -16,7 +16,7 @@
  */
 import { unreachable } from "../base/assert.ts";
 import { joinedBytes } from "../base/bytes.ts";
-import { nbdNameBytesMax, nbdOptionBytesMax, nbdOptionSkippedBytesMax, nbdOptionsMax } from "../limits.ts";
+import { nbdListsMax, nbdNameBytesMax, nbdOptionBytesMax, nbdOptionSkippedBytesMax, nbdOptionsMax } from "../limits.ts";
 
 /** What a host is told of an export. */
 export type NbdExport = {
@@ -41,20 +41,20 @@ export type NbdExport = {
 export type NbdUnavailable = { readonly unavailable: "unknown" | "policy" | "shutdown"; readonly message: string };
 
 /** The exports as one host sees them; asked anew for each option. The empty name is that of the default export. */
-export type NbdCatalogue = {
+export type NbdCatalogue<Export extends NbdExport = NbdExport> = {
   list(): readonly { readonly name: string; readonly description: string }[];
-  find(name: string): NbdExport | NbdUnavailable;
+  find(name: string): Export | NbdUnavailable;
 };
 
 /** Whether the connection may be, or has to be, secured. */
 export type NbdTls = "refused" | "offered" | "required";
 
-export type NbdOrder =
+export type NbdOrder<Export extends NbdExport = NbdExport> =
   | { readonly kind: "send"; readonly bytes: Uint8Array }
   /** Once all is sent: what comes next is TLS, and what it carries is for `onBytes`. */
   | { readonly kind: "startTls" }
-  /** Once all is sent. The handshake is over. */
-  | { readonly kind: "transmit"; readonly export: NbdExport; readonly structuredReplies: boolean }
+  /** Once all is sent. The handshake is over; the export is what the catalogue found. */
+  | { readonly kind: "transmit"; readonly export: Export; readonly structuredReplies: boolean }
   /** Once all is sent. `reason` is for people. */
   | { readonly kind: "close"; readonly reason: string };
 
@@ -115,19 +115,20 @@ export const nbdGreeting: Uint8Array = Uint8Array.of(
 
 type Phase = "flags" | "options" | "tls" | "over";
 
-export class NbdHandshake {
-  readonly #catalogue: NbdCatalogue;
+export class NbdHandshake<Export extends NbdExport = NbdExport> {
+  readonly #catalogue: NbdCatalogue<Export>;
   readonly #tls: NbdTls;
   #phase: Phase = "flags";
   #pending: Uint8Array = new Uint8Array(0);
   /** Bytes of an option that is too big, still to be passed over. */
   #skipping = 0;
   #options = 0;
+  #lists = 0;
   #secured = false;
   #noZeroes = false;
   #structuredReplies = false;
 
-  constructor(catalogue: NbdCatalogue, tls: NbdTls) {
+  constructor(catalogue: NbdCatalogue<Export>, tls: NbdTls) {
     this.#catalogue = catalogue;
     this.#tls = tls;
   }
@@ -138,11 +139,11 @@ export class NbdHandshake {
   }
 
   /** Bytes of the host, in whatever pieces they come. */
-  onBytes(bytes: Uint8Array): readonly NbdOrder[] {
+  onBytes(bytes: Uint8Array): readonly NbdOrder<Export>[] {
     if (this.#phase === "over") return [];
     if (this.#phase === "tls") return this.#close("it spoke before TLS was set up");
     this.#pending = this.#pending.length === 0 ? bytes : joinedBytes([this.#pending, bytes]);
-    const orders: NbdOrder[] = [];
+    const orders: NbdOrder<Export>[] = [];
     while (this.#phase === "flags" || this.#phase === "options") {
       const more = this.#phase === "flags" ? this.#takeFlags() : this.#takeOption();
       if (more === undefined) break;
@@ -165,7 +166,7 @@ export class NbdHandshake {
     this.#structuredReplies = false;
   }
 
-  #takeFlags(): NbdOrder[] | undefined {
+  #takeFlags(): NbdOrder<Export>[] | undefined {
     if (this.#pending.length < flagsBytes) return undefined;
     const flags = viewOf(this.#pending).getUint32(0);
     this.#pending = this.#pending.subarray(flagsBytes);
@@ -178,7 +179,7 @@ export class NbdHandshake {
   }
 
   /** Orders for the next option; undefined when it is not there as a whole. */
-  #takeOption(): NbdOrder[] | undefined {
+  #takeOption(): NbdOrder<Export>[] | undefined {
     if (this.#skipping > 0) {
       const passed = Math.min(this.#skipping, this.#pending.length);
       this.#skipping -= passed;
@@ -207,7 +208,7 @@ export class NbdHandshake {
     return ++this.#options <= nbdOptionsMax;
   }
 
-  #onOption(kind: number, data: Uint8Array): NbdOrder[] {
+  #onOption(kind: number, data: Uint8Array): NbdOrder<Export>[] {
     if (this.#tls === "required" && !this.#secured && kind !== option.startTls && kind !== option.abort) {
       if (kind === option.exportName) return this.#close("it did not ask for TLS, which is required here");
       return [refused(kind, reply.tlsRequired, "this server wants TLS first")];
@@ -219,6 +220,7 @@ export class NbdHandshake {
         return [answer(kind, reply.acknowledged), ...this.#close("it gave up")];
       case option.list:
         if (data.length > 0) return [refused(kind, reply.invalid, "LIST has no data")];
+        if (++this.#lists > nbdListsMax) return [refused(kind, reply.policy, `the list was told ${nbdListsMax} times`)];
         return [
           ...this.#catalogue.list().map(({ name, description }) => answer(kind, reply.server, ...namePieces(name), textBytes(description))),
           answer(kind, reply.acknowledged),
@@ -238,7 +240,7 @@ export class NbdHandshake {
   }
 
   /** The old way in, which has no way to say no. */
-  #onExportName(data: Uint8Array): NbdOrder[] {
+  #onExportName(data: Uint8Array): NbdOrder<Export>[] {
     const name = textOf(data);
     if (name === undefined) return this.#close("the name of its export is not UTF-8");
     const found = this.#catalogue.find(name);
@@ -250,7 +252,7 @@ export class NbdHandshake {
     return [{ kind: "send", bytes }, this.#transmit(found)];
   }
 
-  #onStartTls(data: Uint8Array): NbdOrder[] {
+  #onStartTls(data: Uint8Array): NbdOrder<Export>[] {
     const kind = option.startTls;
     if (data.length > 0) return [refused(kind, reply.invalid, "STARTTLS has no data")];
     if (this.#secured) return [refused(kind, reply.invalid, "TLS is set up already")];
@@ -261,7 +263,7 @@ export class NbdHandshake {
     return [answer(kind, reply.acknowledged), { kind: "startTls" }];
   }
 
-  #onInfo(kind: number, data: Uint8Array): NbdOrder[] {
+  #onInfo(kind: number, data: Uint8Array): NbdOrder<Export>[] {
     const request = decodeInfo(data);
     if (typeof request === "string") return [refused(kind, reply.invalid, request)];
     if (request.nameLength > nbdNameBytesMax) {
@@ -288,18 +290,19 @@ export class NbdHandshake {
     return kind === option.go ? [...infos, this.#transmit(found)] : infos;
   }
 
-  #transmit(found: NbdExport): NbdOrder {
+  #transmit(found: Export): NbdOrder<Export> {
     this.#phase = "over";
     return { kind: "transmit", export: found, structuredReplies: this.#structuredReplies };
   }
 
-  #close(reason: string): NbdOrder[] {
+  #close(reason: string): NbdOrder<Export>[] {
     this.#phase = "over";
     this.#pending = new Uint8Array(0);
     return [{ kind: "close", reason }];
   }
 }
 
+type Send = Extract<NbdOrder, { kind: "send" }>;
 type InfoRequest = { readonly name: string; readonly nameLength: number; readonly infos: ReadonlySet<number> };
 
 /** What INFO and GO carry; a string says what is wrong with it. */
@@ -338,12 +341,12 @@ function unavailableReply(why: NbdUnavailable["unavailable"]): number {
   }
 }
 
-function answer(kind: number, type: number, ...pieces: readonly Uint8Array[]): NbdOrder {
+function answer(kind: number, type: number, ...pieces: readonly Uint8Array[]): Send {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   return { kind: "send", bytes: joinedBytes([replyMagic, word32(kind), word32(type), word32(length), ...pieces]) };
 }
 
-function refused(kind: number, type: number, message: string): NbdOrder {
+function refused(kind: number, type: number, message: string): Send {
   return answer(kind, type, textBytes(message));
 }
 

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { joinedBytes } from "../../src/base/bytes.ts";
-import { nbdNameBytesMax, nbdOptionBytesMax, nbdOptionSkippedBytesMax, nbdOptionsMax } from "../../src/limits.ts";
+import { nbdListsMax, nbdNameBytesMax, nbdOptionBytesMax, nbdOptionSkippedBytesMax, nbdOptionsMax } from "../../src/limits.ts";
 import {
   type NbdCatalogue,
   type NbdExport,
@@ -177,6 +177,13 @@ test("a host that asks for ever is sent away", () => {
   const handshake = new NbdHandshake(catalogue, "refused");
   assert.equal(told(handshake.onBytes(hex(flags + option("00000008").repeat(nbdOptionsMax)))).others, []);
   assert.equal(told(handshake.onBytes(hex(option("00000008")))).others, ["close"]);
+});
+
+test("the list is told some times, not for ever", () => {
+  const handshake = new NbdHandshake(catalogue, "refused");
+  const entries = told(handshake.onBytes(hex(flags + option("00000003").repeat(nbdListsMax)))).sent;
+  assert.ok(entries.endsWith(ok("00000003")));
+  assert.is(told(handshake.onBytes(hex(option("00000003")))).sent, error("00000003", "80000002", "the list was told 4 times"));
 });
 
 test("what is said before the answer was given ends the connection: no request comes before transmission", () => {
