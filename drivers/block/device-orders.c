@@ -506,8 +506,13 @@ static void on_gate_drained(struct gate_wait *wait) {
 
 static void on_fronts_left(void *context) {
   struct engine_leaving *leaving = context;
+  struct device *device = leaving->device;
+  /* What a test has made to hang would be waited for. */
+  for (unsigned slot = 0; slot < ENGINE_SLOTS; slot++) {
+    if (device->slots[slot] != NULL && fault_is(device->slots[slot])) fault_resume(device->slots[slot]);
+  }
   leaving->drained.done = on_gate_drained;
-  gate_drain(&leaving->device->gate, &leaving->drained);
+  gate_drain(&device->gate, &leaving->drained);
 }
 
 static void remove_device(struct engine_order *order) {

@@ -82,7 +82,7 @@ static void submit(struct block_target *target, struct block_request *request) {
   else keep(gate, request);
 }
 
-static const struct block_target_kind kind = {.name = "gate", .submit = submit};
+static const struct block_target_kind kind = {.name = "gate", .is_passage = true, .submit = submit};
 
 /* What was kept passes, or ends, when the gate's state says so; in order, and before what comes later. */
 static void on_refill(struct reactor_task *task) {

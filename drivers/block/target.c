@@ -19,8 +19,9 @@ static int check(const struct block_target *target, const struct block_request *
 }
 
 void block_submit(struct block_target *target, struct block_request *request) {
-  int error = check(target, request);
-  if (error < 0 || (request->length == 0 && request->verb != BLOCK_FLUSH)) {
+  bool is_passage = target->kind->is_passage;
+  int error = is_passage ? 0 : check(target, request);
+  if (error < 0 || (request->length == 0 && request->verb != BLOCK_FLUSH && !is_passage)) {
     block_end_later(target->reactor, request, error);
     return;
   }

@@ -58,6 +58,8 @@ struct block_target;
 
 struct block_target_kind {
   const char *name;
+  /* It hands requests on as they are, so whoever is behind it checks them. */
+  bool is_passage;
   void (*submit)(struct block_target *target, struct block_request *request);
   /*
    * Ends the target: `closed` is called, on the reactor and not from inside, when the last request has ended and everything is
