@@ -107,6 +107,7 @@ export type Addon = {
   doorAnswer(port: NativePort, connection: number, bytes: Uint8Array, then: number): boolean;
   doorClaim(port: NativePort, connection: number): number;
   doorPair(port: NativePort): { readonly connection: number; readonly descriptor: number };
+  doorConnect(port: NativePort, host: string, tcpPort: number): number;
   doorDiscard(descriptor: number): void;
   doorTake(port: NativePort, into: Uint8Array): number;
   doorClose(port: NativePort): Promise<void>;

@@ -48,6 +48,20 @@ static napi_value listen_door(napi_env env, napi_callback_info info) {
   return result < 0 ? js_throw_errno(env, result, host[0] == '\0' ? path : host) : js_number(env, result);
 }
 
+/* doorConnect(port, host, port): connection */
+static napi_value connect_door(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  void *core;
+  uint32_t port;
+  char host[HOST_BYTES];
+  if (!js_port_arguments(env, info, 3, arguments, &core) || !js_string(env, arguments[1], host, sizeof host) ||
+      !js_uint32(env, arguments[2], &port)) {
+    return NULL;
+  }
+  int result = door_connect(core, host, port);
+  return result < 0 ? js_throw_errno(env, result, host) : js_number(env, result);
+}
+
 /* doorUnlisten(port, listener) */
 static napi_value unlisten_door(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
@@ -113,6 +127,7 @@ bool door_define(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       JS_FUNCTION("doorOpen", open_door),       JS_FUNCTION("doorListen", listen_door), JS_FUNCTION("doorUnlisten", unlisten_door),
       JS_FUNCTION("doorAnswer", answer_door),   JS_FUNCTION("doorClaim", claim_door),   JS_FUNCTION("doorPair", pair_door),
+      JS_FUNCTION("doorConnect", connect_door),
       JS_FUNCTION("doorDiscard", discard_descriptor), JS_FUNCTION("doorTake", js_port_take), JS_FUNCTION("doorClose", js_port_close),
   };
   return js_define(env, exports, functions, sizeof functions / sizeof functions[0]);

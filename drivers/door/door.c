@@ -30,6 +30,9 @@
 #define CHUNKS 16
 #define MAILBOX_BYTES (REPORTS_BYTES + CHUNKS * (DOOR_CHUNK_BYTES + 16))
 
+/* Of the first packet to a peer that does not answer: some seven seconds. */
+#define CONNECT_ATTEMPTS 2
+
 struct answer {
   struct answer *next;
   enum door_then then;
@@ -345,24 +348,32 @@ static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t len
   return listen(fd, BACKLOG) < 0 ? -errno : 0;
 }
 
-static int listen_tcp(const char *host, uint32_t port, int *out) {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in four;
-    struct sockaddr_in6 six;
-  } address = {0};
-  socklen_t length = sizeof address.four;
+union address {
+  struct sockaddr any;
+  struct sockaddr_in four;
+  struct sockaddr_in6 six;
+};
+
+/* Its length, or -EINVAL. */
+static int parse_address(const char *host, uint32_t port, union address *address) {
+  memset(address, 0, sizeof *address);
   if (port > UINT16_MAX) return -EINVAL;
-  if (inet_pton(AF_INET, host, &address.four.sin_addr) == 1) {
-    address.four.sin_family = AF_INET;
-    address.four.sin_port = htons((uint16_t)port);
-  } else if (inet_pton(AF_INET6, host, &address.six.sin6_addr) == 1) {
-    address.six.sin6_family = AF_INET6;
-    address.six.sin6_port = htons((uint16_t)port);
-    length = sizeof address.six;
-  } else {
-    return -EINVAL;
+  if (inet_pton(AF_INET, host, &address->four.sin_addr) == 1) {
+    address->four.sin_family = AF_INET;
+    address->four.sin_port = htons((uint16_t)port);
+    return sizeof address->four;
   }
+  if (inet_pton(AF_INET6, host, &address->six.sin6_addr) != 1) return -EINVAL;
+  address->six.sin6_family = AF_INET6;
+  address->six.sin6_port = htons((uint16_t)port);
+  return sizeof address->six;
+}
+
+static int listen_tcp(const char *host, uint32_t port, int *out) {
+  union address address;
+  int parsed = parse_address(host, port, &address);
+  if (parsed < 0) return parsed;
+  socklen_t length = (socklen_t)parsed;
   int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
   int on = 1;
@@ -502,6 +513,25 @@ int door_pair(struct door *door, int *descriptor) {
   }
   set_blocking(ends[1]);
   *descriptor = ends[1];
+  return result;
+}
+
+int door_connect(struct door *door, const char *host, uint32_t port) {
+  union address address;
+  int length = parse_address(host, port, &address);
+  int fd = length < 0 ? length : socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return length < 0 ? length : -errno;
+  int attempts = CONNECT_ATTEMPTS;
+  setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &attempts, sizeof attempts);
+  set_options(fd);
+  int result = connect(fd, &address.any, (socklen_t)length) < 0 && errno != EINPROGRESS ? -errno : 0;
+  if (result == 0) {
+    pthread_mutex_lock(&door->lock);
+    const struct connection *connection = door->connection_count < DOOR_CONNECTIONS_MAX ? add_connection(door, fd) : NULL;
+    result = connection == NULL ? -EMFILE : (int)connection->number;
+    pthread_mutex_unlock(&door->lock);
+  }
+  if (result < 0) close(fd);
   return result;
 }
 

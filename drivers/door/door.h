@@ -7,7 +7,7 @@
  *   door_answer()   bytes for a connection, and what is to be done once they are sent
  *   door_claim()    the descriptor of a connection that was released; the caller's from now on
  *   door_pair()     a pair of sockets, one end of which becomes a connection: what comes through TLS goes in there
- *   door_connect()  calls somebody: a connection whose first answer is sent once it is there
+ *   door_connect()  calls somebody: a connection that is there when something is sent or heard
  *   door_take()     reports (see mailbox.h)
  *   door_close()    closes everything and ends the thread
  *
@@ -60,8 +60,8 @@ int door_claim(struct door *door, uint32_t connection);
 /* The number of the connection, or -errno. `descriptor` is the other end, the caller's. */
 int door_pair(struct door *door, int *descriptor);
 /*
- * The number of a connection to an address and a port, or -errno. It is there when its first answer, which must not be empty, is
- * sent; or it is gone.
+ * The number of a connection to an address and a port, or -errno. It is there when the first bytes are sent to it or heard from it;
+ * or it is gone. Until then it must not be released.
  */
 int door_connect(struct door *door, const char *host, uint32_t port);
 size_t door_take(struct door *door, uint8_t *into, size_t room);

@@ -40,6 +40,10 @@ class NativeDoorPort implements DoorPort {
     return this.#addon.doorPair(this.#native);
   }
 
+  connect(host: string, port: number): number {
+    return this.#addon.doorConnect(this.#native, host, port);
+  }
+
   discard(descriptor: number): void {
     this.#addon.doorDiscard(descriptor);
   }

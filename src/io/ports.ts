@@ -269,6 +269,11 @@ export interface DoorPort {
   answer(connection: number, bytes: Uint8Array, then: DoorThen): boolean;
   /** A connection of which the receiver of `descriptor` is the peer. */
   pair(): { readonly connection: number; readonly descriptor: number };
+  /**
+   * A connection to an address and a port. It is there when the first bytes are `sent` to it or heard from it; or it is `gone`. Until
+   * then it cannot be released. Throws where there is no way to it.
+   */
+  connect(host: string, port: number): number;
   discard(descriptor: number): void;
   close(): Promise<void>;
 }
