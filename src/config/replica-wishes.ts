@@ -259,6 +259,15 @@ export class Wishes {
     );
   }
 
+  /**
+   * The change that all must have before nobody waits any more: the last one that is awaited, or, when one of those is from before the present
+   * replicas began, the first one of theirs, which vouches for it.
+   */
+  needed(lineage: number, voucher: number | undefined): number | undefined {
+    const { awaited } = this;
+    return awaited !== undefined && this.awaitsOlderThan(lineage) ? Math.max(awaited, voucher ?? 0) : awaited;
+  }
+
   /** Everything up to this sequence is durable on every replica. Changes of views before `since` do not count yet. */
   onDurable(sequence: number, since: number): Answered[] {
     const answers: Answered[] = [];

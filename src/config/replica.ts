@@ -694,10 +694,11 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
   }
 
   #askDurable(now: number): void {
-    const awaited = this.#wishes.awaited;
-    if (awaited === undefined || this.#state === undefined) return this.#durability.rest();
-    const others = this.#state.replicas.filter((card) => card !== this.#card);
-    for (const card of this.#durability.owing(now, awaited, others)) this.#send(card, { kind: "configAsk", id: 0, what: "durable" });
+    const state = this.#state;
+    const needed = this.#wishes.needed(state?.lineage ?? 0, this.#firstOfLineage);
+    if (needed === undefined || state === undefined) return this.#durability.rest();
+    const others = state.replicas.filter((card) => card !== this.#card);
+    for (const card of this.#durability.owing(now, needed, others)) this.#send(card, { kind: "configAsk", id: 0, what: "durable" });
   }
 
   #whyUnacknowledged(): string | undefined {
@@ -706,8 +707,8 @@ export class Replica implements Service<ReplicaInput, ReplicaOutput> {
     if (state === undefined) return "this card does not know the present head";
     const lack = this.#electorate.lackOf(state.replicas);
     if (lack !== undefined) return `the present head is on ${lack}`;
-    const awaited = this.#wishes.awaited ?? 0;
-    const slow = state.replicas.filter((card) => this.#durableOn(card) < awaited);
+    const needed = this.#wishes.needed(state.lineage, this.#firstOfLineage) ?? 0;
+    const slow = state.replicas.filter((card) => this.#durableOn(card) < needed);
     return slow.length === 0 ? undefined : `not durable on ${named(slow)}`;
   }
 

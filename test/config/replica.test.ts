@@ -127,6 +127,19 @@ test("a key is carried out once, on whichever card it is asked for again", () =>
   assert.equal(again?.kind === "changed" && again.head, first?.kind === "changed" && first.head);
 });
 
+test("a key from before the present replicas began is answered as soon as a change of theirs vouches for it, on each card", () => {
+  const network = begun(3);
+  const first = written(network, one, "a", { key: "k" });
+  network.crash(one, two, three);
+  network.start(one, two, three);
+  network.run(5_000);
+  assert.is(written(network, one, "b")?.kind, "changed");
+  for (const card of [two, three]) {
+    const again = written(network, card, "a", { key: "k" });
+    assert.equal(again?.kind === "changed" && again.head, first?.kind === "changed" && first.head, `card ${card}`);
+  }
+});
+
 test("a change larger than a message goes in parts, and others wait for it", () => {
   const network = begun(3);
   const operations = Array.from({ length: 300 }, (_, index) => ({
