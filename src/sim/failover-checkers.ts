@@ -116,7 +116,8 @@ function difference(text: string, other: string): string {
 
 class NoRoleInRest extends FailoverChecker {
   readonly name = "no-role-in-rest";
-  readonly sentence = "No card is Primary, or is given a service, while it is in quarantine, in maintenance or drained (FS-7).";
+  readonly sentence =
+    "No card is Primary, or is given a service, while it is in quarantine, in maintenance or drained; no service has a card while it is in quarantine (FS-7).";
   readonly #seen = new WeakSet<object>();
 
   override each(_scene: Scene, _card: SimCard, run: Run): string | undefined {
@@ -133,7 +134,11 @@ class NoRoleInRest extends FailoverChecker {
     for (const { set, primary } of assignment.sets.values()) {
       if (primary !== undefined && isResting(primary.card)) return `card ${primary.card} rests and is Primary of ${set}`;
     }
-    for (const { service, state, owner } of assignment.services.values()) {
+    for (const { service, unit, state, owner } of assignment.services.values()) {
+      const quarantine = facts.units.get(unit)?.quarantine;
+      if (state === "placed" && quarantine !== undefined && quarantine.until > facts.now) {
+        return `${service} is in quarantine and on card ${owner?.card}`;
+      }
       if (state === "placed" && owner !== undefined && isResting(owner.card)) return `card ${owner.card} rests and is given ${service}`;
     }
     return undefined;

@@ -8,8 +8,8 @@ import type { Run, SimCard } from "./sim-card.ts";
 
 /** What a card took over from a machine that had ended. */
 type Takeover = { readonly service: string; readonly from: SimCard; readonly to: SimCard; readonly at: number };
-/** A machine's end and what it ran then. */
-type Ending = { readonly at: number; readonly generation: number | undefined; readonly resources: readonly string[] };
+/** A machine's end, and what it ran then: each resource with the beginning in which it was started. */
+type Ending = { readonly at: number; readonly resources: ReadonlyMap<string, number | undefined> };
 
 /** A start within this after the end of its last card is a takeover; later ones may have other causes. */
 const takeoverMs = 3_000;
@@ -20,6 +20,7 @@ export class RecordsTell extends FailoverChecker {
     "Each takeover has a record, and the record of a failover that is over has its cause and verdict, its evidence, the receipt or the stop that came before the grant, and phases that follow each other.";
   readonly #system: FailoverSystem;
   readonly #endings = new Map<SimCard, Ending>();
+  readonly #startedIn = new Map<SimCard, Map<string, number | undefined>>();
   readonly #takeovers: Takeover[] = [];
   /** "service card" of each grant that a record tells of. */
   readonly #told = new Set<string>();
@@ -41,19 +42,21 @@ export class RecordsTell extends FailoverChecker {
   }
 
   override killed({ at }: Scene, card: SimCard): string | undefined {
-    const resources = [...this.#system.on(card)].filter(([, state]) => state === "running").map(([id]) => id);
-    this.#endings.set(card, { at, generation: card.run?.program.decidedFailover?.()?.generation, resources });
+    const started = this.#startedIn.get(card);
+    const running = [...this.#system.on(card)].filter(([, state]) => state === "running").map(([id]) => [id, started?.get(id)] as const);
+    this.#endings.set(card, { at, resources: new Map(running) });
     return undefined;
   }
 
   override started({ at }: Scene, card: SimCard, resource: string): string | undefined {
     const service = this.#system.serviceOf(resource);
     const generation = card.run?.program.decidedFailover?.()?.generation;
-    for (const [from, ending] of this.#endings) {
-      const isIts = ending.resources.includes(resource) && at < ending.at + takeoverMs;
-      if (service === undefined || from === card || !isIts || ending.generation !== generation) continue;
-      this.#takeovers.push({ service, from, to: card, at });
-      this.#endings.set(from, { ...ending, resources: ending.resources.filter((id) => id !== resource) });
+    const started = this.#startedIn.get(card) ?? new Map<string, number | undefined>();
+    this.#startedIn.set(card, started.set(resource, generation));
+    for (const [from, { at: endedAt, resources }] of this.#endings) {
+      if (service === undefined || from === card || at >= endedAt + takeoverMs || !resources.has(resource)) continue;
+      if (resources.get(resource) === generation) this.#takeovers.push({ service, from, to: card, at });
+      this.#endings.set(from, { at: endedAt, resources: new Map([...resources].filter(([id]) => id !== resource)) });
     }
     return undefined;
   }

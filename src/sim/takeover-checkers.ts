@@ -14,9 +14,11 @@ type Kill = { readonly by: Run; readonly card: CardId; readonly incarnation: num
 export class OneKill extends FailoverChecker {
   readonly name = "one-kill";
   readonly sentence =
-    "Of cards that would stop each other one goes on: no reset line is pulled for a card that was itself stopped before, and none for a run that is over already.";
+    "An incident has one successful kill: no reset line is pulled for a card that was itself stopped before, none twice for the same run, and none for a run that has another one after it.";
   #orders: Kill[] = [];
   readonly #killed = new Set<Run>();
+  /** The incarnation up to which each card was stopped by others. */
+  readonly #stopped = new Map<CardId, number>();
 
   override serialSend({ cards }: Scene, card: SimCard, _at: number, message: Message): string | undefined {
     if (message.kind !== "muxReset" || card.run === undefined) return undefined;
@@ -35,6 +37,9 @@ export class OneKill extends FailoverChecker {
     if (card.run !== undefined) this.#killed.add(card.run);
     if (!isByOthers) return undefined;
     const newest = Math.max(...orders.map(({ incarnation }) => incarnation));
+    const stopped = this.#stopped.get(card.id) ?? 0;
+    this.#stopped.set(card.id, Math.max(stopped, newest));
+    if (newest <= stopped) return `is stopped for its run ${newest}, which was stopped before`;
     if (card.run !== undefined && card.run.identity.incarnation > newest) {
       return `is stopped in its run ${card.run.identity.incarnation}, and only run ${newest} was to be`;
     }
