@@ -248,6 +248,7 @@ void engine_forget(struct device *device) {
   }
   pthread_cond_broadcast(&engine->gone);
   pthread_mutex_unlock(&engine->lock);
+  gate_end(&device->gate);
   free(device);
 }
 

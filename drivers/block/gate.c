@@ -99,8 +99,9 @@ static void on_drained(struct reactor_task *task) {
   struct block_gate *gate = REACTOR_OF(task, struct block_gate, drained);
   if (gate->passed > 0) return;
   gate->raising = false;
-  tell(&gate->draining);
   reactor_later(gate->target.reactor, &gate->refill);
+  /* Last: whoever is told may end the gate. */
+  tell(&gate->draining);
 }
 
 void gate_ended(struct block_request *request, int error) {
@@ -116,6 +117,12 @@ void gate_init(struct block_gate *gate, struct reactor *reactor) {
   gate->kept_last = &gate->kept_first;
   gate->drained.run = on_drained;
   gate->refill.run = on_refill;
+}
+
+void gate_end(struct block_gate *gate) {
+  assert(gate->passed == 0 && gate->kept_first == NULL);
+  reactor_forget(gate->target.reactor, &gate->refill);
+  reactor_forget(gate->target.reactor, &gate->drained);
 }
 
 void gate_set_behind(struct block_gate *gate, struct block_target *behind) {

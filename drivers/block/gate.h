@@ -57,6 +57,8 @@ struct block_gate {
 
 /* SHUT, with term 0. */
 void gate_init(struct block_gate *gate, struct reactor *reactor);
+/* Before its memory is freed; it is shut, and nothing is under way. */
+void gate_end(struct block_gate *gate);
 /* Only while nothing has passed. */
 void gate_set_behind(struct block_gate *gate, struct block_target *behind);
 /* Takes over the sizes of what is behind it: when those have changed. */

@@ -39,6 +39,8 @@ struct reactor {
   struct pool *pool;
   struct timers timers;
   struct queue later, turn_end;
+  /* What is left of the queue that is being run. */
+  struct queue running;
   int64_t now_us;
   struct reactor_op poked;
   uint64_t poke_count;
@@ -58,15 +60,34 @@ static void queue_add(struct queue *queue, struct reactor_task *task) {
   queue->last = &task->next;
 }
 
-/* Runs those that are there now; what they queue is for the next time. */
-static void queue_run(struct queue *queue) {
+static struct reactor_task *queue_take(struct queue *queue) {
   struct reactor_task *task = queue->first;
+  if (task == NULL) return NULL;
+  queue->first = task->next;
+  if (queue->first == NULL) queue->last = &queue->first;
+  return task;
+}
+
+static bool queue_remove(struct queue *queue, const struct reactor_task *task) {
+  struct reactor_task **at = &queue->first;
+  while (*at != NULL && *at != task) at = &(*at)->next;
+  if (*at == NULL) return false;
+  *at = task->next;
+  if (task->next == NULL) queue->last = at;
+  return true;
+}
+
+/* Runs those that are there now; what they queue is for the next time. */
+static void queue_run(struct reactor *reactor, struct queue *queue) {
+  struct queue *running = &reactor->running;
+  if (queue->first == NULL) return;
+  running->first = queue->first;
+  running->last = queue->last;
   queue_init(queue);
-  while (task != NULL) {
-    struct reactor_task *next = task->next;
+  struct reactor_task *task;
+  while ((task = queue_take(running)) != NULL) {
     task->queued = false;
     task->run(task);
-    task = next;
   }
 }
 
@@ -84,7 +105,7 @@ static void on_poked(struct reactor_op *op, int result, uint32_t flags) {
   struct queue posted = reactor->posted;
   queue_init(&reactor->posted);
   pthread_mutex_unlock(&reactor->lock);
-  if (posted.first != NULL) queue_run(&posted);
+  queue_run(reactor, &posted);
   listen_for_pokes(reactor);
 }
 
@@ -116,8 +137,8 @@ static void turn(struct reactor *reactor) {
   reactor->now_us = now_us();
   complete_all(reactor);
   expire(reactor);
-  queue_run(&reactor->later);
-  queue_run(&reactor->turn_end);
+  queue_run(reactor, &reactor->later);
+  queue_run(reactor, &reactor->turn_end);
   bool idle = reactor->later.first == NULL && reactor->turn_end.first == NULL;
   /* Interrupted, or the kernel is out of memory for a moment: what was filled is still there, and goes with the next turn. */
   ring_submit(&reactor->ring, idle, idle ? idle_us(reactor) : 0);
@@ -187,6 +208,7 @@ int reactor_start(struct reactor **out, const struct reactor_options *options, c
   queue_init(&reactor->posted);
   queue_init(&reactor->later);
   queue_init(&reactor->turn_end);
+  queue_init(&reactor->running);
   pthread_mutex_init(&reactor->lock, NULL);
   sem_init(&reactor->started, 0, 0);
   int result = worker_start_normal(&reactor->worker, options->name, run, reactor);
@@ -241,6 +263,13 @@ void reactor_later(struct reactor *reactor, struct reactor_task *task) {
 
 void reactor_at_turn_end(struct reactor *reactor, struct reactor_task *task) {
   queue_once(&reactor->turn_end, task);
+}
+
+void reactor_forget(struct reactor *reactor, struct reactor_task *task) {
+  if (!task->queued) return;
+  task->queued = false;
+  if (queue_remove(&reactor->later, task) || queue_remove(&reactor->turn_end, task)) return;
+  queue_remove(&reactor->running, task);
 }
 
 void reactor_timer_set(struct reactor *reactor, struct reactor_timer *timer, int64_t at_us) {

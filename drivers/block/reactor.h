@@ -83,6 +83,8 @@ void reactor_later(struct reactor *reactor, struct reactor_task *task);
  * Has it run when nothing else is left to do in this turn; fine when it is queued already. For what is better done once for many.
  */
 void reactor_at_turn_end(struct reactor *reactor, struct reactor_task *task);
+/* Takes back either; fine when it is not queued. For what is about to be freed. */
+void reactor_forget(struct reactor *reactor, struct reactor_task *task);
 
 /* Sets or moves a timer. */
 void reactor_timer_set(struct reactor *reactor, struct reactor_timer *timer, int64_t at_us);
