@@ -241,7 +241,8 @@ function checkNeeds(after: TablesAfter, report: ReportInvariant): void {
   for (const change of after.changesOf("resources")) {
     if (change.after === undefined) continue;
     affected.note(change.id, change);
-    if (change.before === undefined || change.before["service"] === change.after["service"]) continue;
+    const isSame = (column: string) => change.before?.[column] === change.after?.[column];
+    if (change.before === undefined || (isSame("service") && isSame("standby"))) continue;
     for (const { resource } of after.rowsWith("dependencies", "needs", change.id)) affected.note(resource, change);
     for (const { id } of after.rowsWith("resources", "device", change.id)) affected.note(id, change);
   }
@@ -260,7 +261,14 @@ function checkNeeds(after: TablesAfter, report: ReportInvariant): void {
       continue;
     }
     const service = after.row("resources", id)?.["service"] ?? null;
+    const isHot = after.row("resources", id)?.["standby"] === "hot";
     for (const need of needs) {
+      if (isHot && after.row("resources", need)?.["standby"] !== "hot") {
+        const where = change.table === "resources" && change.id === id ? "standby" : column;
+        const text =
+          `would make resources ${id}, which runs on every card (standby hot), need ${need}, which does not; must need only what is hot too`;
+        report(change, where, text);
+      }
       const other = after.row("resources", need)?.["service"] ?? null;
       if (other === null || other === service) continue;
       const is = service === null ? "in no service" : `in service ${service}`;

@@ -123,6 +123,7 @@ export const resources = sqliteTable("resources", {
   unit: text(),
   environment: text(),
   critical: integer(),
+  standby: text(),
   monitorPeriodS: integer(),
   startS: integer().notNull(),
   stopS: integer().notNull(),

@@ -324,6 +324,11 @@ export const tables: Readonly<Record<TableName, TableRule>> = {
       }, { ...required, ...by("systemd") }),
       environment: map("Variables for its programs.", 32, by("command")),
       critical: flag("Whether its failure resets the card.", false, of("application")),
+      standby: choice(
+        "Whether it runs only where its service is (cold), or on every card that would take the service over (hot): then only the rest moves.",
+        ["cold", "hot"],
+        { default: "cold", ...of("application") },
+      ),
       monitorPeriodS: whole("How often it is looked at; by default what policies.monitorPeriodS says.", 1, 3_600, { unit: "seconds" }),
       startS: whole("The time that a start may take.", 1, 3_600, { unit: "seconds", default: 60 }),
       stopS: whole("The time that a stop may take; then the card is reset.", 1, 3_600, { unit: "seconds", default: 60 }),

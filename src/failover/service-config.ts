@@ -5,7 +5,7 @@
 import type { CardId } from "../base/ids.ts";
 import type { Row, Scalar } from "../config/change.ts";
 import type { TableName } from "../config/rules.ts";
-import { cardOf, type FailoverConfig, readFailoverConfig, type ResourceId } from "./config.ts";
+import { cardOf, type FailoverConfig, readFailoverConfig, type ResourceId, type ServiceId } from "./config.ts";
 import type { ApplicationAgent, Parameters, ResourceSpec } from "./resource.ts";
 import { packText, unpackText } from "./service-text.ts";
 import { type ConfigPlace, type FailoverTable, failoverTables } from "./service-types.ts";
@@ -22,6 +22,8 @@ export type ResourcePlan = {
   readonly monitorMs: number;
   /** Whether its failure resets the card. */
   readonly critical: boolean;
+  /** Whether it runs on every card that would take its service over. */
+  readonly isHot: boolean;
 };
 
 export class PlacedConfig {
@@ -52,7 +54,16 @@ export class PlacedConfig {
       stopMs: 1_000 * numberOf(row.stopS, 60),
       monitorMs: 1_000 * numberOf(row.monitorPeriodS, this.failover.policy.monitorPeriodS),
       critical: row.critical === 1,
+      isHot: row.standby === "hot",
     };
+  }
+
+  /** What a card's hooks need of those resources of a service that stand by so, each after what it needs. */
+  plansOf(service: ServiceId, card: CardId, standby: "cold" | "hot"): ResourcePlan[] {
+    const resources = this.failover.services.get(service)?.resources ?? [];
+    return resources.map((id) => this.planOf(id, card)).filter((plan) =>
+      plan !== undefined && plan.isHot === (standby === "hot")
+    ) as ResourcePlan[];
   }
 
   #specOf(row: Row, card: CardId): ResourceSpec | undefined {

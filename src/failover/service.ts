@@ -45,9 +45,11 @@ import { Records } from "./service-records.ts";
 import { Runner, type Want } from "./service-runner.ts";
 import { Rivals } from "./service-rivals.ts";
 import { Sayings } from "./service-sayings.ts";
+import { Standbys, withoutStandbys } from "./service-standby.ts";
 import { FailoverState, type Happening } from "./service-state.ts";
 import { decidedOf, servicesStatus } from "./service-status.ts";
 import { packText, piecesOf } from "./service-text.ts";
+import { grantedWants, runKey } from "./service-wants.ts";
 import {
   type ConfigPlace,
   type FailoverDecided,
@@ -102,6 +104,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   #rows: { readonly place: ConfigPlace; readonly text: string } | undefined;
   readonly #own: OwnCard;
   readonly #runner = new Runner();
+  readonly #standbys: Standbys;
   /** Runs that ended because this card had to stop: each is told as `demoted` before it is started again. */
   readonly #interrupted = new Set<string>();
   #wants: ReadonlyMap<ServiceId, Want> = new Map();
@@ -126,6 +129,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#identity = identity;
     this.#joining = new Joining(identity.card);
     this.#own = new OwnCard(identity);
+    this.#standbys = new Standbys(identity.card, this.#runner);
     this.#fencing = new Fencing(identity.card);
     this.#operations = new Operations(identity.card);
   }
@@ -144,6 +148,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     const instants = [
       this.#rejoinAt,
       this.#runner.deadline(),
+      this.#standbys.deadline(),
       this.#joining.deadline(),
       this.#rivals.deadline(),
       this.#own.healthDeadline(this.#policy),
@@ -571,7 +576,10 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     const config = this.#config = state?.config ?? this.#config;
     const isOverdue = this.#leavingSince !== undefined && now >= this.#leavingSince + failoverLeaveMs;
     if (!this.#authority.held || isOverdue || (this.#leavingSince !== undefined && !this.#canAct)) this.#wants = new Map();
-    else if (state !== undefined && config !== undefined && this.#canAct) this.#wants = this.#granted(state, config);
+    else if (state !== undefined && config !== undefined && this.#canAct) {
+      const granted = grantedWants(this.#card, state, config, this.#interrupted);
+      this.#wants = this.#standbys.with(granted, now, state, config, this.#own.isLeaving);
+    }
     // A card that knows nothing goes on with what it has: whether that is right it will be told.
     this.#runner.want(
       this.#wants,
@@ -588,19 +596,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       const isAwaited = this.#canAct && grant?.holder === this.#card && grant.state === "releasing";
       if (!isAwaited) this.#resetCard(`${service} cannot be stopped: ${why}`);
     }
-  }
-
-  #granted(state: FailoverState, config: PlacedConfig): Map<ServiceId, Want> {
-    const wants = new Map<ServiceId, Want>();
-    for (const [service, { state: grant, holder, epoch }] of state.grants) {
-      if (holder !== this.#card || (grant !== "starting" && grant !== "running")) continue;
-      const attempt = state.attemptOf(service);
-      if (this.#interrupted.has(runKey(service, epoch, attempt))) continue;
-      const resources = config.failover.services.get(service)?.resources ?? [];
-      const plans = resources.map((id) => config.planOf(id, this.#card)).filter((plan) => plan !== undefined);
-      wants.set(service, { epoch, attempt, plans });
-    }
-    return wants;
   }
 
   /** What this card alone can say. */
@@ -629,7 +624,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
           if (this.#interrupted.has(run)) {
             if (!isHere) gather(demoted, `demoted:${run}`, service, epoch);
           } else if (!this.#sayFailure(service, epoch, attempt) && grant.state === "starting") {
-            if (this.#runner.stateOf(service) === "running") gather(started, `started:${run}`, service, epoch);
+            if (this.#runner.stateOf(service) === "running" && this.#standbys.isRunning(service)) {
+              gather(started, `started:${run}`, service, epoch);
+            }
           }
           break;
         case "releasing":
@@ -653,8 +650,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #sayFailure(service: ServiceId, epoch: number, attempt: number): boolean {
-    const failure = this.#runner.failureOf(service);
-    if (failure === undefined || failure.epoch !== epoch || failure.attempt !== attempt) return false;
+    const own = this.#runner.failureOf(service);
+    const failure = own?.epoch === epoch && own.attempt === attempt ? own : this.#standbys.failureOf(service);
+    if (failure === undefined) return false;
     const { why, isUnfit, isCritical, resource } = failure;
     if (isUnfit) this.#own.onUnfit(resource, why);
     const key = `failed:${runKey(service, epoch, attempt)}`;
@@ -683,7 +681,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #sayReport(state: FailoverState): void {
-    const report = this.#own.reportToSay(state, this.#runner.present());
+    const report = this.#own.reportToSay(state, withoutStandbys(this.#runner.present()));
     if (report !== undefined) this.#say(`report:${packText(report)}`, { kind: "report", incarnation: this.#identity.incarnation, report });
   }
 
@@ -783,11 +781,6 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 }
 
 const defaultPolicy = policyOf();
-
-/** One run of a service under one grant. */
-function runKey(service: ServiceId, epoch: number, attempt: number): string {
-  return `${service}:${epoch}:${attempt}`;
-}
 
 function retryKey(service: ServiceId, epoch: number, attempt: number): string {
   return `retry:${runKey(service, epoch, attempt)}`;

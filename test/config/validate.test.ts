@@ -363,6 +363,10 @@ const refused: readonly (readonly [operations: readonly Operation[], message: st
   [[put("dependencies", "web-ip/web-ip")], "would make resources web-ip need itself"],
   [[put("dependencies", "data/files-fs")], "need itself; must be without a circle"],
   [
+    [put("resources", "web-server", { standby: "hot" })],
+    "web-server: standby would make resources web-server, which runs on every card (standby hot), need web-ip, which does not; must need only what is hot too",
+  ],
+  [
     [put("dependencies", "web-server/files-ip")],
     "need files-ip, which is in service files; must be in the same service, or files-ip in none",
   ],

@@ -446,6 +446,7 @@ export class ServiceWorld {
   }
 
   #noTwo(resource: string): void {
+    if (this.rows.resources.some(({ id, standby }) => id === resource && standby === "hot")) return;
     const cards = this.cards.filter(({ active }) => active.has(resource));
     const words = cards.map(({ card, active }) => `card ${card} (${active.get(resource)})`);
     assert.ok(cards.length <= 1, `${resource} is on ${words.join(" and ")}`);

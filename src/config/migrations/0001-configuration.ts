@@ -112,6 +112,7 @@ CREATE TABLE "resources" (
   "unit" TEXT,
   "environment" TEXT,
   "critical" INTEGER,
+  "standby" TEXT,
   "monitorPeriodS" INTEGER,
   "startS" INTEGER NOT NULL,
   "stopS" INTEGER NOT NULL,
