@@ -13,10 +13,11 @@ static unsigned chain_of(uint32_t extent) {
   return (extent * 2654435761u) >> 21;
 }
 
-void activity_init(struct activity *activity, uint64_t sequence) {
+void activity_init(struct activity *activity, uint64_t sequence, uint32_t limit) {
   memset(activity, 0, sizeof *activity);
   memset(activity->chains, 0xff, sizeof activity->chains);
-  for (int16_t slot = 0; slot < ACTIVITY_HOT_MAX; slot++) activity->slots[slot].next = slot + 1 < ACTIVITY_HOT_MAX ? (int16_t)(slot + 1) : -1;
+  activity->limit = limit;
+  for (int16_t slot = 0; slot < (int16_t)limit; slot++) activity->slots[slot].next = slot + 1 < (int16_t)limit ? (int16_t)(slot + 1) : -1;
   activity->sequence = activity->durable = sequence;
 }
 

@@ -32,7 +32,7 @@ struct activity {
   struct activity_slot slots[ACTIVITY_HOT_MAX];
   int16_t chains[ACTIVITY_CHAINS];
   int16_t free;
-  uint32_t count;
+  uint32_t count, limit;
   uint64_t uses;
   uint64_t sequence;      /* of the newest block that was made */
   uint64_t durable;       /* of the newest block that is on disk */
@@ -42,8 +42,8 @@ struct activity {
 
 enum activity_state { ACTIVITY_HOT, ACTIVITY_WANTED, ACTIVITY_FULL };
 
-/* Empty, as after a block of this sequence. */
-void activity_init(struct activity *activity, uint64_t sequence);
+/* Empty, as after a block of this sequence; of at most `limit` extents, ACTIVITY_HOT_MAX or fewer. */
+void activity_init(struct activity *activity, uint64_t sequence, uint32_t limit);
 /*
  * Pins an extent. HOT: it may be written to. WANTED: when activity->durable has reached `*since`. FULL: not pinned, all the
  * others are: once one is unpinned there may be room.

@@ -224,6 +224,10 @@ static void enter_crowded_later(struct reactor_task *task) {
   enter_crowded(REACTOR_OF(task, struct leg, crowd_task));
 }
 
+bool leg_fits(const struct leg *leg, uint32_t length) {
+  return (length >> BITMAP_EXTENT_SHIFT) + 2 <= leg->activity.limit;
+}
+
 bool leg_enter(struct leg *leg, struct leg_entry *entry) {
   entry->next_extent = (uint32_t)(entry->offset >> BITMAP_EXTENT_SHIFT);
   entry->end_extent = (uint32_t)((entry->offset + entry->length - 1) >> BITMAP_EXTENT_SHIFT) + 1;
@@ -404,7 +408,7 @@ static void run_change(struct leg_work *work) {
       return;
     }
     uint64_t sequence = activity_close(&leg->activity, leg->work_block);
-    activity_init(&leg->activity, sequence);
+    activity_init(&leg->activity, sequence, leg->activity.limit);
     submit_io(leg, &leg->work_request, BLOCK_WRITE, BLOCK_FUA, superblock_log_place(&leg->superblock, sequence), BLOCK, leg->work_block,
               work_io_done);
   } else {
@@ -462,9 +466,10 @@ static void submit(struct block_target *target, struct block_request *request) {
   struct leg_job *job = leg->free_jobs;
   if (job != NULL) leg->free_jobs = job->next;
   else job = malloc(sizeof *job);
-  if (job == NULL || leg->is_broken) {
+  int error = job == NULL ? -ENOMEM : leg->is_broken ? -EIO : leg_fits(leg, request->length) ? 0 : -EINVAL;
+  if (error != 0) {
     free(job);
-    block_end_later(target->reactor, request, job == NULL ? -ENOMEM : -EIO);
+    block_end_later(target->reactor, request, error);
     return;
   }
   leg->jobs_under_way++;
@@ -553,7 +558,7 @@ static struct leg *make_leg(struct block_target *backing, const struct superbloc
   leg->crowd_task.run = enter_crowded_later;
   leg->work_task.run = start_work;
   leg->close_task.run = close_now;
-  activity_init(&leg->activity, 0);
+  activity_init(&leg->activity, 0, ACTIVITY_HOT_MAX);
   for (unsigned number = 0; number < LEG_PEERS_MAX; number++) {
     if (bitmap_init(&leg->bitmaps[number], superblock->size) == 0) continue;
     free_leg(leg);
@@ -637,7 +642,7 @@ static void opening_bitmaps_flushed(struct leg_flush *flush, int error) {
 
 static void apply_log(struct leg_opening *opening) {
   struct leg *leg = opening->leg;
-  activity_init(&leg->activity, opening->log_sequence);
+  activity_init(&leg->activity, opening->log_sequence, opening->hot_max == 0 ? ACTIVITY_HOT_MAX : opening->hot_max);
   leg->hot_at_open = opening->hot_count;
   for (unsigned number = 0; number < LEG_PEERS_MAX; number++) {
     if ((leg->superblock.bitmaps >> number & 1) == 0) continue;

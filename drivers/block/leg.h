@@ -131,6 +131,7 @@ void leg_format(struct leg_format *format);
 struct leg_opening {
   struct block_target *backing;
   uint64_t end;              /* of the metadata; 0: the backing's */
+  uint32_t hot_max;          /* of the log; 0: as many as it has room for. The same for all legs of a device */
   /* 0, -ENODATA when there is no superblock, -errno. The leg is there when it is 0. */
   void (*done)(struct leg_opening *opening, struct leg *leg, int error);
   /* Its own. */
@@ -154,6 +155,8 @@ void leg_mark(struct leg *leg, uint32_t bitmaps, uint64_t offset, uint32_t lengt
 struct leg *leg_of(struct block_target *target);
 void leg_use(struct leg *leg);
 void leg_leave_alone(struct leg *leg);
+/* Whether the log is long enough for a range of this length. */
+bool leg_fits(const struct leg *leg, uint32_t length);
 /* Whether the range is hot now. If not, `entered` will be called; with an error nothing is entered. */
 bool leg_enter(struct leg *leg, struct leg_entry *entry);
 void leg_leave(struct leg *leg, uint64_t offset, uint32_t length);

@@ -14,6 +14,7 @@
 
 #define REPORT(kind) ENGINE_KIND(ENGINE_MIRROR, (kind))
 #define TIMEOUT_US 6000000
+#define HOT_MIN 16
 
 /* A connection that is served, or is to be once its leg's earlier one has ended. */
 struct session {
@@ -195,7 +196,12 @@ static void on_opened(struct leg_opening *opening, struct leg *leg, int error) {
 static void open_leg(struct engine_order *order) {
   uint32_t backing = engine_u32(order), slot = engine_u32(order);
   uint64_t until = engine_u64(order);
+  uint32_t hot_max = engine_u32(order);
   if (!engine_complete(order) || !is_slot_free(order, slot)) return;
+  if (hot_max != 0 && (hot_max < HOT_MIN || hot_max > ACTIVITY_HOT_MAX)) {
+    engine_refuse(order, -EINVAL, "mirror: a log of %u extents; %u to %u are possible", hot_max, HOT_MIN, ACTIVITY_HOT_MAX);
+    return;
+  }
   struct open_order *opening = calloc(1, sizeof *opening);
   struct block_target *target = slot_of(order, backing);
   if (opening == NULL || target == NULL) {
@@ -204,7 +210,7 @@ static void open_leg(struct engine_order *order) {
     return;
   }
   order->device->reserved |= 1u << slot;
-  opening->opening = (struct leg_opening){.backing = target, .end = until, .done = on_opened};
+  opening->opening = (struct leg_opening){.backing = target, .end = until, .hot_max = hot_max, .done = on_opened};
   opening->order = order;
   opening->slot = slot;
   leg_open(&opening->opening);

@@ -296,9 +296,10 @@ static void submit(struct block_target *target, struct block_request *request) {
     return;
   }
   struct mirror_job *job = take_job(mirror, request);
-  if (job == NULL || mirror->leg->is_broken) {
+  int error = job == NULL ? -ENOMEM : mirror->leg->is_broken ? -EIO : leg_fits(mirror->leg, request->length) ? 0 : -EINVAL;
+  if (error != 0) {
     if (job != NULL) free_job(job);
-    block_end_later(target->reactor, request, job == NULL ? -ENOMEM : -EIO);
+    block_end_later(target->reactor, request, error);
     return;
   }
   if (!changes(job)) {

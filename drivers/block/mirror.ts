@@ -103,8 +103,12 @@ class NativeMirrorDevice implements MirrorDevice {
     return new PayloadReader(await this.#order(orders.format, payload)).u64();
   }
 
-  async openLeg(backingSlot: number, slot: number, end = 0): Promise<MirrorLeg> {
-    return readLeg(await this.#order(orders.open, new PayloadWriter().u32(backingSlot).u32(slot).u64(end)));
+  async openLeg(
+    backingSlot: number,
+    slot: number,
+    { end = 0, hotMax = 0 }: { readonly end?: number; readonly hotMax?: number } = {},
+  ): Promise<MirrorLeg> {
+    return readLeg(await this.#order(orders.open, new PayloadWriter().u32(backingSlot).u32(slot).u64(end).u32(hotMax)));
   }
 
   async legStatus(slot: number): Promise<MirrorLeg> {

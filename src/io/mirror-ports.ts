@@ -131,8 +131,11 @@ export type MirrorNews =
 export interface MirrorDevice {
   /** Resolves with the bytes for data. The backing is in `slot`. */
   format(slot: number, format: MirrorFormat): Promise<number>;
-  /** ENODATA: there is no superblock. `end`: of the metadata, where the backing has grown since. */
-  openLeg(backingSlot: number, slot: number, end?: number): Promise<MirrorLeg>;
+  /**
+   * ENODATA: there is no superblock. `end`: of the metadata, where the backing has grown since. `hotMax`: extents of 4 MiB that may be written to without a
+   * write of the log, which is what a crash leaves to be compared; the same for all legs of a device. A log of fewer than 258 refuses discards of 1 GiB.
+   */
+  openLeg(backingSlot: number, slot: number, options?: { readonly end?: number; readonly hotMax?: number }): Promise<MirrorLeg>;
   legStatus(slot: number): Promise<MirrorLeg>;
   /** Resolves when it is durable. */
   record(slot: number, record: MirrorRecord): Promise<void>;

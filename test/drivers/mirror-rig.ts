@@ -40,18 +40,20 @@ export class MirrorRig {
   readonly #door: DoorPort;
   readonly #released = new Map<number, (descriptor: number) => void>();
   readonly #told: (() => void)[] = [];
+  readonly #log: { readonly hotMax?: number };
 
-  static async open(): Promise<MirrorRig> {
+  static async open(log: { readonly hotMax?: number } = {}): Promise<MirrorRig> {
     const news: { rig?: MirrorRig } = {};
     const addon = loadAddon();
     const engine = await nativeBlock(addon).open({ faults: true, onNews: (told) => news.rig?.onNews(mirrorNews(told)) });
-    const rig = new MirrorRig(engine);
+    const rig = new MirrorRig(engine, log);
     news.rig = rig;
     return rig;
   }
 
-  private constructor(engine: BlockEngine) {
+  private constructor(engine: BlockEngine, log: { readonly hotMax?: number }) {
     this.engine = engine;
+    this.#log = log;
     this.#directory = mkdtempSync(join(process.env["MIRROR_DIRECTORY"] ?? tmpdir(), "cardinal-mirror-"));
     this.#door = nativeDoor(loadAddon()).open(16, {
       accepted() {},
@@ -95,15 +97,19 @@ export class MirrorRig {
   }
 
   /** A leg of so many bytes, formatted, with bits in no bitmap. */
-  async makeLeg(number: number, bytes: number, options: { readonly fault?: "rules" | "power" } = {}): Promise<Leg> {
+  async makeLeg(
+    number: number,
+    bytes: number,
+    options: { readonly fault?: "rules" | "power"; readonly others?: readonly number[] } = {},
+  ): Promise<Leg> {
     const path = join(this.#directory, `leg${number}`);
     const device = await this.engine.make(number);
     const mirror = nativeMirror(this.engine, number);
-    const others = numbers.filter((other) => other !== number);
+    const others = options.others ?? numbers.filter((other) => other !== number);
     await device.open(backingSlot, path, { size: bytes + (1 << 20) });
     await mirror.format(backingSlot, { device: idOf(99), leg: idOf(number), size: bytes, term: 1, bitmaps: others });
     if (options.fault !== undefined) await device.layFault(backingSlot, options.fault, number);
-    const opened = await mirror.openLeg(backingSlot, legSlot);
+    const opened = await mirror.openLeg(backingSlot, legSlot, this.#log);
     await mirror.setBits(legSlot, others, "none");
     await device.raise(1);
     return { number, path, device, mirror, opened };
@@ -115,11 +121,12 @@ export class MirrorRig {
     return await this.reopenRemoved(leg, term);
   }
 
-  async reopenRemoved(leg: Leg, term = 1): Promise<Leg> {
+  async reopenRemoved(leg: Leg, term = 1, fault?: "rules" | "power"): Promise<Leg> {
     leg.device = await this.engine.make(leg.number);
     leg.mirror = nativeMirror(this.engine, leg.number);
     await leg.device.open(backingSlot, leg.path);
-    leg.opened = await leg.mirror.openLeg(backingSlot, legSlot);
+    if (fault !== undefined) await leg.device.layFault(backingSlot, fault, term);
+    leg.opened = await leg.mirror.openLeg(backingSlot, legSlot, this.#log);
     await leg.device.raise(term);
     return leg;
   }
