@@ -139,6 +139,12 @@ class RunningCard {
     this.#logger = loggerOf(config);
     this.#drivers = nativeDrivers(config.stateDirectory);
     this.#openWatchdog();
+    const checks = new CardChecks({
+      stateDirectory: config.stateDirectory,
+      interface: config.interface,
+      port: (link) => this.#card.port(link),
+      watchdog: () => config.watchdog === undefined ? undefined : this.#watchdog !== undefined,
+    });
     this.#card = new Card({
       drivers: this.#drivers,
       systemName: config.system,
@@ -164,12 +170,7 @@ class RunningCard {
       },
       ...(config.configuration ? { store: { order: (order: StoreOrder) => this.#order(order) } } : {}),
       ...(failover === undefined ? {} : { resources: failover, onRecord: (record) => failover.onRecord(record) }),
-      checks: new CardChecks({
-        stateDirectory: config.stateDirectory,
-        interface: config.interface,
-        port: (link) => this.#card.port(link),
-        watchdog: () => config.watchdog === undefined ? undefined : this.#watchdog !== undefined,
-      }),
+      checks: failover?.watched(checks) ?? checks,
       recordRun: (record) => {
         const reason = writeLastRun(config.stateDirectory, record);
         if (reason !== undefined) this.#logger.log("error", "run not recorded", { reason });

@@ -126,7 +126,7 @@ export function compareText(a: string, b: string): number {
 }
 
 export function readFailoverConfig(tables: ConfigRows): FailoverConfig {
-  const policy = readPolicy(tables);
+  const policy = policyOfRows(tables.rows("policies"));
   const cards = new Map<CardId, CardConfig>();
   for (const row of tables.rows("cards")) {
     const card = cardOf(row.id);
@@ -146,9 +146,10 @@ export function readFailoverConfig(tables: ConfigRows): FailoverConfig {
   };
 }
 
-function readPolicy(tables: ConfigRows): Policy {
+/** The settings that rows of the table `policies` give, and the defaults of the others. */
+export function policyOfRows(rows: Iterable<Row>): Policy {
   const given = new Map<string, unknown>();
-  for (const row of tables.rows("policies")) if (typeof row.value === "string") given.set(row.id, JSON.parse(row.value));
+  for (const row of rows) if (typeof row.value === "string") given.set(row.id, JSON.parse(row.value));
   return policyOf(given);
 }
 

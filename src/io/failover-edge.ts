@@ -4,7 +4,7 @@
  *
  *     left behind ─ stop ─► (card is made) ─► begin ─► hooks, rows, ports, readings ─► end
  */
-import { clearInterval, setInterval } from "node:timers";
+import { clearInterval, clearTimeout, setInterval, setTimeout } from "node:timers";
 import { join } from "node:path";
 import process from "node:process";
 import type { CardId } from "../base/ids.ts";
@@ -14,6 +14,7 @@ import { cardOf } from "../failover/config.ts";
 import type { FailoverRecord } from "../failover/failover-record.ts";
 import type { ReadingName } from "../failover/health.ts";
 import type { HookOrder, HookResult, ResourceEvent } from "../failover/resource.ts";
+import type { CheckOutcome, PostCheck, SelfTestCheck } from "../failover/self-test-checks.ts";
 import {
   type FailoverStatus,
   type FailoverTable,
@@ -21,10 +22,11 @@ import {
   type OperatorAnswer,
   type OperatorRequest,
 } from "../failover/service-types.ts";
-import { healthLookMs, interfacesLookMs, leftoverStopMs } from "../limits.ts";
+import { healthLookMs, interfacesLookMs, leftoverStopMs, ownTestDeadlineMs, ownTestMs } from "../limits.ts";
 import type { FailoverEdgeInput } from "../node/input.ts";
 import type { NodeStatus } from "../node/status.ts";
 import type { ConfigStore } from "./config-store.ts";
+import { diskErrorCounts, DiskErrors } from "./disk-errors.ts";
 import { FailoverArchive } from "./failover-archive.ts";
 import { machineBoot } from "./last-run.ts";
 import type { Log } from "./log.ts";
@@ -54,7 +56,13 @@ export type FailoverCard = {
   status(): Pick<NodeStatus, "configuration">;
 };
 
+/** The named checks of a card. */
+export type Checks = { post(check: PostCheck): Promise<CheckOutcome>; selfTest(check: SelfTestCheck): Promise<CheckOutcome> };
+
 type Ports = ReadonlyMap<string, "down" | "missing">;
+
+/** Of the reading `selfTest`, which is a grade by itself. */
+const [testPassed, testFailed] = [0, 2] as const;
 
 export class FailoverEdge {
   readonly #options: FailoverEdgeOptions;
@@ -74,6 +82,11 @@ export class FailoverEdge {
   #ports: Ports = new Map();
   #isLooking = false;
   #readings: ReadonlyMap<ReadingName, number> = new Map();
+  readonly #diskErrors = new DiskErrors();
+  #checks: Checks | undefined;
+  /** What came of the disk in the last self-test, whoever asked for it. */
+  #ownTest: typeof testPassed | typeof testFailed = testPassed;
+  #ownTestedAt = -Infinity;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
 
   private constructor(options: FailoverEdgeOptions) {
@@ -126,6 +139,19 @@ export class FailoverEdge {
     this.#readings = new Map();
     void this.#readRows();
     void this.#lookAtHealth();
+  }
+
+  /** The same checks; what they say of this card's disk, to whomever, counts for its health at once. */
+  watched(checks: Checks): Checks {
+    this.#checks = {
+      post: (check) => checks.post(check),
+      selfTest: (check) => {
+        const outcome = checks.selfTest(check);
+        if (check === "disk") void this.#weigh(outcome);
+        return outcome;
+      },
+    };
+    return this.#checks;
   }
 
   /** Nothing runs here that the node has ordered. */
@@ -278,9 +304,13 @@ export class FailoverEdge {
     const card = this.#card;
     if (card === undefined) return;
     const stallMs = card.takeStall();
+    this.#testItself();
     const machine = await machineReadings(this.#options.stateDirectory);
+    const diskErrors = this.#diskErrors.onCounts(performance.now(), await diskErrorCounts());
     const readings = new Map<ReadingName, number>([
       ...machine,
+      ...(diskErrors === undefined ? [] : [["diskErrors", diskErrors] as const]),
+      ["selfTest", this.#ownTest],
       ["stall", Math.round(stallMs)],
       ["database", card.status().configuration?.state === "hold" ? 2 : 0],
       ["ports", [...this.#ports.values()].filter((state) => state === "down").length],
@@ -288,6 +318,30 @@ export class FailoverEdge {
     if (isSame(readings, this.#readings)) return;
     this.#readings = readings;
     card.onFailover({ kind: "readings", values: readings });
+  }
+
+  /** Whether nobody asks: a card whose links are well has its disk tested, too. */
+  #testItself(): void {
+    const now = performance.now();
+    if (this.#ownTest === testPassed && now < this.#ownTestedAt + ownTestMs) return;
+    this.#ownTestedAt = now;
+    void this.#checks?.selfTest("disk");
+  }
+
+  /** A check that does not answer in its time has failed. */
+  async #weigh(outcome: Promise<CheckOutcome>): Promise<void> {
+    const late: Pick<CheckOutcome, "result" | "text"> = { result: "failed", text: `no answer within ${ownTestDeadlineMs} ms` };
+    const timer = Promise.withResolvers<typeof late>();
+    const timeout = setTimeout(() => timer.resolve(late), ownTestDeadlineMs);
+    const { result, text } = await Promise.race([outcome, timer.promise]);
+    clearTimeout(timeout);
+    const found = result === "failed" ? testFailed : testPassed;
+    this.#ownTestedAt = performance.now();
+    if (found === this.#ownTest) return;
+    this.#ownTest = found;
+    this.#options.log(found === testFailed ? "error" : "info", "own test", { check: "disk", result, reason: text });
+    this.#readings = new Map([...this.#readings, ["selfTest", found]]);
+    this.#card?.onFailover({ kind: "readings", values: new Map([["selfTest", found]]) });
   }
 }
 

@@ -172,6 +172,7 @@ export class Node implements Service<Input, Effect> {
         break;
       case "failover":
         this.#core.onFailover(now, input.input, effects);
+        if (input.input.kind === "configuration") this.#proving.onPolicies(now, input.input.rows.policies, effects);
         break;
       case "postChecked":
       case "selfTestChecked":

@@ -11,10 +11,12 @@ import { cardsIn } from "../base/card-set.ts";
 import { cardAt, type CardId, cardName, chassisOf, everybody, type LinkKind, linkKinds, slotCountMax, slotOf } from "../base/ids.ts";
 import type { CardHealth, LinkHealth } from "../cluster/heartbeat.ts";
 import { serialMs } from "../cluster/serial-budget.ts";
+import type { Row } from "../config/change.ts";
 import { Boot, type BootConfiguration, type BootInput, type BootOutput, type BootSettings, type BootStatus } from "../failover/boot.ts";
 import type { BootRole, LastRun, SlotSense } from "../failover/boot-type.ts";
+import { policyOfRows } from "../failover/config.ts";
 import type { Readiness } from "../failover/facts.ts";
-import { policyOf } from "../failover/policy.ts";
+import { type Policy, policyOf } from "../failover/policy.ts";
 import { SelfTest, type SelfTestInput, type SelfTestOutput, type SelfTestSettings, type SelfTestStatus } from "../failover/self-test.ts";
 import { type CheckOutcome, type SelfTestCheck, selfTestRuleOf } from "../failover/self-test-checks.ts";
 import { selfTestAnswerMs } from "../failover/self-test-timing.ts";
@@ -67,6 +69,7 @@ export class Proving {
   readonly #boot: Boot;
   readonly #selfTest: SelfTest;
   #settings: NodeSettings;
+  #policy: Policy = policyOf();
   /** What boot was told last of what the core says. */
   #standing: StartStanding | undefined;
   #readiness: Readiness = { kind: "booting", phase: "post" };
@@ -203,6 +206,14 @@ export class Proving {
   onSettings(now: number, settings: NodeSettings, effects: Effect[]): void {
     this.#settings = settings;
     this.#tellBoot(now, { kind: "settings", settings: this.#bootSettings() }, effects);
+    this.#tellSelfTest(now, { kind: "settings", settings: this.#selfTestSettings() }, effects);
+  }
+
+  /** What the configuration says of self-tests, at each change of it. */
+  onPolicies(now: number, rows: readonly Row[], effects: Effect[]): void {
+    const { selfTestS, selfTestTries } = this.#policy;
+    this.#policy = policyOfRows(rows);
+    if (this.#policy.selfTestS === selfTestS && this.#policy.selfTestTries === selfTestTries) return;
     this.#tellSelfTest(now, { kind: "settings", settings: this.#selfTestSettings() }, effects);
   }
 
@@ -359,7 +370,7 @@ export class Proving {
   #ownCheck(now: number, check: SelfTestCheck): CheckOutcome {
     switch (check) {
       case "process": {
-        const { stallFailMs } = policyOf();
+        const { stallFailMs } = this.#policy;
         const ms = now > this.#stall.at + stallForgottenMs ? 0 : this.#stall.ms;
         return ms < stallFailMs ? passed : failed("stalled", `it stood still for ${Math.round(ms)} ms`);
       }
@@ -379,7 +390,7 @@ export class Proving {
   }
 
   #selfTestSettings(): SelfTestSettings {
-    const { selfTestS, selfTestTries } = policyOf();
+    const { selfTestS, selfTestTries } = this.#policy;
     const { serial, baud } = this.#settings;
     const stretched = this.#surroundings.periodMs("serial") / serial.periodMs;
     return {

@@ -8,7 +8,9 @@ import * as assert from "uvu/assert";
 import { nativeResourceDrivers } from "../../drivers/native.ts";
 import type { CardId } from "../../src/base/ids.ts";
 import type { Row } from "../../src/config/change.ts";
+import type { ReadingName } from "../../src/failover/health.ts";
 import type { HookOrder, HookResult, ResourceSpec } from "../../src/failover/resource.ts";
+import type { CheckOutcome } from "../../src/failover/self-test-checks.ts";
 import { type FailoverTable, failoverTables } from "../../src/failover/service-types.ts";
 import { type FailoverCard, FailoverEdge } from "../../src/io/failover-edge.ts";
 import type { FailoverEdgeInput } from "../../src/node/input.ts";
@@ -185,6 +187,34 @@ test("FS-7: the rows of the tables that failover follows are told at each change
     command("ip", "link", "set", "one", "down");
     const down = await told.input("ports", (input) => input.ports.get("other") === "down");
     assert.equal([...down.ports].sort(), [["absent", "missing"], ["one", "down"], ["other", "down"]]);
+    await edge.close();
+  });
+});
+
+test("FS-8: what a self-test finds wrong with this card's own parts counts for its health at once, and what hangs is wrong; its port is another matter", async () => {
+  await withEdge(async (open) => {
+    const told = new Told();
+    const edge = await open(told);
+    const outcome = (result: CheckOutcome["result"]): CheckOutcome => ({ result, code: "", text: "", ms: 1 });
+    let disk: Promise<CheckOutcome> = Promise.resolve(outcome("passed"));
+    const checks = edge.watched({
+      post: () => Promise.resolve(outcome("passed")),
+      selfTest: (check) => check === "disk" ? disk : Promise.resolve(outcome("failed")),
+    });
+    const valueOf = (values: ReadonlyMap<ReadingName, number>) => values.get("selfTest");
+    await told.input("readings", ({ values }) => valueOf(values) === 0);
+    assert.is((await checks.selfTest("carrier")).result, "failed");
+    assert.ok(!told.inputs.some((input) => input.kind === "readings" && valueOf(input.values) === 2));
+    disk = Promise.resolve(outcome("failed"));
+    assert.is((await checks.selfTest("disk")).result, "failed");
+    await told.input("readings", ({ values }) => valueOf(values) === 2);
+    told.inputs.length = 0;
+    disk = Promise.resolve(outcome("passed"));
+    await checks.selfTest("disk");
+    await told.input("readings", ({ values }) => valueOf(values) === 0);
+    disk = new Promise(() => {});
+    void checks.selfTest("disk");
+    await told.input("readings", ({ values }) => valueOf(values) === 2);
     await edge.close();
   });
 });
