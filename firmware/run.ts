@@ -26,7 +26,7 @@ import type { Drivers, Watchdog } from "../src/io/ports.ts";
 import { isRefusal, type Refusal } from "../src/io/refusal.ts";
 import { lockState } from "../src/io/state-lock.ts";
 import type { Witness } from "../src/io/witness.ts";
-import type { Identity } from "../src/node/settings.ts";
+import type { Identity, NodeSettings } from "../src/node/settings.ts";
 import type { CardStatus } from "../src/node/status.ts";
 import { softwareVersion } from "../src/version.ts";
 import { Keyring } from "../src/wire/auth.ts";
@@ -149,7 +149,7 @@ class RunningCard {
       drivers: this.#drivers,
       systemName: config.system,
       identity,
-      settings: config.node,
+      settings: this.#withWatchdog(config.node),
       keyring,
       interface: config.interface,
       device: config.device,
@@ -361,20 +361,20 @@ class RunningCard {
     }
   }
 
+  /** The hardware has its own idea of a time-out, which is what counts. */
+  #withWatchdog(settings: NodeSettings): NodeSettings {
+    return this.#watchdog === undefined ? settings : { ...settings, watchdogMs: 1_000 * this.#watchdog.timeoutS };
+  }
+
   #openWatchdog(): void {
     const { watchdog } = this.#config;
     if (watchdog === undefined) return;
     const opened = this.#drivers.watchdog.open(watchdog.device, watchdog.timeoutS);
     this.#watchdog = opened;
     this.#feeding = setInterval(() => {
-      if (this.#mayLive) opened.feed();
+      if (this.#card.feedsWatchdog(this.#failover?.isIdle ?? true)) opened.feed();
     }, (opened.timeoutS * 1_000) / feedsPerTimeout);
     this.#logger.log("info", "watchdog", { device: watchdog.device, timeoutS: opened.timeoutS });
-  }
-
-  /** The others wait the lease out that the watchdog is: who may not serve has stopped all that it ran, or is reset. */
-  get #mayLive(): boolean {
-    return this.#failover === undefined || this.#failover.isIdle || this.#card.mayServe;
   }
 
   #reload(): void {
@@ -389,7 +389,7 @@ class RunningCard {
     for (const line of restartLines(this.#config, read)) this.#logger.log("warn", "needs a restart", { change: line });
     this.#config = config;
     this.#logger.setLevel(config.log.level);
-    this.#card.reload(config.node, keyring);
+    this.#card.reload(this.#withWatchdog(config.node), keyring);
   }
 
   #status(): CardStatus {

@@ -81,7 +81,8 @@ function isRestProven(set: readonly CardId[], tieBreak: CardId, { electorate, pr
   return electorate.every((card) => {
     if (set.includes(card)) return true;
     const proof = proofOf(card);
-    if (proof === undefined || proof.receipt === "restarted") return false;
+    // Whose lease is over may live: it runs nothing, and has its say about the quorum.
+    if (proof === undefined || proof.receipt === "restarted" || proof.receipt === "lease") return false;
     return proof.receipt === "power" || proof.at >= tieBroken;
   });
 }

@@ -21,6 +21,7 @@ const receiptTexts: Readonly<Record<Receipt, string>> = {
   reset: "was reset",
   failing: "resets itself",
   restarted: "restarted",
+  lease: "has been waited for until its lease was over",
 };
 
 /** What `to` changes against the view before. `lossOf` says why a card is not with the members any more. */

@@ -53,4 +53,6 @@ export type Receipt =
   /** It announced that it resets itself. */
   | "failing"
   /** A later incarnation of it was heard. */
-  | "restarted";
+  | "restarted"
+  /** It has been out of every view for so long that its watchdog has reset it, unless it runs nothing. */
+  | "lease";

@@ -61,6 +61,8 @@ export type CardFacts = {
   /** Of its network interfaces, those that are not up. */
   readonly ports: ReadonlyMap<string, "down" | "missing">;
   readonly unfit: ReadonlyMap<ResourceId, Unfitness>;
+  /** It has stopped for certain when it has been out of every view for so long; `undefined` where nothing sees to that. */
+  readonly leaseMs: number | undefined;
   readonly quarantine: Quarantine | undefined;
   readonly maintenance: OperatorMark | undefined;
   readonly drained: OperatorMark | undefined;

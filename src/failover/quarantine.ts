@@ -81,7 +81,7 @@ export function restartDelay(done: number, { restartDelayMs, restartDelayMaxS }:
 }
 
 /** Why a card is gone. */
-export type CardEnding = "left" | "power" | "reset" | "failing" | "restarted";
+export type CardEnding = "left" | "power" | "reset" | "failing" | "restarted" | "lease";
 
 /** Goodbyes and pulled cards are somebody's will; the others are failures. */
 export function isFailure(ending: CardEnding): boolean {

@@ -45,7 +45,7 @@ export type ReadinessReport = {
 export type Surroundings = {
   /** Cards without which the others would be no quorum, each with the reason. */
   readonly noQuorumWithout: ReadonlyMap<CardId, string>;
-  /** Cards that only the end of their lease would prove down. */
+  /** Cards that only the end of their lease would prove down, if they have one, each with the reason. */
   readonly noFence: ReadonlyMap<CardId, string>;
 };
 
@@ -53,34 +53,83 @@ export const noSurroundings: Surroundings = { noQuorumWithout: new Map(), noFenc
 
 type Finding = Omit<ReadinessReason, "since">;
 
-export function readinessOf(
-  config: FailoverConfig,
-  facts: Facts,
-  assignment: Assignment,
-  surroundings: Surroundings,
-  before: ReadinessReport | undefined,
-): ReadinessReport {
-  const reasons: Finding[] = [];
-  const warnings: Finding[] = [];
-  const owners = new Map<CardId, ServiceAssignment[]>();
-  for (const service of assignment.services.values()) {
-    const { state, owner } = service;
-    if (state === "disabled" || state === "dormant") continue;
-    if (state === "placed" && owner !== undefined) owners.set(owner.card, [...owners.get(owner.card) ?? [], service]);
-    else reasons.push(...withoutCard(service));
+/**
+ * The report in the making: a card is failed in thought at each step, for in a large system all of them together take longer than a card's program may
+ * stand still.
+ */
+export class ReadinessStudy {
+  readonly #config: FailoverConfig;
+  readonly #facts: Facts;
+  readonly #assignment: Assignment;
+  readonly #surroundings: Surroundings;
+  readonly #before: ReadinessReport | undefined;
+  readonly #reasons: Finding[] = [];
+  readonly #warnings: Finding[] = [];
+  /** The cards that serve, with what they do, whose failure was not thought of yet; the last one is next. */
+  readonly #owners: [CardId, ServiceAssignment[]][];
+  #report: ReadinessReport | undefined;
+
+  /** `before`: the last report, for the ages of the reasons. */
+  constructor(
+    config: FailoverConfig,
+    facts: Facts,
+    assignment: Assignment,
+    surroundings: Surroundings,
+    before: ReadinessReport | undefined,
+  ) {
+    this.#config = config;
+    this.#facts = facts;
+    this.#assignment = assignment;
+    this.#surroundings = surroundings;
+    this.#before = before;
+    const owners = new Map<CardId, ServiceAssignment[]>();
+    for (const service of assignment.services.values()) {
+      const { state, owner } = service;
+      if (state === "disabled" || state === "dormant") continue;
+      if (state !== "placed" || owner === undefined) this.#reasons.push(...withoutCard(service));
+      else if (owners.get(owner.card)?.push(service) === undefined) owners.set(owner.card, [service]);
+    }
+    this.#owners = [...owners].sort(([a], [b]) => b - a);
   }
-  for (const [card, services] of [...owners].sort(([a], [b]) => a - b)) {
-    const noQuorum = surroundings.noQuorumWithout.get(card);
-    const noFence = surroundings.noFence.get(card);
-    const after = assign(config, withCardDown(facts, card), assignment);
+
+  /** Once all of it was thought of. */
+  get report(): ReadinessReport | undefined {
+    return this.#report;
+  }
+
+  /** Fails the next card in thought; gives the report when there is none left. */
+  step(): ReadinessReport | undefined {
+    const next = this.#owners.pop();
+    if (next !== undefined) this.#failInThought(...next);
+    if (this.#owners.length > 0) return undefined;
+    const { now } = this.#facts;
+    return this.#report ??= {
+      at: now,
+      reasons: aged(this.#reasons, this.#before?.reasons, now),
+      warnings: aged(this.#warnings, this.#before?.warnings, now),
+    };
+  }
+
+  #failInThought(card: CardId, services: readonly ServiceAssignment[]): void {
+    const noQuorum = this.#surroundings.noQuorumWithout.get(card);
+    const noFence = this.#surroundings.noFence.get(card);
+    const after = assign(this.#config, withCardDown(this.#facts, card), this.#assignment);
     for (const { service } of services) {
-      if (noQuorum !== undefined) reasons.push(quorumFinding(service, card, noQuorum));
-      if (noFence !== undefined) warnings.push(fenceFinding(service, card, noFence));
+      if (noQuorum !== undefined) this.#reasons.push(quorumFinding(service, card, noQuorum));
+      if (noFence !== undefined) this.#warnings.push(fenceFinding(service, card, noFence, this.#facts.cards.get(card)?.leaseMs));
       const then = after.services.get(service);
-      if (then?.owner === undefined) reasons.push(...nobodyElse(service, card, then, after));
+      if (then?.owner === undefined) this.#reasons.push(...nobodyElse(service, card, then, after));
     }
   }
-  return { at: facts.now, reasons: aged(reasons, before?.reasons, facts.now), warnings: aged(warnings, before?.warnings, facts.now) };
+}
+
+/** The whole report at once. */
+export function readinessOf(...of: ConstructorParameters<typeof ReadinessStudy>): ReadinessReport {
+  const study = new ReadinessStudy(...of);
+  for (;;) {
+    const report = study.step();
+    if (report !== undefined) return report;
+  }
 }
 
 function withCardDown(facts: Facts, card: CardId): Facts {
@@ -150,8 +199,14 @@ function quorumFinding(service: ServiceId, card: CardId, text: string): Finding 
   };
 }
 
-function fenceFinding(service: ServiceId, card: CardId, text: string): Finding {
-  return { service, code: "no-fence", card, text, owner: "card", hint: "Mend the multiplexor's reset line, or configure a fence hook." };
+function fenceFinding(service: ServiceId, card: CardId, why: string, leaseMs: number | undefined): Finding {
+  const text = leaseMs === undefined
+    ? `${why}: nothing would prove card ${card} down, and what it runs would stay there`
+    : `${why}: only the end of its lease, ${durationText(leaseMs)}, would prove card ${card} down`;
+  const hint = leaseMs === undefined
+    ? "Mend the multiplexor's reset line, or configure the card's watchdog."
+    : "Mend the multiplexor's reset line: it takes milliseconds.";
+  return { service, code: "no-fence", card, text, owner: "card", hint };
 }
 
 function findingOf(service: ServiceId, reason: Reason): Finding {

@@ -17,6 +17,8 @@ export class OwnCard {
   readiness: Readiness = { kind: "booting", phase: "START" };
   replica: "current" | "behind" = "behind";
   ports: ReadonlyMap<string, "down" | "missing"> = new Map();
+  /** How long the others wait until it has stopped for certain. */
+  leaseMs: number | undefined;
   isLeaving = false;
   #health: Health = new Map();
   readonly #unfit = new Map<ResourceId, Unfitness>();
@@ -70,6 +72,7 @@ export class OwnCard {
       configuration: this.replica,
       ports: this.ports,
       unfit: new Map(this.#unfit),
+      leaseMs: this.leaseMs,
     };
   }
 
@@ -100,6 +103,6 @@ function highestRole(state: FailoverState | undefined, own: CardId): Standing["r
 }
 
 /** What a card has said of itself, as the others know it. */
-function reportOf({ software, model, readiness, health, healthReasons, configuration, ports, unfit }: CardFacts): CardReport {
-  return { software, model, readiness, health, healthReasons, configuration, ports, unfit };
+function reportOf({ software, model, readiness, health, healthReasons, configuration, ports, unfit, leaseMs }: CardFacts): CardReport {
+  return { software, model, readiness, health, healthReasons, configuration, ports, unfit, leaseMs };
 }

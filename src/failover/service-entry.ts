@@ -28,7 +28,7 @@ const kinds = [
   "time",
 ] as const satisfies readonly FailoverEntry["kind"][];
 
-const receipts = ["left", "power", "reset", "failing", "restarted"] as const;
+const receipts = ["left", "power", "reset", "failing", "restarted", "lease"] as const;
 
 export function encodeFailoverEntry(entry: FailoverEntry): Uint8Array {
   return encodeCbor([kinds.indexOf(entry.kind), entry.of, Math.max(0, Math.round(entry.at)), ...fieldsOf(entry)]);
@@ -188,7 +188,8 @@ function areTexts(value: unknown): boolean {
 
 function isReport(value: unknown): value is CardReport {
   if (!isShape(value) || !isWord(value.software) || !(value.model === undefined || isWord(value.model))) return false;
-  const { readiness, health, healthReasons, configuration, ports, unfit } = value;
+  const { readiness, health, healthReasons, configuration, ports, unfit, leaseMs } = value;
+  if (leaseMs !== undefined && !isCount(leaseMs)) return false;
   if (!isShape(readiness) || !["ready", "booting", "hold"].includes(String(readiness.kind))) return false;
   if (!["good", "degraded", "failing"].includes(String(health)) || !areTexts(healthReasons)) return false;
   return (configuration === "current" || configuration === "behind") && ports instanceof Map && unfit instanceof Map;

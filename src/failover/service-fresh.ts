@@ -25,6 +25,7 @@ export function freshCard(state: CardFacts["state"]): CardFacts {
     configuration: "behind",
     ports: new Map(),
     unfit: new Map(),
+    leaseMs: undefined,
     quarantine: undefined,
     maintenance: undefined,
     drained: undefined,

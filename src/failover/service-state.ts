@@ -315,13 +315,15 @@ export class FailoverState {
     const incarnation = this.#incarnations.get(card);
     const isRestarted = member !== undefined && incarnation !== undefined && member.incarnation !== incarnation;
     const isReset = isRestarted || state !== "up" || before.state !== "up";
+    // What an unknown card has said of its lease holds: it says nothing more. A later run may have none.
+    const leaseMs = state === "unknown" ? before.leaseMs : undefined;
     const joined = view.ether.includes(card);
     const { readiness, configuration, ports, unfit } = freshCard(state);
     this.#cards.set(card, {
       ...before,
       state,
       joined,
-      ...(isReset ? { readiness, configuration, ports, unfit, health: "good", healthReasons: [], healthySince: undefined } : {}),
+      ...(isReset ? { readiness, configuration, ports, unfit, health: "good", healthReasons: [], healthySince: undefined, leaseMs } : {}),
     });
     if (member !== undefined) this.#incarnations.set(card, member.incarnation);
     if (isReset) this.#reported.delete(card);
@@ -348,8 +350,8 @@ export class FailoverState {
     const before = this.#cards.get(card);
     if (before?.state !== "up" || this.#incarnations.get(card) !== incarnation) return false;
     this.#reported.set(card, incarnation);
-    const { software, model, readiness, health, healthReasons, configuration, ports, unfit } = report;
-    this.#cards.set(card, { ...before, software, model, readiness, health, healthReasons, configuration, ports, unfit });
+    const { software, model, readiness, health, healthReasons, configuration, ports, unfit, leaseMs } = report;
+    this.#cards.set(card, { ...before, software, model, readiness, health, healthReasons, configuration, ports, unfit, leaseMs });
     return true;
   }
 

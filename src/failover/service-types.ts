@@ -15,7 +15,7 @@ import type { FailoverEvent, FailoverRecord } from "./failover-record.ts";
 import type { Grant } from "./grant.ts";
 import type { ReadingName } from "./health.ts";
 import type { OperatorOrder, OperatorRefusalCode } from "./operator-plan.ts";
-import type { ReadinessReport, Surroundings } from "./readiness.ts";
+import type { ReadinessStudy, Surroundings } from "./readiness.ts";
 import type { HookOrder, HookOutcome, HookResult, ResourceEvent } from "./resource.ts";
 
 /** The group of the system whose members are the failover services of all cards. */
@@ -71,6 +71,8 @@ export type FailoverInput =
   | { readonly kind: "readiness"; readonly readiness: Readiness }
   /** New values of some of this card's readings. */
   | { readonly kind: "readings"; readonly values: ReadonlyMap<ReadingName, number> }
+  /** This card has stopped for certain when it has been out of every view for so long; `undefined`: nothing sees to that. */
+  | { readonly kind: "lease"; readonly ms: number | undefined }
   /** Of this card's network interfaces, those that are not up. */
   | { readonly kind: "ports"; readonly ports: ReadonlyMap<string, "down" | "missing"> }
   | { readonly kind: "hookEnded"; readonly result: HookResult }
@@ -107,6 +109,8 @@ export type FailoverOutput =
   | { readonly kind: "hook"; readonly order: HookOrder }
   /** The reset line of a card of our chassis, or its hook: nothing proves that it stopped. Repeated until a view says that it is down or up. */
   | { readonly kind: "fence"; readonly card: CardId; readonly incarnation: number; readonly reason: string }
+  /** A card has been unknown for as long as its lease: what it ran has stopped. */
+  | { readonly kind: "leaseOver"; readonly card: CardId; readonly incarnation: number }
   /** This card cannot stop what it must: the others are told, and it is reset. */
   | { readonly kind: "resetCard"; readonly reason: string }
   /** After `leave`: nothing runs here any more, and nothing will. Its goodbye may be said, for it proves that to the others. */
@@ -163,7 +167,7 @@ export type OperatorAnswer =
 /** What a card says of itself, all of it at once. */
 export type CardReport = Pick<
   CardFacts,
-  "software" | "model" | "readiness" | "health" | "healthReasons" | "configuration" | "ports" | "unfit"
+  "software" | "model" | "readiness" | "health" | "healthReasons" | "configuration" | "ports" | "unfit" | "leaseMs"
 >;
 
 /**
@@ -289,5 +293,6 @@ export type FailoverStatus = {
   readonly services: readonly ServiceStatus[];
   /** The newest last. */
   readonly records: readonly FailoverRecord[];
-  readonly readiness: ReadinessReport | undefined;
+  /** Whether each service would be taken over: to be worked out by whoever asks, a step at a time. */
+  readonly readiness: ReadinessStudy | undefined;
 };

@@ -38,6 +38,7 @@ import { decodeFailoverEntry, encodeFailoverEntry } from "./service-entry.ts";
 import { Fencing } from "./service-fencing.ts";
 import { givenText, takeGiven } from "./service-giving.ts";
 import { Joining } from "./service-joining.ts";
+import { Leases } from "./service-leases.ts";
 import { Operations } from "./service-operations.ts";
 import { logOf } from "./service-log.ts";
 import { ReportedReadiness } from "./service-readiness.ts";
@@ -118,6 +119,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   // What others are to know, or to end.
   readonly #receipts = new Map<CardId, { readonly incarnation: number; readonly receipt: Receipt }>();
   readonly #fencing: Fencing;
+  readonly #leases = new Leases();
   readonly #operations: Operations;
   readonly #records = new Records();
   #archived = 0;
@@ -157,7 +159,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       (this.#leavingSince ?? Infinity) + failoverLeaveMs,
     ];
     instants.push(...this.#said.instants(this.#rank));
-    instants.push(...this.#operations.instants(), ...this.#fencing.instants());
+    instants.push(...this.#operations.instants(), ...this.#fencing.instants(), ...this.#leases.instants(state));
     for (const [service, { holder }] of state?.grants ?? []) {
       const retry = holder === this.#card ? state?.retryOf(service) : undefined;
       if (retry !== undefined) instants.push(retry.at - this.#aheadMs);
@@ -194,6 +196,9 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
         break;
       case "ports":
         this.#own.ports = input.ports;
+        break;
+      case "lease":
+        this.#own.leaseMs = input.ms;
         break;
       case "hookEnded":
         this.#runner.onResult(now, input.result);
@@ -259,7 +264,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       records: this.#records.list,
       readiness: state === undefined || config === undefined
         ? undefined
-        : this.#readiness.report(config.failover, state.facts, state.assignment),
+        : this.#readiness.study(config.failover, state.facts, state.assignment),
     };
   }
 
@@ -299,6 +304,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#view = view;
     if (!this.#isMember && !this.#isJoinAsked) this.#join();
     this.#joining.onEpoch(now, view);
+    this.#leases.onView(now, view);
     const state = this.#state;
     if (state === undefined) return;
     const owned = new Map<CardId, ServiceId[]>();
@@ -368,6 +374,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
 
   #forget(now: number): void {
     this.#state = undefined;
+    this.#leases.forget();
     this.#joining.begin(now);
   }
 
@@ -543,6 +550,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
       this.#sayForAll(now, state);
     }
     if (state !== undefined && this.#mayFence) this.#fence(now, state);
+    if (state !== undefined && this.#canAct) this.#outputs.push(...this.#leases.due(now, state));
     this.#sayIdle(now);
     this.#sayLeft();
     this.#records.onTick(this.#time(now));

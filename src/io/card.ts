@@ -175,9 +175,9 @@ export class Card {
     return stallMs;
   }
 
-  /** Whether this card may serve now: the lease of its watchdog hangs on it. */
-  get mayServe(): boolean {
-    return this.#node.mayServe;
+  /** Whether the watchdog is fed now. `isIdle`: nothing that is failed over runs on this card. */
+  feedsWatchdog(isIdle: boolean): boolean {
+    return this.#node.feedsWatchdog(performance.now(), isIdle);
   }
 
   /** A client of the local socket asks for something. */

@@ -33,7 +33,7 @@ import type { NodeView, Receipt } from "../cluster/view.ts";
 import { Replica } from "../config/replica.ts";
 import type { ReplicaInput, ReplicaOutput } from "../config/replica-io.ts";
 import type { FailoverDecided, FailoverInput, FailoverStatus, Standing } from "../failover/service-types.ts";
-import { epochsMax } from "../limits.ts";
+import { epochsMax, viewGraceMs } from "../limits.ts";
 import type { Message } from "../wire/message.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Effect } from "./effect.ts";
@@ -41,6 +41,7 @@ import type { StartStanding } from "./proving.ts";
 import { type Authority, FailingOver } from "./failing-over.ts";
 import type { Identity, NodeSettings } from "./settings.ts";
 import type { ConfigurationStatus, GroupsStatus, MembershipStatus } from "./status.ts";
+import { leaseMsOf, WatchdogLease } from "./watchdog-lease.ts";
 
 /** The clients that the replica of the configuration and the failover service are to the group service; those of the edge count from 1. */
 const replicaClient = 0;
@@ -59,6 +60,8 @@ export type Surroundings = {
   readonly sendDirect: (now: number, to: CardId, message: Message, isAgain: boolean, effects: Effect[]) => void;
   /** Whether a message fits one frame of our serial line, and the line is up. */
   readonly fitsSerial: (message: Message) => boolean;
+  /** Silence after which a peer is down, and the period of our heartbeats, on the slowest link. */
+  readonly patience: () => { readonly silenceMs: number; readonly periodMs: number };
   /** It was asked to leave, and nothing that is failed over runs on this card any more. */
   readonly onLeft: (now: number, effects: Effect[]) => void;
   /** What the failover service has for the boot of this card. */
@@ -72,6 +75,13 @@ export class Core {
   readonly #identity: Identity;
   readonly #surroundings: Surroundings;
   #redundantLinks: boolean;
+  #watchdogMs: number | undefined;
+  readonly #lease = new WatchdogLease();
+  #leaseMs: number | undefined;
+  /** Since when no view holds. */
+  #unheldSince: number | undefined;
+  /** Why the multiplexor resets no card. */
+  #noFence = "";
   readonly #membership: Membership;
   readonly #delta: Delta;
   readonly #groups: Groups;
@@ -99,6 +109,8 @@ export class Core {
     this.#identity = identity;
     this.#surroundings = surroundings;
     this.#redundantLinks = settings.redundantLinks;
+    this.#watchdogMs = settings.watchdogMs;
+    this.#unheldSince = now;
     this.#membership = new Membership(identity.card, identity.incarnation, identity.reservedView, settings, now);
     this.#delta = new Delta(identity.card);
     this.#groups = new Groups(identity.card, identity.incarnation, [replicaClient, failoverClient]);
@@ -107,6 +119,7 @@ export class Core {
       alarms: surroundings.alarms,
       request: (at, request, effects) => this.#stepGroups(at, { kind: "application", client: failoverClient, request }, effects),
       fence: (_at, card, incarnation, effects) => this.#fence(card, incarnation, effects),
+      onLeaseOver: (at, card, incarnation, effects) => this.onReceipt(at, card, "lease", effects, incarnation),
       sayIdle: (view, effects) => {
         for (const link of linkKinds) surroundings.send(link, everybody, { kind: "idle", view }, effects);
       },
@@ -125,6 +138,7 @@ export class Core {
       this.#groups.deadline(),
       this.#replica.deadline(),
       this.#failingOver.deadline(),
+      this.#graceEndsAt,
     );
   }
 
@@ -136,6 +150,7 @@ export class Core {
       const isGroupsDue = now >= this.#groups.deadline();
       const isReplicaDue = now >= this.#replica.deadline();
       const isFailoverDue = now >= this.#failingOver.deadline();
+      if (now >= this.#graceEndsAt) this.#tellAuthority(now, effects);
       if (!isMembershipDue && !isDeltaDue && !isGroupsDue && !isReplicaDue && !isFailoverDue) return;
       assert(round < 16, "the timers of membership, order, groups and replica come to rest");
       if (isMembershipDue) this.onFact(now, { kind: "tick" }, effects);
@@ -186,7 +201,9 @@ export class Core {
 
   onSettings(now: number, settings: NodeSettings, effects: Effect[]): void {
     this.#redundantLinks = settings.redundantLinks;
+    this.#watchdogMs = settings.watchdogMs;
     this.onFact(now, { kind: "settings", settings }, effects);
+    this.#tellLease(now, effects);
     this.onConfiguration(now, votesOf(settings), effects);
     const view = this.#membership.view();
     if (view !== undefined) this.#watchRedundancy(now, view, effects);
@@ -220,9 +237,45 @@ export class Core {
     }
     for (const output of this.#membership.step(now, input)) this.#settleMembership(now, output, effects);
     this.#watchQuorum(now, effects);
+    if (this.#membership.isHeld()) this.#unheldSince = undefined;
+    else this.#unheldSince ??= now;
     if (!this.#failingOver.isActive) return;
-    this.#failingOver.onAuthority(now, this.#authority(), effects);
+    this.#tellAuthority(now, effects);
     this.#watchVerdicts(now, effects);
+  }
+
+  /** When a card whose view does not hold any more stops what it runs, whatever is in sight. */
+  get #graceEndsAt(): number {
+    if (this.#unheldSince === undefined || this.#isStopped || !this.#failingOver.mayServe) return Infinity;
+    return this.#unheldSince + viewGraceMs;
+  }
+
+  #tellAuthority(now: number, effects: Effect[]): void {
+    this.#failingOver.onAuthority(now, this.#authority(now), effects);
+  }
+
+  /** What the others have to wait for this card follows from its patience, which changes with the cards that it hears. */
+  #tellLease(now: number, effects: Effect[]): void {
+    if (!this.#failingOver.isActive) return;
+    const { silenceMs, periodMs } = this.#surroundings.patience();
+    const ms = leaseMsOf(this.#watchdogMs, silenceMs, periodMs);
+    if (ms === this.#leaseMs) return;
+    this.#leaseMs = ms;
+    this.onFailover(now, { kind: "lease", ms }, effects);
+  }
+
+  /** Whether the watchdog is fed now. `isIdle`: nothing that is failed over runs here. */
+  feedsWatchdog(now: number, isIdle: boolean): boolean {
+    return this.#watchdogMs !== undefined && this.#lease.feeds(now, this.#watchdogMs, isIdle, this.#authority(now).held);
+  }
+
+  /** Whether the multiplexor is heard, and so its reset lines are worth anything; of the cards of other chassis theirs may be. */
+  onFenceable(now: number, isHeard: boolean, cards: readonly CardId[], effects: Effect[]): void {
+    const text = isHeard ? "" : "the multiplexor is not heard";
+    if (text === this.#noFence) return;
+    this.#noFence = text;
+    const noFence = new Map(isHeard ? [] : cards.map((card) => [card, text]));
+    this.onFailover(now, { kind: "surroundings", surroundings: { noQuorumWithout: new Map(), noFence } }, effects);
   }
 
   #settleMembership(now: number, output: MembershipOutput, effects: Effect[]): void {
@@ -258,6 +311,7 @@ export class Core {
       return;
     }
     this.#watchQuorum(now, effects);
+    this.#tellLease(now, effects);
     const { view } = notification;
     // What a verdict asked for is done once a view is without the card; when it is back, that is another time.
     for (const { card } of view.absent) this.#verdicts.delete(card);
@@ -471,7 +525,8 @@ export class Core {
   /** This card carries out hooks. */
   beginFailover(now: number, effects: Effect[]): void {
     this.#failingOver.begin(now, effects);
-    this.#failingOver.onAuthority(now, this.#authority(), effects);
+    this.#tellAuthority(now, effects);
+    this.#tellLease(now, effects);
   }
 
   /** Hands over what runs here, if anything can: `onLeft` when it is done. */
@@ -486,7 +541,7 @@ export class Core {
 
   /** Whether this card may serve: in a view that holds or is being made by a quorum, and in its order. */
   get mayServe(): boolean {
-    return this.#authority().held;
+    return this.#failingOver.mayServe;
   }
 
   decidedFailover(): FailoverDecided | undefined {
@@ -497,12 +552,18 @@ export class Core {
     return this.#failingOver.agreed();
   }
 
-  /** Whether this card may serve: nothing is lost before there is no quorum, or others order messages without it. */
-  #authority(): Authority {
+  /**
+   * Whether this card may serve: nothing is lost before there is no quorum, or others order messages without it, or no view has held for long: the others,
+   * whom it still hears, may have one without it.
+   */
+  #authority(now: number): Authority {
     const isHeld = this.#membership.isHeld();
     const view = isHeld ? this.#membership.view() : undefined;
     if (this.#isStopped) return { held: false, reason: this.#membership.stoppedBecause() ?? "no view holds yet", view: undefined };
-    if (view === undefined) return { held: true, reason: "a view is being made", view: undefined };
+    if (view === undefined) {
+      const isLong = now >= (this.#unheldSince ?? now) + viewGraceMs;
+      return { held: !isLong, reason: isLong ? "no view has held for long" : "a view is being made", view: undefined };
+    }
     const isOut = view.ether.length > 0 && !view.ether.includes(this.#identity.card);
     return { held: !isOut, reason: isOut ? "the others order messages without it" : "", view: view.number };
   }

@@ -23,6 +23,8 @@ export type FailoverSurroundings = {
   readonly request: (now: number, request: ApplicationRequest, effects: Effect[]) => void;
   /** The reset line of a card of our chassis. */
   readonly fence: (now: number, card: CardId, incarnation: number, effects: Effect[]) => void;
+  /** The lease of a card is over. */
+  readonly onLeaseOver: (now: number, card: CardId, incarnation: number, effects: Effect[]) => void;
   /** To all, on both links. */
   readonly sayIdle: (view: number, effects: Effect[]) => void;
   /** Whether this card knows what is agreed on, for its boot; without it, who knows is ready. */
@@ -63,6 +65,10 @@ export class FailingOver {
     this.#told.push({ kind: "authority", ...this.#authority }, { kind: "replica", state: this.#isCurrent ? "current" : "behind" });
     if (this.#view !== undefined) this.#told.push({ kind: "epoch", view: this.#view });
     this.tell(now, effects);
+  }
+
+  get mayServe(): boolean {
+    return this.#authority.held;
   }
 
   get isActive(): boolean {
@@ -132,12 +138,14 @@ export class FailingOver {
   }
 
   #settle(now: number, output: FailoverOutput, effects: Effect[]): void {
-    const { alarms, request, fence, sayIdle, onLeft, onFailing } = this.#surroundings;
+    const { alarms, request, fence, onLeaseOver, sayIdle, onLeft, onFailing } = this.#surroundings;
     switch (output.kind) {
       case "request":
         return request(now, output.request, effects);
       case "fence":
         return fence(now, output.card, output.incarnation, effects);
+      case "leaseOver":
+        return onLeaseOver(now, output.card, output.incarnation, effects);
       case "sayIdle":
         return sayIdle(output.view, effects);
       case "left":

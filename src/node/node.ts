@@ -103,6 +103,7 @@ export class Node implements Service<Input, Effect> {
       send: (link, to, message, effects) => this.#send(link, to, message, effects),
       sendDirect: (at, to, message, isAgain, effects) => this.#sendDirect(at, to, message, isAgain, effects),
       fitsSerial: (message) => this.#links.serial.up === true && frameFits("serial", message, this.#links.serial.frameBytesMax),
+      patience: () => this.#patience(),
       onLeft: (at, effects) => this.#onLeft(at, effects),
       onKnown: (at, known, effects) => this.#proving.onKnown(at, known, effects),
       onStanding: (at, standing, effects) => this.#proving.onOwnFacts(at, standing, effects),
@@ -171,8 +172,8 @@ export class Node implements Service<Input, Effect> {
         this.#proving.tellReadiness(now, effects);
         break;
       case "failover":
-        this.#core.onFailover(now, input.input, effects);
         if (input.input.kind === "configuration") this.#proving.onPolicies(now, input.input.rows.policies, effects);
+        this.#core.onFailover(now, input.input, effects);
         break;
       case "postChecked":
       case "selfTestChecked":
@@ -238,6 +239,26 @@ export class Node implements Service<Input, Effect> {
 
   get mayServe(): boolean {
     return this.#core.mayServe;
+  }
+
+  /** Whether the watchdog is fed now. `isIdle`: nothing that is failed over runs on this card. */
+  feedsWatchdog(now: number, isIdle: boolean): boolean {
+    return this.#core.feedsWatchdog(now, isIdle);
+  }
+
+  /** The silence after which a peer is down, and the period of our own heartbeats, on the slowest link and for the slowest peer. */
+  #patience(): { readonly silenceMs: number; readonly periodMs: number } {
+    const { card } = this.#identity;
+    const silences = [card, ...this.#heartbeat.cards()].flatMap((peer) =>
+      linkKinds.map((link) => this.#heartbeat.patience(peer, link).downAfterMs)
+    );
+    return { silenceMs: Math.max(...silences), periodMs: Math.max(...linkKinds.map((link) => this.#heartbeat.periodMs(link))) };
+  }
+
+  /** Whether the reset lines of our chassis are worth anything. */
+  #tellFenceable(now: number, isHeard: boolean, effects: Effect[]): void {
+    const ours = this.#settings.expected.filter((card) => chassisOf(card) === chassisOf(this.#identity.card));
+    this.#core.onFenceable(now, isHeard, ours, effects);
   }
 
   /** Who serves what, as far as this card knows; `undefined` on a card that takes no part. */
@@ -375,6 +396,7 @@ export class Node implements Service<Input, Effect> {
     this.#multiplexorHeardAt = now;
     this.#watchMultiplexorAt = now + multiplexorUnheardMs;
     this.#alarms.clear(now, "multiplexor-unheard", "", effects);
+    this.#tellFenceable(now, true, effects);
     if (message.kind === "muxReceipt" && (message.outcome === "reset" || message.outcome === "off")) {
       const card = cardAt(chassisOf(this.#identity.card), message.slot);
       this.#core.onReceipt(now, card, message.outcome === "off" ? "power" : "reset", effects, message.incarnation);
@@ -474,7 +496,10 @@ export class Node implements Service<Input, Effect> {
     else this.#alarms.raise(now, "port-down", link, `our own ${link} port is down: ${reason}`, effects);
     if (link === "serial") {
       this.#watchMultiplexorAt = up ? now + multiplexorUnheardMs : Infinity;
-      if (!up) this.#alarms.clear(now, "multiplexor-unheard", "", effects);
+      if (!up) {
+        this.#alarms.clear(now, "multiplexor-unheard", "", effects);
+        this.#tellFenceable(now, false, effects);
+      }
     }
     this.#proving.onPort(now, link, up, effects);
     this.#settleHeartbeat(now, this.#heartbeat.step(now, { kind: "port", link, up }), effects);
@@ -534,6 +559,7 @@ export class Node implements Service<Input, Effect> {
         "the serial multiplexor is not heard: no fencing over its reset lines, no power sense",
         effects,
       );
+      this.#tellFenceable(now, false, effects);
     }
     if (now >= this.#forgetStaleAt) {
       this.#forgetStaleAt = Infinity;

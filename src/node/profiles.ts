@@ -25,6 +25,11 @@ export const profiles: Readonly<Record<ProfileName, Readonly<Record<LinkKind, Be
   },
 };
 
+/** What a card's settings have of a profile. */
+export function patiencesOf(profile: ProfileName): Record<LinkKind, LinkPatience> {
+  return { ether: patienceOf(profiles[profile].ether), serial: patienceOf(profiles[profile].serial) };
+}
+
 export function patienceOf({ periodMs, silentBeats, downBeats }: Beats): LinkPatience {
   return { periodMs, silentAfterMs: periodMs * silentBeats, downAfterMs: periodMs * downBeats };
 }

@@ -42,6 +42,8 @@ export type NodeSettings = {
   readonly witness: boolean;
   /** The loss of a card's Ethernet or serial redundancy between chassis is an alarm. */
   readonly redundantLinks: boolean;
+  /** The time-out of the card's watchdog, where it has one that is fed by the node's word. */
+  readonly watchdogMs?: number;
   /** How long a cold start waits for all cards of the configuration; `Infinity`: until an operator says so. 5 minutes when not said. */
   readonly coldWaitMs?: number;
 };

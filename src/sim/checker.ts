@@ -34,6 +34,7 @@ export type Scene = {
     readonly disabled?: readonly CardId[];
     readonly tieBreak?: CardId;
     readonly witness?: boolean;
+    readonly watchdogMs?: number;
   };
   readonly operators: Operators | undefined;
   readonly failover: FailoverSystem | undefined;

@@ -100,6 +100,11 @@ export class FailoverSystem {
     return this.#active.get(card) ?? nothing;
   }
 
+  /** Nothing was begun there that is not proven stopped. */
+  isIdle(card: SimCard): boolean {
+    return (this.#active.get(card)?.size ?? 0) === 0;
+  }
+
   onBegin(card: SimCard, run: Run): void {
     this.onPowerLost(card);
     const { world } = this.#edge;

@@ -26,6 +26,8 @@ export interface Program extends Service<Input, Effect> {
   /** What is agreed on of failover, where the card takes part and knows it. */
   failover?(now: number): FailoverStatus | undefined;
   decidedFailover?(): FailoverDecided | undefined;
+  /** Whether the card's watchdog is fed now; `isIdle`: nothing that is failed over runs there. */
+  feedsWatchdog?(now: number, isIdle: boolean): boolean;
   agreedFailover?(): { readonly sequence: number; readonly text: string } | undefined;
   /** The last sequence that the replicated state of groups follows from, and its digest; nothing while this card knows no state. */
   digest?(): { readonly sequence: number; readonly digest: string } | undefined;

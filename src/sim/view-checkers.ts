@@ -112,11 +112,14 @@ export class Quorum extends ViewChecker {
 export class ProvenAbsent extends ViewChecker {
   readonly name = "proven-absent";
   readonly sentence =
-    "A confirmed view has no unknown absent card, an unconfirmed one has; and a card that a view calls down no longer runs what it ran in the view before.";
+    "A confirmed view has no unknown absent card, an unconfirmed one has; and a card that a view calls down no longer runs what it ran in the view before, or runs nothing and has been in no view for twice its watchdog's time-out.";
+  /** When a view was taken over last that has this card. */
+  readonly #inViewAt = new Map<CardId, number>();
 
-  override step({ card, view, status }: Step, scene: Scene): string | undefined {
+  override step({ card, at, view, status }: Step, scene: Scene): string | undefined {
     if (view === undefined) return undefined;
     const { state } = status.membership;
+    for (const { card: member } of view.view.status.members) this.#inViewAt.set(member, at);
     const unknown = view.view.status.absent.find((absent) => absent.state === "unknown");
     if (state === "confirmed" && unknown !== undefined) return `confirmed ${view.text}`;
     if (state === "unconfirmed" && unknown === undefined) return `unconfirmed ${view.text}`;
@@ -124,9 +127,19 @@ export class ProvenAbsent extends ViewChecker {
     for (const absent of view.view.status.absent) {
       if (absent.state !== "down") continue;
       const alive = this.#aliveOf(scene, view.view.number, absent.card);
-      if (alive !== undefined) return `${view.text}, but card ${absent.card} still runs as incarnation ${alive.identity.incarnation}`;
+      if (alive !== undefined && !this.#isLeaseOver(scene, absent.card)) {
+        return `${view.text}, but card ${absent.card} still runs as incarnation ${alive.identity.incarnation}`;
+      }
     }
     return undefined;
+  }
+
+  /** It feeds its watchdog without a view only while it runs nothing. */
+  #isLeaseOver(scene: Scene, id: CardId): boolean {
+    const { failover, options: { watchdogMs = Infinity } } = scene;
+    const card = scene.cards.find((one) => one.id === id && !one.isTwin);
+    const isIdle = card !== undefined && failover?.isIdle(card) === true;
+    return isIdle && scene.at >= (this.#inViewAt.get(id) ?? -Infinity) + 2 * watchdogMs;
   }
 
   /** What a card ran in the last view before, if it still does. */

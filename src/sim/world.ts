@@ -38,11 +38,12 @@ import { History } from "./history.ts";
 import { Lease } from "./lease.ts";
 import type { LineDirection } from "./multiplexor.ts";
 import { Noise, type NoiseRates } from "./noise.ts";
-import { patienceOf, type ProfileName, profiles } from "../node/profiles.ts";
+import { patiencesOf, type ProfileName } from "../node/profiles.ts";
 import { Reader } from "./reader.ts";
 import { Operators } from "./operators.ts";
 import { keepWaiting, type Run, SimCard, type Stall, type StartProgram, type WakeOrder } from "./sim-card.ts";
 import { type Port, Switch, type Transmission } from "./switch.ts";
+import { Watchdogs } from "./watchdogs.ts";
 
 export type WorldOptions = {
   readonly seed: number;
@@ -63,6 +64,8 @@ export type WorldOptions = {
   readonly stores?: boolean;
   /** The cards have resources, and these failover sets say who runs them. */
   readonly failover?: readonly FailoverPart[];
+  /** Each card has a hardware watchdog with this time-out. */
+  readonly watchdogMs?: number;
   /** A timer is late by up to this, the grain of the runtimes' timers: 1 ms unless a recording wants none. */
   readonly timerGrainMs?: number;
   /** Runs a card's program; the node, unless a test puts a broken one there. */
@@ -95,6 +98,7 @@ export class World {
   readonly operators: Operators | undefined;
   /** What the cards run; `undefined` where they have no resources. */
   readonly failover: FailoverSystem | undefined;
+  readonly #watchdogs: Watchdogs | undefined;
   readonly #prng: Prng;
   readonly #faultPrng: Prng;
   readonly #events = new EventQueue<(at: number) => void>();
@@ -127,6 +131,7 @@ export class World {
     this.history = new History(options.trace);
     this.operators = options.stores === true ? this.#newOperators() : undefined;
     this.failover = options.failover === undefined ? undefined : this.#newFailover(options.failover);
+    this.#watchdogs = options.watchdogMs === undefined ? undefined : this.#newWatchdogs(options.watchdogMs);
     this.checkers = new Checkers(this);
     this.applications = new Applications(
       {
@@ -193,6 +198,7 @@ export class World {
   /** Power and card are gone: the slot's sense says so. */
   pull(card: SimCard): void {
     this.#end(card, "pulled");
+    this.#watchdogs?.disarm(card);
     this.failover?.onPowerLost(card);
     card.powered = false;
     card.starts++;
@@ -223,13 +229,16 @@ export class World {
       if (card.run !== run) return;
       // It hands over first what it runs; while its program stands still it says no goodbye either.
       if (run.stall !== undefined || run.program.hasLeft === false) this.later(this.#at + leaveMs, end);
-      else this.#end(card, "left");
+      else {
+        this.#end(card, "left");
+        this.#watchdogs?.disarm(card);
+      }
     };
     this.later(this.#at + leaveMs, end);
   }
 
   reload(card: SimCard, profile: ProfileName): void {
-    card.configured = { ...card.configured, ...patiences(profile) };
+    card.configured = { ...card.configured, ...patiencesOf(profile) };
     if (card.run !== undefined) this.#tell(card, card.run, { kind: "reloaded", settings: card.configured });
   }
 
@@ -404,6 +413,11 @@ export class World {
     return new FailoverSystem({ world: this, tell, onHook }, new Prng(this.options.seed ^ 0x27d4eb2f), this.options.cards, parts);
   }
 
+  #newWatchdogs(timeoutMs: number): Watchdogs {
+    const isIdle = (card: SimCard) => this.failover?.isIdle(card) !== false;
+    return new Watchdogs({ world: this, isIdle, reset: (card) => this.#restart(card, "reset by its watchdog") }, timeoutMs);
+  }
+
   #newOperators(): Operators {
     return new Operators(
       {
@@ -450,13 +464,14 @@ export class World {
     const index = this.#cards.length;
     const { profile, cards, baud, disabled, tieBreak, witness } = this.options;
     const settings: NodeSettings = {
-      ...patiences(typeof profile === "string" ? profile : profile(id)),
+      ...patiencesOf(typeof profile === "string" ? profile : profile(id)),
       baud,
       expected: cards,
       disabled: disabled ?? [],
       ...(tieBreak === undefined ? {} : { tieBreak }),
       witness: witness ?? false,
       redundantLinks: true,
+      ...(this.options.watchdogMs === undefined ? {} : { watchdogMs: this.options.watchdogMs }),
       coldWaitMs,
     };
     const card = new SimCard({
@@ -480,6 +495,7 @@ export class World {
   #powerOn(card: SimCard, afterMs: number): void {
     // A machine that starts anew runs nothing of what it ran.
     this.failover?.onPowerLost(card);
+    this.#watchdogs?.disarm(card);
     card.powered = true;
     card.machineStarts++;
     this.#settlePort(card);
@@ -513,6 +529,7 @@ export class World {
     const boot = { machineBoot: `${card.machineStarts}`, lastRun: card.lastRun };
     const identity = { system: this.system, card: id, incarnation, uid, name: `card-${id}`, nonce, software: "sim", reservedView, boot };
     const run = card.begin(identity, this.#start, this.#at);
+    this.#watchdogs?.onBegin(card, run);
     this.history.fact(this.#at, `${card.label} starts with incarnation ${incarnation}`);
     this.checkers.onBegin(card);
     if (!card.isTwin) {
@@ -746,10 +763,14 @@ export class World {
     this.checkers.onReset(card, run);
     this.later(this.#at + this.#faultPrng.unit() * failingMs, () => {
       if (card.run !== run) return;
-      this.#end(card, `resets itself: ${reason}`);
-      this.failover?.onPowerLost(card);
-      this.#powerOn(card, bootMs);
+      this.#restart(card, `resets itself: ${reason}`);
     });
+  }
+
+  /** The card's machine starts anew. */
+  #restart(card: SimCard, how: string): void {
+    this.#end(card, how);
+    this.#powerOn(card, bootMs);
   }
 
   /** Whether a card ends here because somebody waited for this. */
@@ -780,9 +801,4 @@ export class World {
     this.checkers.onSerialSend(card, this.#at, message, line.length);
     if (card.slot !== undefined) this.#bus(card.chassis).send(this.#at, card.slot, line);
   }
-}
-
-function patiences(profile: ProfileName): Pick<NodeSettings, "ether" | "serial"> {
-  const { ether, serial } = profiles[profile];
-  return { ether: patienceOf(ether), serial: patienceOf(serial) };
 }

@@ -13,10 +13,10 @@ export type Bite<By extends string> = {
 };
 
 /** Tests of the broken line that go on for ever have found it too. */
-const patienceMs = 20_000;
+const usualPatienceMs = 20_000;
 
 /** A test for each. `paths`: what is copied, from the root. */
-export function testBites<By extends string>(paths: readonly string[], bites: readonly Bite<By>[]): void {
+export function testBites<By extends string>(paths: readonly string[], bites: readonly Bite<By>[], patienceMs = usualPatienceMs): void {
   const copy = new BrokenCopy(paths);
   test.after(() => copy.remove());
   const failuresOf = (by: By): string[] => copy.failures(`test/failover/${by}.test.ts`, patienceMs);

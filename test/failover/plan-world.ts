@@ -32,6 +32,7 @@ export function freshCard(now: number): CardFacts {
     configuration: "current",
     ports: new Map(),
     unfit: new Map(),
+    leaseMs: undefined,
     quarantine: undefined,
     maintenance: undefined,
     drained: undefined,
