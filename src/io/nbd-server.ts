@@ -3,7 +3,7 @@
  * block engine, which serves them from then on without this program. With a certificate a connection can be secured: TLS is
  * carried out here, so the bytes of such a session pass through this program, at a fraction of the speed.
  */
-import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import { createSecureContext, createServer, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { joinedBytes } from "../base/bytes.ts";
 import { nbdHandshakeMs, nbdHandshakesMax, nbdHandshakesPerAddressMax, nbdSecuredMax } from "../limits.ts";
 import {
@@ -98,7 +98,7 @@ export class NbdServer {
   readonly #engine: BlockEngine;
   readonly #exports: NbdExports;
   readonly #certificate: NbdCertificate | undefined;
-  readonly #secure: SecureContext | undefined;
+  readonly #tls: SecureContextOptions | undefined;
   readonly #events: NbdServerEvents;
   readonly #guests = new Map<number, Guest>();
   /** What carries the bytes of secured sessions, by connection. */
@@ -115,7 +115,8 @@ export class NbdServer {
     this.#certificate = certificate;
     this.#events = events ?? {};
     if (certificate !== undefined) {
-      this.#secure = createSecureContext({ cert: certificate.certificate, key: certificate.key, ca: certificate.authority });
+      this.#tls = { cert: certificate.certificate, key: certificate.key, ca: certificate.authority, minVersion: "TLSv1.2" };
+      createSecureContext(this.#tls);
     }
     this.#door = door.open(nbdHandshakesMax, {
       accepted: (connection, _listener, address) => this.#onAccepted(connection, address),
@@ -300,21 +301,19 @@ export class NbdServer {
     this.#secured++;
     const stream = this.#streamOf(guest.connection, { awaited: answer.length > 0 ? 1 : 0 });
     stream.once("close", () => this.#secured--);
-    const mutual = this.#certificate?.authority !== undefined;
-    const socket = new TLSSocket(stream, {
-      isServer: true,
-      secureContext: this.#secure as SecureContext,
-      requestCert: mutual,
-      rejectUnauthorized: mutual,
-    });
     guest.stream = stream;
+    // A server of its own for one connection: it is what judges the host's certificate.
+    const mutual = this.#tls?.ca !== undefined;
+    const server = createServer({ ...this.#tls, requestCert: mutual, rejectUnauthorized: mutual, handshakeTimeout: nbdHandshakeMs });
+    server.once("tlsClientError", (error) => this.#dismiss(guest.connection, `TLS failed: ${error.message}`));
+    server.once("secureConnection", (socket) => this.#onSecured(guest, socket));
+    server.emit("connection", stream);
+  }
+
+  #onSecured(guest: Guest, socket: TLSSocket): void {
     guest.socket = socket;
+    guest.handshake.onTlsStarted();
     socket.on("error", (error) => this.#dismiss(guest.connection, `TLS failed: ${error.message}`));
-    socket.once("secure", () => {
-      if (mutual && !socket.authorized) {
-        this.#dismiss(guest.connection, `its certificate is not trusted: ${String(socket.authorizationError)}`);
-      } else guest.handshake.onTlsStarted();
-    });
     const onData = (bytes: Uint8Array) => {
       const orders = guest.handshake.onBytes(new Uint8Array(bytes));
       for (const order of orders) if (order.kind === "send") socket.write(order.bytes);
