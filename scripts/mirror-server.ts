@@ -9,14 +9,14 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { nativeBlock } from "../../drivers/block/block.ts";
-import { mirrorNews, nativeMirror } from "../../drivers/block/mirror.ts";
-import { nativeDoor } from "../../drivers/door/door.ts";
-import { loadAddon } from "../../drivers/load.ts";
-import type { BlockNews } from "../../src/io/block-ports.ts";
-import type { MirrorSettings } from "../../src/io/mirror-ports.ts";
-import { NbdServer, type ServedExport } from "../../src/io/nbd-server.ts";
-import { nbdRequestBytesMax } from "../../src/limits.ts";
+import { nativeBlock } from "../drivers/block/block.ts";
+import { mirrorNews, nativeMirror } from "../drivers/block/mirror.ts";
+import { nativeDoor } from "../drivers/door/door.ts";
+import { loadAddon } from "../drivers/load.ts";
+import type { BlockNews } from "../src/io/block-ports.ts";
+import type { MirrorSettings } from "../src/io/mirror-ports.ts";
+import { NbdServer, type ServedExport } from "../src/io/nbd-server.ts";
+import { nbdRequestBytesMax } from "../src/limits.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
