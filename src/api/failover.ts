@@ -3,9 +3,11 @@
  * take a token. With `dryRun=true` a verb is planned on what this card knows; else it goes through the order, and its answer is what was decided
  * there. What it set into motion goes on after that.
  */
+import { setImmediate } from "node:timers/promises";
 import type { Context } from "hono";
 import { cardAt, type CardId, chassisCountMax, isCardId, slotCountMax } from "../base/ids.ts";
 import { failoverView, readinessView, setsView } from "../failover/failover-view.ts";
+import type { ReadinessReport } from "../failover/readiness.ts";
 import { recordsView, recordView } from "../failover/record-view.ts";
 import type { FailoverStatus, OperatorRequest } from "../failover/service-types.ts";
 import { changeCommentLengthMax } from "../limits.ts";
@@ -19,12 +21,12 @@ const json = "application/json";
 
 export function failoverResources(source: FailoverSource): Resource[] {
   const resource = (path: string, methods: Partial<Record<Method, MethodOf>>): Resource => ({ path, mediaTypes: [json], methods });
-  const read = (path: string, answer: (context: Context, status: FailoverStatus) => Response): Resource =>
+  const read = (path: string, answer: (context: Context, status: FailoverStatus) => Response | Promise<Response>): Resource =>
     resource(path, {
       GET: {
-        answer: (context) => {
+        answer: async (context) => {
           const status = source.status();
-          return status === undefined ? nothingHere(context) : answer(context, status);
+          return status === undefined ? nothingHere(context) : await answer(context, status);
         },
       },
     });
@@ -34,10 +36,10 @@ export function failoverResources(source: FailoverSource): Resource[] {
     orderOf: (context: Context, status: FailoverStatus, common: Common) => OperatorRequest | Response,
   ): Resource => resource(path, { POST: { role: "operator", answer: (context, caller) => operate(context, source, caller, orderOf) } });
   return [
-    read("/v1/failover", (context, status) => context.json(failoverView(status))),
+    read("/v1/failover", async (context, status) => context.json(failoverView(status, await readinessOf(status)))),
     read("/v1/sets", (context, status) => context.json(setsView(status))),
     read("/v1/sets/:set", answerSet),
-    read("/v1/readiness", (context, status) => context.json(readinessView(status))),
+    read("/v1/readiness", async (context, status) => context.json(readinessView(status, await readinessOf(status)))),
     read("/v1/failovers", answerRecords),
     read("/v1/failovers/:id", answerRecord),
     verb("/v1/sets/:set/switch", (context, status, common) => {
@@ -81,6 +83,15 @@ export function failoverResources(source: FailoverSource): Resource[] {
     }),
     verb("/v1/boot/proceed", (_context, _status, common) => ({ ...common, verb: "assume-idle" })),
   ];
+}
+
+/** A step at each turn of the loop: the card's own work goes on in between. */
+async function readinessOf({ readiness }: FailoverStatus): Promise<ReadinessReport | undefined> {
+  for (;;) {
+    const report = readiness?.step();
+    if (report !== undefined || readiness === undefined) return report;
+    await setImmediate();
+  }
 }
 
 type Common = { readonly by: string; readonly comment: string };

@@ -7,7 +7,7 @@ import type { Role, SeatRole, SetAssignment, Spot } from "./assignment.ts";
 import { compareText, type ResourceId, type ServiceId, type SetId } from "./config.ts";
 import { type Owner, type Reason, ruleOf } from "./eligibility.ts";
 import type { CardFacts, OperatorMark, Quarantine, UnitFacts, UnitId } from "./facts.ts";
-import type { ReadinessReason } from "./readiness.ts";
+import type { ReadinessReason, ReadinessReport } from "./readiness.ts";
 import type { ConfigPlace, FailoverStatus, LocalState, ServiceStatus } from "./service-types.ts";
 
 export type ReasonView = {
@@ -119,10 +119,10 @@ export function standingView({ state, reason, configuration, ownersKnown }: Fail
   return { state, ...(reason === undefined ? {} : { reason }), ...(configuration === undefined ? {} : { configuration }), ownersKnown };
 }
 
-export function failoverView(status: FailoverStatus): FailoverView {
+export function failoverView(status: FailoverStatus, readiness: ReadinessReport | undefined): FailoverView {
   const { facts, now } = status;
   return {
-    ...readinessView(status),
+    ...readinessView(status, readiness),
     sets: setViews(status),
     cards: [...facts?.cards ?? []].sort(([a], [b]) => a - b).map(([card, about]) => cardView(card, about, now)),
     activities: (facts?.activities ?? []).map(({ kind, reason, since }) => ({ kind, reason, forMs: age(now, since) })),
@@ -134,8 +134,8 @@ export function setsView(status: FailoverStatus): SetsView {
 }
 
 /** Who does not know what is agreed on, or may not serve, is ready for nothing. */
-export function readinessView(status: FailoverStatus): ReadinessView {
-  const { state, readiness, now } = status;
+export function readinessView(status: FailoverStatus, readiness: ReadinessReport | undefined): ReadinessView {
+  const { state, now } = status;
   const { reasons = [], warnings = [] } = readiness ?? {};
   const view = (reason: ReadinessReason) => readinessReasonView(reason, now);
   return {

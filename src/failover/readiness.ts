@@ -110,6 +110,14 @@ export class ReadinessStudy {
     };
   }
 
+  /** All that is left of it. */
+  finish(): ReadinessReport {
+    for (;;) {
+      const report = this.step();
+      if (report !== undefined) return report;
+    }
+  }
+
   #failInThought(card: CardId, services: readonly ServiceAssignment[]): void {
     const noQuorum = this.#surroundings.noQuorumWithout.get(card);
     const noFence = this.#surroundings.noFence.get(card);
@@ -125,11 +133,7 @@ export class ReadinessStudy {
 
 /** The whole report at once. */
 export function readinessOf(...of: ConstructorParameters<typeof ReadinessStudy>): ReadinessReport {
-  const study = new ReadinessStudy(...of);
-  for (;;) {
-    const report = study.step();
-    if (report !== undefined) return report;
-  }
+  return new ReadinessStudy(...of).finish();
 }
 
 function withCardDown(facts: Facts, card: CardId): Facts {

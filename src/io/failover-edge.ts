@@ -305,6 +305,8 @@ export class FailoverEdge {
     if (card === undefined) return;
     const stallMs = card.takeStall();
     this.#testItself();
+    // So that a reason has its age when somebody asks for the first time.
+    card.failover()?.readiness?.step();
     const machine = await machineReadings(this.#options.stateDirectory);
     const diskErrors = this.#diskErrors.onCounts(performance.now(), await diskErrorCounts());
     const readings = new Map<ReadingName, number>([

@@ -115,7 +115,7 @@ test("without a watchdog nothing is taken over from a card that nothing proves t
 test("where only the end of a lease would prove a card down, readiness warns", () => {
   const world = served();
   const run = world.card(cardAt(1, 2)).run;
-  const warnings = run?.program.failover?.(run.now)?.readiness?.warnings ?? [];
+  const warnings = run?.program.failover?.(run.now)?.readiness?.finish().warnings ?? [];
   const [warning] = warnings;
   assert.is(warning?.code, "no-fence");
   assert.ok(warning?.text.includes("only the end of its lease, 16 s, would prove card 1 down"), warning?.text);

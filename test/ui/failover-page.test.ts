@@ -26,7 +26,7 @@ const words = runInNewContext(`${pageScript}${script}; ({ answerText, gathered, 
 function viewOf(failover: FailoverStandIn): FailoverView {
   const status = failover.status();
   if (status === undefined) throw new Error("there is no status");
-  return JSON.parse(JSON.stringify(failoverView(status)));
+  return JSON.parse(JSON.stringify(failoverView(status, status.readiness?.finish())));
 }
 
 test("the strip says whether every service would be taken over, and what this card knows", async () => {
