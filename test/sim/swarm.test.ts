@@ -22,11 +22,21 @@ for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
   });
 }
 
-const regressions = readFileSync(new URL("./regressions.txt", import.meta.url), "utf8").split("\n").filter((line) => /^\d/.test(line));
-for (const line of regressions) {
+const failoverSeedCount = 8;
+
+for (let seed = firstSeed; seed < firstSeed + failoverSeedCount; seed++) {
+  test(`seed ${seed} with resources keeps every invariant of failover`, () => {
+    const { violation, lines } = runSeed({ seed, seconds, calm: false, failover: true });
+    assert.is(violation, undefined, [...lines, violation?.checker, violation?.sentence, violation?.detail].join("\n"));
+  });
+}
+
+const regressions = readFileSync(new URL("./regressions.txt", import.meta.url), "utf8").split("\n");
+for (const line of regressions.filter((text) => /^(failover )?\d/.test(text))) {
   test(`regression: ${line}`, () => {
-    const [seed, ofSeconds, cards] = line.split(/\s+/).map(Number) as [number, number, number];
-    const { violation } = runSeed({ seed, seconds: ofSeconds, cards, calm: false });
+    const isFailover = line.startsWith("failover ");
+    const [seed, ofSeconds, cards] = line.replace("failover ", "").split(/\s+/).map(Number) as [number, number, number];
+    const { violation } = runSeed({ seed, seconds: ofSeconds, calm: false, ...(isFailover ? { failover: true } : { cards }) });
     assert.is(violation, undefined, `${violation?.checker}: ${violation?.detail}`);
   });
 }
