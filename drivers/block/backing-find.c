@@ -12,10 +12,17 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "backing.h"
 
 #define SECTOR_BYTES 512u
 #define BLOCK_BYTES_MAX 4096u
+/*
+ * A program that was killed holds its files until the last request that it had under way has ended, a tenth of a second or so: it is
+ * waited for, and then nothing of it can land any more.
+ */
+#define BUSY_WAIT_US 1000000
+#define BUSY_STEP_US 5000
 
 static int describe_open(const char *path, int result, char error[ERROR_BYTES]) {
   switch (result) {
@@ -143,6 +150,22 @@ static int open_or_make(const struct backing_options *options, struct backing_fo
   return result < 0 ? result : sync_directory_of(options->path);
 }
 
+static void let_go(struct backing_found *found) {
+  if (found->fd >= 0) close(found->fd);
+  found->fd = -1;
+}
+
+static int open_when_free(const struct backing_options *options, struct backing_found *found) {
+  int64_t until_us = now_us() + BUSY_WAIT_US;
+  int result = open_or_make(options, found);
+  while (result == -EBUSY && now_us() < until_us) {
+    let_go(found);
+    usleep(BUSY_STEP_US);
+    result = open_or_make(options, found);
+  }
+  return result;
+}
+
 static int look(const struct backing_options *options, struct backing_found *found) {
   struct stat status;
   if (fstat(found->fd, &status) < 0) return -errno;
@@ -166,14 +189,11 @@ static int settle(const char *path, struct backing_found *found, char error[ERRO
 
 int backing_find(const struct backing_options *options, struct backing_found *found, char error[ERROR_BYTES]) {
   *found = (struct backing_found){.fd = -1};
-  int result = open_or_make(options, found);
+  int result = open_when_free(options, found);
   if (result == 0) result = look(options, found);
   if (result == -ENOTBLK) result = describe(error, result, "block: %.300s is neither a file nor a block device", options->path);
   else if (result < 0) result = describe_open(options->path, result, error);
   else result = settle(options->path, found, error);
-  if (result < 0 && found->fd >= 0) {
-    close(found->fd);
-    found->fd = -1;
-  }
+  if (result < 0) let_go(found);
   return result;
 }

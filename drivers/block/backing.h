@@ -32,7 +32,10 @@ struct backing_found {
   uint32_t block_bytes, preferred_bytes, discard_bytes;
 };
 
-/* May block: for engine_chore(). Nobody else may have it open for writing. Returns 0 or -errno, with a text. */
+/*
+ * May block: for engine_chore(). Nobody else may have it open for writing; it is waited for a second that nobody has. Returns 0 or -errno,
+ * with a text.
+ */
 int backing_find(const struct backing_options *options, struct backing_found *found, char error[ERROR_BYTES]);
 /* Has a file grow to `size`, durably. May block. Returns 0 or -errno; -EINVAL for a device. */
 int backing_extend(int fd, uint64_t size, bool allocated);
