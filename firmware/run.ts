@@ -26,6 +26,7 @@ import type { Drivers, Watchdog } from "../src/io/ports.ts";
 import { isRefusal, type Refusal } from "../src/io/refusal.ts";
 import { lockState } from "../src/io/state-lock.ts";
 import type { Witness } from "../src/io/witness.ts";
+import { rehearse } from "../src/node/rehearsal.ts";
 import type { Identity, NodeSettings } from "../src/node/settings.ts";
 import type { CardStatus } from "../src/node/status.ts";
 import { softwareVersion } from "../src/version.ts";
@@ -68,6 +69,7 @@ export async function runCard(configFile: string, say: (line: string) => void): 
       return exitFailed;
     }
     const failover = config.configuration ? await openFailover(config) : undefined;
+    if (failover !== undefined) rehearseTakeover(config);
     const running = new RunningCard(config, identity, keyring, failover);
     return await running.untilLeft();
   } catch (error) {
@@ -96,6 +98,14 @@ function readIdentity(config: CardConfig): Identity | Refusal {
   const lastRun = readLastRun(config.stateDirectory, (reason) => log("warn", "no last run", { reason }));
   const boot = { machineBoot: machineBoot(), lastRun };
   return { system, card, incarnation, uid, name, nonce, software: softwareVersion, reservedView, boot };
+}
+
+/** Before a link is opened: afterwards nobody has the time. */
+function rehearseTakeover(config: CardConfig): void {
+  const from = performance.now();
+  const { isTakenOver, steps } = rehearse();
+  const level = isTakenOver ? "debug" : "warn";
+  loggerOf(config).log(level, "rehearsed", { takenOver: isTakenOver, steps, ms: Math.round(performance.now() - from) });
 }
 
 /** What an earlier run left behind is stopped before the card is heard. */

@@ -5,6 +5,10 @@
 import { assert } from "./base/assert.ts";
 import { slotCountMax } from "./base/ids.ts";
 
+/** Steps of a rehearsal, and the time that passes in it: it has ended long before. */
+export const rehearsalStepsMax = 20_000;
+export const rehearsalMsMax = 60_000;
+
 /** A heartbeat's bytes on the serial wire, delimiter included. */
 export const serialHeartbeatBytesMax = 48;
 /** One serial frame on the wire, delimiter included; what is larger is fragmented. */
