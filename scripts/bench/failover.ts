@@ -15,6 +15,7 @@ import { becomeRoot } from "../chassis/private-run.ts";
 import { type Profile, profiles } from "../chassis/settings.ts";
 import { type LatencyFigures, latencyFigures, latencyText, runBenchmark } from "./comparison.ts";
 import { missingOf, type Peer, type PeerName, peers, type PeerStand, withPeer } from "./failover-peers.ts";
+import { missingForWebServers, withWebServers } from "./switch-stand.ts";
 import { type FailoverClient, type FailoverStand, webDocument, withFailover } from "./failover-stand.ts";
 
 const help = `Usage: npm run bench -- failover [options]
@@ -25,11 +26,16 @@ What a client misses when the card that serves an address fails, or hands it ove
   --system NAME   cardinal, keepalived, corosync or all (default all)
   --profile NAME  one of the profiles below, or all (default all)
   --how NAME      crash, pull, stall or switch (default crash); the peers are measured with crash alone
+  --clients N     with --how switch: so many clients of a web server, from 2 to 1000, half of which keep their connections
   --json          one line of JSON a figure
 
 crash: its program and its addresses end at once, and nothing but silence tells; pull: its slot loses power, which the multiplexor reports; stall:
 it hangs (SIGSTOP) and is fenced; switch: it is told to hand over. In each run of Cardinal it is proven that nobody else had the address before its owner
 was stopped; of the peers, which fence nobody here, it is told how often two answered for it.
+
+With --clients the address of nginx, run by its OCF agent, is moved while the clients ask. nginx stands by on all cards (standby: hot). A request may fail
+only where its connection was open to the card that the address left; any other failure ends the benchmark. A gap is then the longest time between two
+answers to whomever.
 
 Profiles:
 ${profileLines()}
@@ -39,6 +45,7 @@ Examples:
   npm run bench -- failover --system cardinal --profile fast --times 50
   npm run bench -- failover --system keepalived --json
   npm run bench -- failover --system cardinal --how pull
+  npm run bench -- failover --how switch --clients 200 --profile fast
 `;
 
 function profileLines(): string {
@@ -54,6 +61,8 @@ type How = typeof hows[number];
 
 const cards = [1, 2, 3];
 const periodMs = 1;
+/** Who only looks who has the address need not ask so often. */
+const witnessMs = 10;
 /** From the end of one run to the next fault, for what the cards do after a failover. */
 const restMs = 1_000;
 const chassisName = `bench${process.pid % 1_000}`;
@@ -73,6 +82,20 @@ type Figure = LatencyFigures & {
 };
 /** Of a peer that cannot be measured here. */
 type Missing = { readonly bench: "failover"; readonly system: PeerName; readonly missing: string };
+
+type SwitchFigure = LatencyFigures & {
+  readonly bench: "failover";
+  readonly system: "cardinal";
+  readonly profile: Profile;
+  readonly how: "switch";
+  readonly clients: number;
+  readonly runs: number;
+  readonly answers: number;
+  /** On connections that were open to the card that the address left. */
+  readonly failedOpen: number;
+  /** The longest that a request took which was answered: its first SYN was lost. */
+  readonly slowestMs: number;
+};
 
 type Records = { readonly failovers: readonly { readonly id: number }[] };
 type Explained = { readonly phases: Run["phases"] };
@@ -118,13 +141,13 @@ function figureOf(head: Pick<Figure, "system" | "profile" | "how" | "scheduling"
   });
   const sum = medians.reduce((total, { medianMs }) => total + medianMs, 0);
   const phases = medians.map((each) => ({ ...each, share: sum === 0 ? 0 : Math.round((100 * each.medianMs) / sum) }));
-  const figures = latencyFigures(runs.map(({ gapMs }) => gapMs * 1_000));
-  const [minMs, medianMs, p99Ms] = [figures.minMs, figures.medianMs, figures.p99Ms].map((ms) => Math.round(ms * 10) / 10) as [
-    number,
-    number,
-    number,
-  ];
-  return { bench: "failover", ...head, runs: runs.length, minMs, medianMs, p99Ms, phases };
+  return { bench: "failover", ...head, runs: runs.length, ...rounded(latencyFigures(runs.map(({ gapMs }) => gapMs * 1_000))), phases };
+}
+
+/** To a tenth of a millisecond. */
+function rounded({ minMs, medianMs, p99Ms }: LatencyFigures): LatencyFigures {
+  const tenths = (ms: number) => Math.round(ms * 10) / 10;
+  return { minMs: tenths(minMs), medianMs: tenths(medianMs), p99Ms: tenths(p99Ms) };
 }
 
 function print(figure: Figure | Missing, json: boolean): void {
@@ -161,6 +184,43 @@ async function measureCardinal(profile: Profile, how: How, times: number): Promi
     figure = figureOf({ system: "cardinal", profile, how, scheduling, doubles: 0 }, runs);
   });
   return figure as Figure;
+}
+
+async function measureSwitch(profile: Profile, clients: number, times: number): Promise<SwitchFigure> {
+  const gapsUs: number[] = [];
+  let [answers, failedOpen, slowestMs] = [0, 0, 0];
+  const options = { name: chassisName, cards: cards.length, runtime: "binary", profile, standby: "hot" } as const;
+  await withWebServers(options, async (servers) => {
+    const crowd = await servers.crowd(clients);
+    const witness = await servers.stand.client({ periodMs: witnessMs, realtime: outerUser() === 0 });
+    let owner = await servers.stand.servedBy(cards, 10_000);
+    while (gapsUs.length < times) {
+      owner = cards[cards.indexOf(owner) + 1] ?? (cards[0] as number);
+      const { seen, gapMs, unexcused: [wrong] } = await servers.switchTo(owner, crowd, witness);
+      if (wrong !== undefined) throw new Error(`a request failed that had nothing to do with the switch: ${JSON.stringify(wrong)}`);
+      gapsUs.push(gapMs * 1_000);
+      answers += seen.answers;
+      failedOpen += seen.failureCount;
+      slowestMs = Math.max(slowestMs, seen.slowestMs);
+    }
+    crowd.end();
+    witness.end();
+  });
+  const head = { bench: "failover", system: "cardinal", profile, how: "switch", clients, runs: gapsUs.length } as const;
+  return { ...head, ...rounded(latencyFigures(gapsUs)), answers, failedOpen, slowestMs: Math.round(slowestMs) };
+}
+
+async function measureSwitches(wanted: readonly Profile[], clients: number, times: number, json: boolean): Promise<void> {
+  const missing = missingForWebServers();
+  if (missing !== undefined) throw new Error(missing);
+  for (const profile of wanted) {
+    const figure = await measureSwitch(profile, clients, times);
+    const { runs, answers, failedOpen, slowestMs } = figure;
+    const told = `${answers} answers, ${failedOpen} failed on connections to the card that was left, the slowest ${slowestMs} ms`;
+    console.log(
+      json ? JSON.stringify(figure) : ["cardinal", profile, `switch, ${clients} clients`, runs, latencyText(figure), told].join(" | "),
+    );
+  }
 }
 
 async function measurePeerCrash(
@@ -207,6 +267,7 @@ async function main(): Promise<void> {
       system: { type: "string", default: "all" },
       profile: { type: "string", default: "all" },
       how: { type: "string", default: "crash" },
+      clients: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -227,7 +288,12 @@ async function main(): Promise<void> {
     ...peers.filter((peer) => isWanted(peer.system)).flatMap(({ timings }) => timings.map(({ name }) => name)),
   ];
   if (profile !== "all" && !names.includes(profile)) throw new Error(`--profile is ${profile}, must be ${names.join(", ")} or all`);
+  const clients = Number(values.clients ?? 0);
+  if (values.clients !== undefined && (how !== "switch" || !Number.isInteger(clients) || clients < 2 || clients > 1_000)) {
+    throw new Error(`--clients is ${values.clients}, must be a whole number from 2 to 1000, with --how switch`);
+  }
   becomeRoot();
+  if (clients > 0) return await measureSwitches(wantedOf(profile, profiles), clients, times, json);
   if (!json) console.log("system | profile | how | scheduling | runs | the client's gap | phases, median");
   if (isWanted("cardinal")) {
     for (const each of wantedOf(profile, profiles)) print(await measureCardinal(each, how, times), json);

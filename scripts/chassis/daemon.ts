@@ -186,6 +186,7 @@ export class Daemon {
       place,
       bus: this.#buses[place.chassis - 1] as Bus,
       directory: cardDirectory(this.directory, place),
+      chassisDirectory: this.directory,
       logFile: cardLog(this.directory, place),
       command: [...cardProgram(this.settings.runtime), "run", "--config", "card.json"],
       env: this.#env,

@@ -77,6 +77,8 @@ export function cardDirectory(directory: string, place: Place): string {
 }
 /** The socket at which applications find their card, in its directory. */
 export const socketName = "applications";
+/** Below the chassis's directory, in what runs on a card: a directory that is the card's own, which others find below the card's directory. */
+export const ownFiles = "own";
 export function cardLog(directory: string, place: Place): string {
   return `${cardDirectory(directory, place)}/log`;
 }

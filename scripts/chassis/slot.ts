@@ -17,7 +17,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { closeSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LineDirection } from "../../src/sim/multiplexor.ts";
 import type { Bus } from "./bus.ts";
@@ -27,6 +27,7 @@ import type { Line } from "./multiplexor-messages.ts";
 import { cardAddress, cardNamespace, type Place, placeText } from "./names.ts";
 import { cardOffScript, cardOnScript, carrierScript, type EtherCut, halfScript, noEtherCut } from "./network.ts";
 import { isStopped, kill, processesInside } from "./processes.ts";
+import { ownFiles } from "./place.ts";
 import { Refused } from "./refusal.ts";
 import type { ProgramState, SlotStatus } from "./status.ts";
 import type { Settings } from "./settings.ts";
@@ -38,14 +39,18 @@ export const restartWindowMs = 60_000;
 export const ttyName = "tty";
 /** How long a card that is asked to leave may take. */
 const leaveMs = 5_000;
-/** Has the program find the boot that is in a file (the first argument), in the mount namespace that it has for itself. */
-const ownBoot = 'mount --bind "$0" /proc/sys/kernel/random/boot_id; exec "$@"';
+/**
+ * Has the program find the boot that is in a file (the first argument), and at a path that all cards have (the third) a directory of its own (the second), in the
+ * mount namespace that it has for itself.
+ */
+const ownPlaces = 'mount --bind "$0" /proc/sys/kernel/random/boot_id; mount --bind "$1" "$2"; shift 2; exec "$@"';
 
 export type SlotOptions = {
   readonly settings: Settings;
   readonly place: Place;
   readonly bus: Bus;
   readonly directory: string;
+  readonly chassisDirectory: string;
   readonly logFile: string;
   /** The card's program with its arguments. */
   readonly command: readonly string[];
@@ -269,9 +274,11 @@ export class Slot {
     await this.#connect();
     const bootFile = `${directory}/boot-id`;
     writeFileSync(bootFile, `${this.#machineBoot}\n`);
+    const [own, shared] = [`${directory}/${ownFiles}`, `${this.#options.chassisDirectory}/${ownFiles}`];
+    for (const place of [own, shared]) mkdirSync(place, { recursive: true });
     const output = openSync(logFile, "a", 0o600);
     // The program dies with the daemon, so that nothing goes on that nobody can control.
-    const within = ["ip", "netns", "exec", cardNamespace(settings.name, this.place), "sh", "-c", ownBoot, bootFile];
+    const within = ["ip", "netns", "exec", cardNamespace(settings.name, this.place), "sh", "-c", ownPlaces, bootFile, own, shared];
     const child = spawn("setpriv", ["--pdeathsig", "KILL", ...within, ...command], {
       cwd: directory,
       env,

@@ -158,6 +158,7 @@ test("the sense of a slot and the receipt of a reset come when everything in the
     place,
     bus,
     directory,
+    chassisDirectory: directory,
     logFile: `${directory}/log`,
     // A program that takes a while to end: all its memory has to be given back.
     command: [node, "-e", "globalThis.kept = new Uint8Array(150e6).fill(1); setInterval(() => {}, 1e6); console.log('filled')"],
