@@ -151,7 +151,7 @@ static void send_differing(struct resync_chunk *chunk) {
   }
   uint8_t *data = chunk->data + ((size_t)chunk->at << BITMAP_GRAIN_SHIFT);
   uint32_t length = bytes_of(chunk, chunk->at, chunk->at + chunk->run);
-  chunk->resync->differing_bytes += length;
+  if ((chunk->resync->flags & RESYNC_COMPARE) != 0) chunk->resync->differing_bytes += length;
   chunk->call = (struct remote_call){.kind = FRAME_WRITE,
                                      .flags = FRAME_RESYNC,
                                      .offset = chunk->range.offset + ((uint64_t)chunk->at << BITMAP_GRAIN_SHIFT),

@@ -11,6 +11,10 @@ const words = blockBytes / 4;
 /** Positions are many extents apart, so that the log has to leave some out. */
 export type Places = { readonly count: number; readonly strideBytes: number };
 
+/** Where the processes that are killed write, and how many extents their logs have. */
+export const crashPlaces: Places = { count: 192, strideBytes: 5 << 20 };
+export const crashHotMax = 32;
+
 type Block = { asked: number; acknowledged: number; durable: number; busy: boolean };
 
 export class MirrorOracle {
@@ -41,7 +45,27 @@ export class MirrorOracle {
     return { place, bytes: contentOf(block.asked) };
   }
 
-  /** `number` was said to be done, or to have failed: then it may be there all the same. */
+  /** The first number that was not asked for. */
+  get next(): number {
+    return this.#number + 1;
+  }
+
+  /** What another process said that it asked for, `ask PLACE NUMBER`, and was told, `done PLACE NUMBER`; lines of other words are others' business. */
+  heard(lines: readonly string[]): void {
+    for (const line of lines) {
+      const [word, place = 0, number = 0] = line.split(" ").map((each, index) => (index === 0 ? each : Number(each))) as [
+        string,
+        number?,
+        number?,
+      ];
+      const block = this.#blocks[place] as Block;
+      if (word === "ask") block.asked = number;
+      if (word === "done") block.acknowledged = number;
+      if (word === "ask") this.#number = Math.max(this.#number, number);
+    }
+  }
+
+  /** What was asked for was said to be done, or to have failed: then it may be there all the same. */
   told(place: number, isDone: boolean, isDurable: boolean): void {
     const block = this.#blocks[place] as Block;
     block.busy = false;
@@ -91,7 +115,7 @@ export class MirrorOracle {
   }
 }
 
-function contentOf(number: number): Uint8Array {
+export function contentOf(number: number): Uint8Array {
   const content = new Uint32Array(words);
   for (let word = 0; word < words; word++) content[word] = (number + Math.imul(word, 0x9e3779b1)) >>> 0;
   return new Uint8Array(content.buffer);

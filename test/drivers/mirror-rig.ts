@@ -15,7 +15,7 @@ export const legSlot = 1;
 export const backingSlot = 2;
 /** Every leg has the bitmaps of all others; a leg's number is that of its bitmap at the others. */
 const numbers = [0, 1, 2, 3];
-const waitMs = 20_000;
+const waitMs = 120_000;
 
 export const settings: MirrorSettings = {
   protocol: "synchronous",
@@ -54,7 +54,7 @@ export class MirrorRig {
   private constructor(engine: BlockEngine, log: { readonly hotMax?: number }) {
     this.engine = engine;
     this.#log = log;
-    this.#directory = mkdtempSync(join(process.env["MIRROR_DIRECTORY"] ?? tmpdir(), "cardinal-mirror-"));
+    this.#directory = mkdtempSync(join(tmpdir(), "cardinal-mirror-"));
     this.#door = nativeDoor(loadAddon()).open(16, {
       accepted() {},
       bytes() {},
