@@ -1,5 +1,6 @@
 /**
- * The words between the storage service and the edge that drives the block engine: orders, their answers, and what the engine tells unasked. Types only; `STORAGE.md`
+ * The words between the storage service and the edge that drives the block engine: orders, their answers, and what the engine tells unasked. Types only. Answers and reports of one engine come in the order
+ * in which it happened; `STORAGE.md`
  * tells when each is given, `drivers/block/MIRROR.md` what the engine does. Legs are called by device and leg, as nobody opens one twice.
  */
 import type { CardId } from "../base/ids.ts";
@@ -63,7 +64,7 @@ export type BlockOrder =
     | { readonly kind: "serve"; readonly term: number; readonly policy: MirrorPolicy }
     /**
      * Connects to the host of a backup leg and sends it each write from then on, and what the peer's bitmap says. `counts`: it is in the in-sync set, so no write is acknowledged
-     * without it from now on. `all`: every bit is set first. The backup's hot extents join the bits. Answered when it is connected; then `synchronized`, or `peerLost`.
+     * without it from now on. The backup's hot extents join the bits. Answered when it is connected; then `synchronized`, or `peerLost`.
      */
     | {
       readonly kind: "attach";
@@ -71,7 +72,6 @@ export type BlockOrder =
       readonly card: CardId;
       readonly term: number;
       readonly counts: boolean;
-      readonly all: boolean;
     }
     /** The peer is let go: as if it had been lost, but without a report. */
     | { readonly kind: "detach"; readonly peer: LegId }
