@@ -8,6 +8,7 @@ import { nativeBlock } from "../../drivers/block/block.ts";
 import { loadAddon } from "../../drivers/load.ts";
 import { SimulatedBlocks } from "../../drivers/simulated/block.ts";
 import { SimulatedDisk } from "../../drivers/simulated/disk.ts";
+import type { BlockEngine } from "../../src/io/block-ports.ts";
 import { blockConformance, type BlockWorld } from "./block.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
@@ -19,14 +20,26 @@ function native(): Promise<BlockWorld> {
   const path = join(directory, "disk");
   writeFileSync(path, "");
   truncateSync(path, diskBytes);
+  const engines: BlockEngine[] = [];
+  const driver = nativeBlock(loadAddon());
   return Promise.resolve({
-    driver: nativeBlock(loadAddon()),
+    driver: {
+      async open(options) {
+        const engine = await driver.open(options);
+        engines.push(engine);
+        return engine;
+      },
+    },
     path,
     absentPath: join(directory, "absent"),
     diskBytes,
     done: (promise) => promise,
     pass: () => setTimeout(passMs),
-    end: () => Promise.resolve(rmSync(directory, { recursive: true })),
+    async end() {
+      // Of a test that failed, too: an engine that is open keeps the program alive.
+      for (const engine of engines) await engine.close();
+      rmSync(directory, { recursive: true });
+    },
   });
 }
 
