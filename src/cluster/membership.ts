@@ -32,7 +32,7 @@ import { isEnded, isGone, Peers } from "./peers.ts";
 import { electorateOf, isHalf, type Quorum, type QuorumFacts, quorumOf } from "./quorum.ts";
 import { TickMatrix } from "./tick-matrix.ts";
 import type { AbsentCard, NodeView, Receipt } from "./view.ts";
-import { canWaitForMore, isLeaseWanted, isViewDue, mayGoOnWithout, objectionTo, type Standing } from "./view-need.ts";
+import { canWaitForMore, isLeaseWanted, isViewDue, lackWithout, mayGoOnWithout, objectionTo, type Standing } from "./view-need.ts";
 import { proposerOf, ViewNumbers } from "./view-numbers.ts";
 import { changeText, draftOf, lossText, type ViewDraft } from "./view-words.ts";
 import { Waiting } from "./waiting.ts";
@@ -177,6 +177,11 @@ export class Membership implements Service<MembershipInput, MembershipOutput> {
   /** Whether this card, with those of its view that it hears on Ethernet, may have another one stopped before they have another view. */
   mayGoOnWithout(now: number, card: CardId): boolean {
     return mayGoOnWithout(card, this.#standing(), this.#ownFacts(), (other) => this.#matrix.countsUntil("ether", this.#card, other) > now);
+  }
+
+  /** Why the others of the view would be no quorum if a card of it failed now; undefined when they would be one, or no view holds. */
+  lackWithout(card: CardId, isFenceable: boolean): string | undefined {
+    return this.#view === undefined || !this.isHeld() ? undefined : lackWithout(card, this.#view, this.#ownFacts(), isFenceable);
   }
 
   status(now: number): MembershipStatus {

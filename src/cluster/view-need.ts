@@ -42,6 +42,18 @@ export function mayGoOnWithout(
   return others.includes(card) && (electorate.length === 2 || quorumOf(others, facts).held);
 }
 
+/**
+ * Why the others of a view would be no quorum if a card of it failed now, in words; undefined when they would be one. `isFenceable`: its end would be
+ * proven. Of a witness it is believed that it gives its lease.
+ */
+export function lackWithout(lost: CardId, view: NodeView, facts: QuorumFacts, isFenceable: boolean): string | undefined {
+  const left = view.ether.filter((card) => card !== lost);
+  const witness = facts.witness === "none" ? "none" : "trusted";
+  const proofOf: QuorumFacts["proofOf"] = (card) => card === lost ? { receipt: "reset", at: Infinity } : facts.proofOf(card);
+  const { held, text } = quorumOf(left, { ...facts, witness, ...(isFenceable ? { proofOf } : {}) });
+  return held ? undefined : text;
+}
+
 /** `isNews`: whether more is proven about an absent card than the view says. */
 export function isViewDue(
   { view, isHeld, isWanted, would, electorate, incarnationOf }: Standing,

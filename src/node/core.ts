@@ -82,6 +82,8 @@ export class Core {
   #unheldSince: number | undefined;
   /** Why the multiplexor resets no card. */
   #noFence = "";
+  #unfenceable: readonly CardId[] = [];
+  #toldSurroundings = "";
   readonly #membership: Membership;
   readonly #delta: Delta;
   readonly #groups: Groups;
@@ -207,6 +209,7 @@ export class Core {
     this.onConfiguration(now, votesOf(settings), effects);
     const view = this.#membership.view();
     if (view !== undefined) this.#watchRedundancy(now, view, effects);
+    this.#tellSurroundings(now, effects);
   }
 
   /** A slot that is said to have lost its power, or to have none when we first hear of it, proves that its card has stopped. */
@@ -274,8 +277,24 @@ export class Core {
     const text = isHeard ? "" : "the multiplexor is not heard";
     if (text === this.#noFence) return;
     this.#noFence = text;
-    const noFence = new Map(isHeard ? [] : cards.map((card) => [card, text]));
-    this.onFailover(now, { kind: "surroundings", surroundings: { noQuorumWithout: new Map(), noFence } }, effects);
+    this.#unfenceable = isHeard ? [] : cards;
+    this.#tellSurroundings(now, effects);
+  }
+
+  /** Which cards could not be survived, or not be proven down: for the readiness, at each change. */
+  #tellSurroundings(now: number, effects: Effect[]): void {
+    const view = this.#membership.view();
+    if (!this.#failingOver.isActive || view === undefined || !this.#membership.isHeld()) return;
+    const noFence = new Map(this.#unfenceable.map((card) => [card, this.#noFence]));
+    const noQuorumWithout = new Map<CardId, string>();
+    for (const { card } of view.members) {
+      const lack = this.#membership.lackWithout(card, !noFence.has(card));
+      if (lack !== undefined) noQuorumWithout.set(card, `without card ${card} the others would be ${lack}`);
+    }
+    const told = JSON.stringify([[...noQuorumWithout], [...noFence]]);
+    if (told === this.#toldSurroundings) return;
+    this.#toldSurroundings = told;
+    this.onFailover(now, { kind: "surroundings", surroundings: { noQuorumWithout, noFence } }, effects);
   }
 
   #settleMembership(now: number, output: MembershipOutput, effects: Effect[]): void {
@@ -329,6 +348,7 @@ export class Core {
       this.#surroundings.alarms.raise(now, "card-unknown", "", text, effects);
     }
     this.#watchRedundancy(now, view, effects);
+    this.#tellSurroundings(now, effects);
     this.#settleDelta(now, this.#delta.step(now, { kind: "view", view }), effects);
   }
 
@@ -527,6 +547,7 @@ export class Core {
     this.#failingOver.begin(now, effects);
     this.#tellAuthority(now, effects);
     this.#tellLease(now, effects);
+    this.#tellSurroundings(now, effects);
   }
 
   /** Hands over what runs here, if anything can: `onLeft` when it is done. */

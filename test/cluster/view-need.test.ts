@@ -3,8 +3,16 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { cardAt, type CardId } from "../../src/base/ids.ts";
 import type { NodeView } from "../../src/cluster/view.ts";
-import { canWaitForMore, isLeaseWanted, isViewDue, mayGoOnWithout, objectionTo, type Standing } from "../../src/cluster/view-need.ts";
-import { isHalf, quorumOf } from "../../src/cluster/quorum.ts";
+import {
+  canWaitForMore,
+  isLeaseWanted,
+  isViewDue,
+  lackWithout,
+  mayGoOnWithout,
+  objectionTo,
+  type Standing,
+} from "../../src/cluster/view-need.ts";
+import { isHalf, type QuorumFacts, quorumOf } from "../../src/cluster/quorum.ts";
 
 const cards = (...slots: number[]): CardId[] => slots.map((slot) => cardAt(1, slot));
 const incarnation = 7;
@@ -172,5 +180,30 @@ for (const [what, standing, lost, heard, may] of goesOn) {
     assert.is(mayGoOnWithout(cardAt(1, lost), standingOf(standing), facts, (other) => cards(...heard).includes(other)), may);
   });
 }
+
+test("whom the others could not do without, and why: a receipt of its end helps a half, the witness is believed to give its lease", () => {
+  const lack = (view: readonly number[], lost: number, isFenceable: boolean, more: Partial<QuorumFacts> = {}) => {
+    const { view: nodeView } = standingOf({ view, would: view });
+    const facts: QuorumFacts = {
+      electorate: cards(1, 2, 3, 4),
+      tieBreak: undefined,
+      witness: "none",
+      isContinuing: () => true,
+      proofOf: () => undefined,
+      startedAt: () => -Infinity,
+      ...more,
+    };
+    return lackWithout(cardAt(1, lost), nodeView as NodeView, facts, isFenceable);
+  };
+  const powerless = { proofOf: (card: CardId) => card === cardAt(1, 4) ? ({ receipt: "power", at: 5 } as const) : undefined };
+  assert.is(lack([1, 2, 3, 4], 1, false), undefined, "three of four");
+  assert.is(lack([1, 2, 3], 3, false), undefined, "half with the tie-break card");
+  assert.is(lack([1, 2, 3], 1, false, powerless), "2 of 4 cards, without the tie-break card 1: no quorum");
+  assert.is(lack([1, 2, 3], 1, true), "2 of 4 cards, without the tie-break card 1: no quorum", "of card 4 nothing is known");
+  assert.is(lack([1, 2, 3], 1, true, powerless), undefined, "both others are proven down");
+  assert.is(lack([1, 2], 2, true), "1 of 4 cards: no quorum");
+  assert.is(lack([1, 2, 3], 1, false, { witness: "missing" }), undefined);
+  assert.is(lack([1, 2, 3], 2, false, { electorate: cards(1, 2, 3, 4, 5) }), "2 of 5 cards: no quorum");
+});
 
 test.run();
