@@ -16,6 +16,8 @@ export class Records {
   /** Which record tells of a service that is on its way. */
   readonly #ofService = new Map<ServiceId, number>();
   readonly #changed = new Set<number>();
+  /** Cards that are gone, and nothing proves that they are down. */
+  readonly #unproven = new Set<CardId>();
   /** What proved a card's end before there was a record of it. */
   readonly #ended = new Map<CardId, Extract<FailoverEvent, { readonly kind: "receipt" }>>();
 
@@ -41,7 +43,7 @@ export class Records {
 
   deadline(): number {
     let deadline = Infinity;
-    for (const at of this.#touched.values()) deadline = Math.min(deadline, at + failoverCloseMs);
+    for (const [id, at] of this.#touched) if (!this.#isUnproven(id)) deadline = Math.min(deadline, at + failoverCloseMs);
     return deadline;
   }
 
@@ -54,7 +56,7 @@ export class Records {
 
   onTick(at: number): void {
     for (const [id, touchedAt] of [...this.#touched]) {
-      if (at < touchedAt + failoverCloseMs) continue;
+      if (at < touchedAt + failoverCloseMs || this.#isUnproven(id)) continue;
       const record = this.#records.find((one) => one.id === id);
       const isMoving = record?.phase === "granted" || record?.phase === "characterized" || record?.phase === "detected" ||
         record?.phase === "shielded";
@@ -62,6 +64,12 @@ export class Records {
       this.#touched.delete(id);
       for (const [service, of] of [...this.#ofService]) if (of === id) this.#ofService.delete(service);
     }
+  }
+
+  /** Nothing proves yet that its card is down: a lease takes its time, and what follows on it belongs to this. */
+  #isUnproven(id: number): boolean {
+    const record = this.#records.find((one) => one.id === id);
+    return record?.subject.kind === "card" && this.#unproven.has(record.subject.card) && record.receipt === undefined;
   }
 
   onEvidence(about: CardId, events: readonly FailoverEvent[]): void {
@@ -78,6 +86,8 @@ export class Records {
     switch (happening.kind) {
       case "cardGone": {
         const { card, state, by: sayer } = happening;
+        if (state === "unknown") this.#unproven.add(card);
+        else this.#unproven.delete(card);
         const services = owned(card);
         const subject: FailoverSubject = { kind: "card", card };
         if (services.length === 0 && this.#openOf(subject) === undefined) return;
@@ -94,6 +104,7 @@ export class Records {
       }
       case "cardBack": {
         this.#ended.delete(happening.card);
+        this.#unproven.delete(happening.card);
         const id = this.#openOf({ kind: "card", card: happening.card });
         if (id !== undefined) {
           this.#add(id, { kind: "aborted", at, text: `card ${happening.card} is back before anything proved that it was down` });

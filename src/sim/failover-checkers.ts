@@ -6,7 +6,7 @@ import { FailoverChecker } from "./failover-checker.ts";
 import type { FailoverSystem } from "./failover-system.ts";
 import { RecordsTell } from "./record-checkers.ts";
 import type { Run, SimCard } from "./sim-card.ts";
-import { Demoted, FencedForSilence, OneKill, StartsInOrder, ToldNoFirst } from "./takeover-checkers.ts";
+import { Demoted, FencedForSilence, NothingForgotten, OneKill, StartsInOrder, ToldNoFirst } from "./takeover-checkers.ts";
 
 export function failoverCheckers(system: FailoverSystem): FailoverChecker[] {
   return [
@@ -19,6 +19,7 @@ export function failoverCheckers(system: FailoverSystem): FailoverChecker[] {
     new ToldNoFirst(),
     new StartsInOrder(),
     new Demoted(),
+    new NothingForgotten(),
     new RecordsTell(system),
     new AllServed(system),
   ];

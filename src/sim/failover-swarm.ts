@@ -1,6 +1,6 @@
 /** What a seed draws for a system whose cards run resources: the failover sets that it has, what befalls the resources, and what operators order. */
 import type { CardId } from "../base/ids.ts";
-import type { Prng } from "../base/prng.ts";
+import { Prng } from "../base/prng.ts";
 import { type FailoverPart, failoverParts, rowChanges } from "./failover-rows.ts";
 import { hookFaults } from "./failover-system.ts";
 
@@ -13,6 +13,12 @@ const services = ["sql", "data", "a", "b", "c", "web", "target", "farm-1-1", "fa
 export function drawParts(prng: Prng): FailoverPart[] {
   const drawn = failoverParts.filter(() => prng.chance(0.5));
   return prng.chance(0.3) || drawn.length === 0 || (drawn.length === 1 && drawn[0] === "chassis") ? ["single", "spread", "chassis"] : drawn;
+}
+
+/** Half of the systems have watchdogs; some of these bite too soon to be a lease. */
+export function drawWatchdogs(seed: number): { readonly watchdogMs?: number } {
+  const prng = new Prng(seed ^ 0x7feb352d);
+  return prng.chance(0.5) ? { watchdogMs: prng.pick([3_000, 8_000, 10_000, 15_000]) } : {};
 }
 
 /** Draws what befalls the resources of a system, and what operators order. Half of it comes in bursts: what is ordered while something else is under way. */

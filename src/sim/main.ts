@@ -15,6 +15,7 @@ import { verbs } from "./faults.ts";
 import { hashOfHashes } from "./history.ts";
 import { type ProfileName, profileNames } from "../node/profiles.ts";
 import { parseScenario, runScenario } from "./scenario.ts";
+import { liveStorageSeed } from "./storage-swarm.ts";
 import { liveSeed, type SeedOptions, type SeedResult } from "./swarm.ts";
 
 const help = `Usage: npm run -s sim -- [options]
@@ -29,6 +30,7 @@ Simulates whole systems under faults drawn from a seed, and checks every invaria
   --profile NAME     default or fast (default: drawn from the seed)
   --calm             no faults
   --failover         every card has resources, and failover sets say who runs them
+  --storage          instead: mirrored devices under faults, and who may serve them
   --stores           every card has a store, and operators change the configuration
   --trace            print every line of history (one seed)
   --scenario FILE    run a scenario file and compare it with its recording
@@ -41,12 +43,13 @@ Examples:
   npm run -s sim -- --seeds 1..200
   npm run -s sim -- --seed 7 --cards 3 --calm --seconds 5 --trace
   npm run -s sim -- --seeds 1..1000 --stores
+  npm run -s sim -- --seeds 1..100 --storage
   npm run -s sim -- --scenario test/scenarios/heartbeat/pull.txt
 
 Exit code: 0 all invariants held, 1 one was violated, 2 a wrong option, 130 stopped by Ctrl-C.
 
 A scenario begins with how its world is set up, in lines of cards N, chassis N, profile NAME, baud N, seed N,
-disabled CARD, tiebreak CARD, witness, stores, failover PART ..., only EVENT ... (the events of the log that are recorded). Then it has the lines
+disabled CARD, tiebreak CARD, witness, stores, failover PART ..., watchdog MS, only EVENT ... (the events of the log that are recorded). Then it has the lines
 settle, run MS, show, show members, show groups, show services, show records, show configuration, show log CARD GROUP, and these verbs:
 ${Object.entries(verbs).map(([name, verb]) => `  ${`${name} ${verb.usage}`.padEnd(58)} ${verb.does}`).join("\n")}
 `;
@@ -56,6 +59,7 @@ type Options = {
   readonly seed: Omit<SeedOptions, "seed" | "trace">;
   readonly trace: boolean;
   readonly json: boolean;
+  readonly storage: boolean;
   readonly jobs: number;
   readonly scenario?: string;
 };
@@ -76,6 +80,7 @@ function readOptions(args: readonly string[]): Options | { readonly wrong: strin
         calm: { type: "boolean", default: false },
         stores: { type: "boolean", default: false },
         failover: { type: "boolean", default: false },
+        storage: { type: "boolean", default: false },
         trace: { type: "boolean", default: false },
         scenario: { type: "string" },
         jobs: { type: "string" },
@@ -127,6 +132,7 @@ function readOptions(args: readonly string[]): Options | { readonly wrong: strin
     },
     trace: values.trace,
     json: values.json,
+    storage: values.storage,
     jobs,
     ...(values.scenario === undefined ? {} : { scenario: values.scenario }),
   };
@@ -253,6 +259,34 @@ function tellScenario(path: string, options: Options): number {
   return isAsRecorded && result.violation === undefined ? 0 : 1;
 }
 
+/** Seeds of mirrored devices, one after the other. */
+async function liveStorage({ seeds, seed: { seconds, calm }, trace, json }: Options): Promise<number> {
+  let stopped = false;
+  const onInterrupt = () => stopped = true;
+  process.on("SIGINT", onInterrupt);
+  const hashes: string[] = [];
+  const violated: number[] = [];
+  for (const seed of seeds) {
+    if (stopped) break;
+    const result = liveStorageSeed({ seed, seconds, calm, ...(trace ? { trace: out } : {}) });
+    const { cards, devices, legs, faults, acknowledged, simulatedMs, violation, hash } = result;
+    hashes.push(hash);
+    if (violation !== undefined) violated.push(seed);
+    if (json) out(JSON.stringify(result));
+    else {
+      const size = `${cards} cards, ${devices} devices of ${legs} legs, ${faults} faults, ${acknowledged} writes`;
+      out(`seed ${seed}  ${size}, ${(simulatedMs / 1_000).toFixed(1)} s  ${violation === undefined ? "ok" : "VIOLATED"}  ${hash}`);
+      if (violation !== undefined) tellViolation({ ...violation, card: "system" }, [], `seed ${seed}`);
+    }
+    await setImmediate();
+  }
+  process.off("SIGINT", onInterrupt);
+  const verdict = violated.length === 0 ? "all invariants held" : `violated by seeds ${violated.join(", ")}`;
+  if (json) out(JSON.stringify({ seeds: hashes.length, violated, stopped, history: hashOfHashes(hashes) }));
+  else out(`${hashes.length} of ${seeds.length} seeds, ${verdict}\nhistory ${hashOfHashes(hashes)}`);
+  return stopped ? 130 : violated.length > 0 ? 1 : 0;
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (options === "help") {
@@ -264,6 +298,7 @@ async function main(): Promise<number> {
     return 2;
   }
   if (options.scenario !== undefined) return tellScenario(options.scenario, options);
+  if (options.storage) return await liveStorage(options);
 
   let stopped = false;
   const onInterrupt = () => stopped = true;

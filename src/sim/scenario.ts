@@ -3,7 +3,7 @@
  * A recording is made by running it; whoever changes one reads the difference.
  *
  *     cards 3              how the world is set up: cards, chassis, profile, baud, seed, disabled CARD, tiebreak CARD, witness, stores,
- *                          failover PART ...
+ *                          failover PART ..., watchdog MS
  *     only tentative epoch of the cards' log lines only those whose event begins with one of these words
  *     settle               runs until all is quiet; what is concluded on the way is left out
  *     pull 3               any verb of faults.ts
@@ -62,7 +62,14 @@ export function runScenario(
   options: { start?: StartProgram; trace?: (line: string) => void } = {},
 ): ScenarioResult | string {
   const setup = { cards: 3, chassis: 1, profile: "default" as ProfileName, baud: 115_200, seed: 1 };
-  const votes: { disabled?: CardId[]; tieBreak?: CardId; witness?: boolean; stores?: boolean; failover?: FailoverPart[] } = {};
+  const votes: {
+    disabled?: CardId[];
+    tieBreak?: CardId;
+    witness?: boolean;
+    stores?: boolean;
+    failover?: FailoverPart[];
+    watchdogMs?: number;
+  } = {};
   /** The first words of the events of log lines that are recorded; without it all are. */
   let only: ReadonlySet<string> | undefined;
   const lines = scenario.verbs.map((line) => line.replace(/#.*/, "").trim());
@@ -84,7 +91,10 @@ export function runScenario(
       else votes.tieBreak = Number(word) as CardId;
     } else if (name === "witness") votes.witness = true;
     else if (name === "stores") votes.stores = true;
-    else if (name === "failover") {
+    else if (name === "watchdog") {
+      if (!(Number(word) > 0)) return `line ${index + 1}: watchdog needs milliseconds above zero, not "${word}"`;
+      votes.watchdogMs = Number(word);
+    } else if (name === "failover") {
       const words = line.split(/\s+/).slice(1);
       const parts = failoverParts.filter((part) => words.includes(part));
       if (parts.length === 0 || parts.length < words.length) return `line ${index + 1}: failover names some of ${failoverParts.join(", ")}`;

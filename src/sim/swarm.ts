@@ -9,7 +9,7 @@ import { Prng } from "../base/prng.ts";
 import type { Violation } from "./checker.ts";
 import { settleMs } from "./settling.ts";
 import { agreeing, carryOutLine } from "./faults.ts";
-import { drawFailing, drawParts } from "./failover-swarm.ts";
+import { drawFailing, drawParts, drawWatchdogs } from "./failover-swarm.ts";
 import { storeOrders } from "./operators.ts";
 import type { ProfileName } from "../node/profiles.ts";
 import type { StartProgram } from "./sim-card.ts";
@@ -103,7 +103,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
     baud,
     ...votes,
     stores,
-    ...(failover ? { failover: parts } : {}),
+    ...(failover ? { failover: parts, ...drawWatchdogs(seed) } : {}),
     startSpreadMs: prng.pick([0, 200, 3_000]),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
     ...(options.start === undefined ? {} : { start: options.start }),

@@ -1,5 +1,6 @@
 /** What must hold of takeovers while they are under way: who is stopped and why, who is told first, who stops by itself. */
 import { cardAt, type CardId } from "../base/ids.ts";
+import { viewGraceMs } from "../limits.ts";
 import type { Effect } from "../node/effect.ts";
 import type { Message } from "../wire/message.ts";
 import type { Scene, Step } from "./checker.ts";
@@ -113,8 +114,8 @@ export class StartsInOrder extends FailoverChecker {
   }
 }
 
-/** A card that is out has ordered its stops when it has been awake for so long beyond the time in which it must know. */
-const stopsWithinMs = 500;
+/** A card that is out has ordered its stops when it has been awake for so long beyond the time in which it must have missed the others. */
+const stopsWithinMs = viewGraceMs + 500;
 type Out = { readonly view: number; readonly since: number };
 
 export class Demoted extends FailoverChecker {
@@ -162,5 +163,20 @@ export class Demoted extends FailoverChecker {
     // In order, one after the other: what is stopping now holds up the rest.
     if ([...scene.failover?.on(card) ?? []].some(([, state]) => state === "stopping")) return undefined;
     return `still runs ${running.map(([id]) => id).join(", ")} ${withinMs.toFixed(0)} ms after view ${out}, which keeps it out`;
+  }
+}
+
+export class NothingForgotten extends FailoverChecker {
+  readonly name = "nothing-forgotten";
+  readonly sentence =
+    "A card that takes part in a new beginning of all that is agreed on runs nothing by then: what runs is never forgotten, so nothing has to be adopted.";
+
+  override each({ failover }: Scene, card: SimCard, _run: Run, effects: readonly Effect[]): string | undefined {
+    if (!effects.some((effect) => effect.kind === "log" && effect.event === "failover begins")) return undefined;
+    const running = [...failover?.on(card) ?? []].filter(([, state]) => state !== "stopping").map(([id]) => id);
+    // What it ran a moment ago is being stopped by now.
+    const stopped = effects.flatMap((effect) => effect.kind === "hook" && effect.order.hook === "stop" ? [effect.order.resource] : []);
+    const forgotten = [...running, ...stopped];
+    return forgotten.length === 0 ? undefined : `begins anew while it runs ${forgotten.join(", ")}`;
   }
 }
