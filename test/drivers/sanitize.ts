@@ -4,6 +4,9 @@
  * the sanitizers' runtime is preloaded into it. Exits with 1 when anything was found, after having run all of it.
  */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { command, enterNamespaces } from "../conformance/namespace.ts";
@@ -19,6 +22,8 @@ const tests = [
   "test/conformance/net.test.ts",
   "test/conformance/watchdog.test.ts",
   "test/conformance/realtime.test.ts",
+  "test/conformance/block.test.ts",
+  "test/drivers/block.test.ts",
   "test/drivers/lifetime.test.ts",
   "test/io/resources/command.test.ts",
   "test/io/resources/device.test.ts",
@@ -62,5 +67,8 @@ const sanitized = {
 for (const test of tests) run(`address, undefined behaviour: ${test}`, process.execPath, [test], sanitized);
 await makeVethPair("left0", "right0");
 run("threads: stress", "build/tsan/stress", ["left0", "right0", String(stressRounds)]);
+const directory = mkdtempSync(join(tmpdir(), "cardinal-block-"));
+run("threads: block-stress", "build/tsan/block-stress", [directory, String(stressRounds)]);
+rmSync(directory, { recursive: true });
 for (const fuzzer of ["parmrk", "mailbox", "claim", "nbd"]) run(`fuzz: ${fuzzer}`, `build/fuzz/${fuzzer}`, [`-max_total_time=${fuzzS}`]);
 process.exitCode = failures === 0 ? 0 : 1;
