@@ -493,14 +493,11 @@ static void free_leg(struct leg *leg) {
 
 static void close_now(struct reactor_task *task) {
   struct leg *leg = REACTOR_OF(task, struct leg, close_task);
-  bool is_queued = leg->log_task.queued || leg->crowd_task.queued || leg->work_task.queued;
-  if (is_queued) {
-    reactor_at_turn_end(leg->target.reactor, task);
-    return;
-  }
   if (leg->jobs_under_way > 0 || leg->is_logging || leg->works != NULL || leg->flushes != NULL || leg->wanting != NULL || leg->users > 0) return;
   void (*closed)(void *context) = leg->closed;
   void *context = leg->closed_context;
+  reactor_forget(leg->target.reactor, &leg->log_task);
+  reactor_forget(leg->target.reactor, &leg->crowd_task);
   free_leg(leg);
   closed(context);
 }

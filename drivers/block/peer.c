@@ -298,10 +298,7 @@ static void heard(struct stream *stream, const struct frame *frame, uint8_t *pay
 
 static void session_ended(struct reactor_task *task) {
   struct peer *peer = REACTOR_OF(task, struct peer, ended);
-  if (peer->room.queued) {
-    reactor_at_turn_end(peer->stream.reactor, task);
-    return;
-  }
+  reactor_forget(peer->stream.reactor, &peer->room);
   if (peer->options.leg != NULL) leg_leave_alone(peer->options.leg);
   peer->options.ended(peer, peer->reason);
 }

@@ -351,11 +351,8 @@ static void expired(struct reactor_timer *timer) {
 
 static void ended(struct reactor_task *task) {
   struct resync *resync = REACTOR_OF(task, struct resync, end);
-  struct mirror *mirror = resync->mirror;
-  if (resync->step.queued || resync->room.queued) {
-    reactor_later(mirror->target.reactor, task);
-    return;
-  }
+  reactor_forget(resync->mirror->target.reactor, &resync->step);
+  reactor_forget(resync->mirror->target.reactor, &resync->room);
   resync_end(resync);
 }
 

@@ -19,10 +19,8 @@ static void finish_if_idle(struct stream *stream) {
 
 static void finish(struct reactor_task *task) {
   struct stream *stream = REACTOR_OF(task, struct stream, finish);
-  if (stream->flush.queued || stream->resume.queued) {
-    reactor_at_turn_end(stream->reactor, task);
-    return;
-  }
+  reactor_forget(stream->reactor, &stream->flush);
+  reactor_forget(stream->reactor, &stream->resume);
   while (stream->first != NULL) {
     struct stream_frame *frame = stream->first;
     stream->first = frame->next;
@@ -193,7 +191,7 @@ static void resume(struct reactor_task *task) {
 }
 
 void stream_resume(struct stream *stream) {
-  reactor_later(stream->reactor, &stream->resume);
+  if (!stream->is_ending) reactor_later(stream->reactor, &stream->resume);
 }
 
 int stream_start(struct stream *stream, struct reactor *reactor, int fd, const struct stream_kind *kind) {

@@ -1,9 +1,9 @@
 /**
- * One side of a mirror, to be killed. `backup NUMBER PATH` prints `ready PORT`. `primary NUMBER PATH PORT TERM FIRST` prints `synchronized`, waits for a line, and
+ * One side of a mirror, to be killed, which says what it does in a file. `LOG backup NUMBER PATH` says `ready PORT`. `LOG primary NUMBER PATH PORT TERM FIRST` says `synchronized`, waits for a line, and
  * then writes, with a line for each thing that it asks for and is told: `ask PLACE NUMBER`, `done PLACE NUMBER`, numbers from FIRST on; and `out` when
  * the backup is noted as out of sync.
  */
-import { writeSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { nativeBlock } from "../../drivers/block/block.ts";
 import { mirrorNews, nativeMirror } from "../../drivers/block/mirror.ts";
@@ -14,14 +14,16 @@ import type { BlockNews } from "../../src/io/block-ports.ts";
 import { contentOf, crashHotMax, crashPlaces } from "./mirror-oracle.ts";
 import { settings } from "./mirror-rig.ts";
 
-const [role, ...rest] = process.argv.slice(2);
+const [log = "", role, ...rest] = process.argv.slice(2);
 const [own = 0, , port = 0, term = 1, first = 1] = rest.map(Number);
 const path = rest[1] as string;
 const other = 1 - own;
 const [device, mirrorSlot, legSlot, backingSlot] = [1, 0, 1, 2];
 const writers = 16;
 
-const say = (line: string) => writeSync(1, `${line}\n`);
+// A pipe could be full; what is in a file is there when its writer is dead.
+const said = openSync(log, "a");
+const say = (line: string) => writeSync(said, `${line}\n`);
 const addon = loadAddon();
 const engine = await nativeBlock(addon).open({ onNews });
 const block = await engine.make(device);

@@ -3,11 +3,10 @@
  * resynchronization, and no acknowledged write is lost. `mirror-crash.test.ts 200` kills so often, from a seed that may follow.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import { nativeBlock } from "../../drivers/block/block.ts";
@@ -26,18 +25,24 @@ const deviceBytes = 2 ** 30;
 const program = runCommand(fileURLToPath(new URL("mirror-crash-process.ts", import.meta.url)));
 const waitMs = 120_000;
 
-/** A process whose lines are told; what it has said when it is dead, it has said. */
+/** A process that says in a file what it does. */
 class Side {
   readonly #child: ChildProcess;
   readonly #dead: Promise<void>;
-  readonly lines: string[] = [];
+  readonly #log: string;
 
-  constructor(arguments_: readonly (string | number)[]) {
+  constructor(log: string, arguments_: readonly (string | number)[]) {
     const [file, ...before] = program;
-    this.#child = spawn(file, [...before, ...arguments_.map(String)], { stdio: ["pipe", "pipe", "inherit"] });
+    this.#log = log;
+    writeFileSync(log, "");
+    this.#child = spawn(file, [...before, log, ...arguments_.map(String)], { stdio: ["pipe", "ignore", "inherit"] });
     this.#child.stdin?.on("error", () => {});
-    createInterface({ input: this.#child.stdout as NonNullable<ChildProcess["stdout"]> }).on("line", (line) => this.lines.push(line));
     this.#dead = new Promise((resolve) => this.#child.once("close", () => resolve()));
+  }
+
+  /** A last line without an end was not said. */
+  get lines(): string[] {
+    return readFileSync(this.#log, "utf8").split("\n").slice(0, -1);
   }
 
   async told(word: string): Promise<string> {
@@ -87,10 +92,10 @@ test("a kill at any instant, of either side or of both, loses no acknowledged wr
     let source = 0;
     for (let crash = 0; crash <= crashes; crash++) {
       const term = crash + 2;
-      const backup = new Side(["backup", 1 - source, paths[1 - source] as string, 0, term]);
+      const backup = new Side(join(directory, "backup"), ["backup", 1 - source, paths[1 - source] as string, 0, term]);
       sides.push(backup);
       const port = (await backup.told("ready")).split(" ")[1] as string;
-      const primary = new Side(["primary", source, paths[source] as string, port, term, oracle.next]);
+      const primary = new Side(join(directory, "primary"), ["primary", source, paths[source] as string, port, term, oracle.next]);
       sides.push(primary);
       await primary.told("synchronized");
       oracle.check(paths[0], paths[1], "acknowledged", `seed ${seed}, before crash ${crash + 1}`);

@@ -25,6 +25,8 @@ const tests = [
   "test/conformance/block.test.ts",
   "test/drivers/block.test.ts",
   "test/drivers/lifetime.test.ts",
+  "test/drivers/mirror.test.ts",
+  "test/drivers/mirror-power.test.ts",
   "test/io/resources/command.test.ts",
   "test/io/resources/device.test.ts",
   "test/io/resources/filesystem.test.ts",
@@ -70,5 +72,7 @@ run("threads: stress", "build/tsan/stress", ["left0", "right0", String(stressRou
 const directory = mkdtempSync(join(tmpdir(), "cardinal-block-"));
 run("threads: block-stress", "build/tsan/block-stress", [directory, String(stressRounds)]);
 rmSync(directory, { recursive: true });
-for (const fuzzer of ["parmrk", "mailbox", "claim", "nbd"]) run(`fuzz: ${fuzzer}`, `build/fuzz/${fuzzer}`, [`-max_total_time=${fuzzS}`]);
+for (const fuzzer of ["parmrk", "mailbox", "claim", "nbd", "mirror"]) {
+  run(`fuzz: ${fuzzer}`, `build/fuzz/${fuzzer}`, [`-max_total_time=${fuzzS}`]);
+}
 process.exitCode = failures === 0 ? 0 : 1;
