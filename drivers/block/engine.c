@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../base/lock.h"
 #include "../mailbox/mailbox.h"
 #include "bytes.h"
 #include "chores.h"
@@ -193,13 +194,17 @@ static engine_handler *handler_of(uint32_t kind) {
   return table == NULL || index >= table->count ? NULL : table->handlers[index];
 }
 
+static bool needs_device(const struct engine_order *order) {
+  return order->number != ENGINE_NO_DEVICE || !engine_modules[order->kind / ENGINE_KINDS]->takes_no_device;
+}
+
 static void run_order(struct reactor_task *task) {
   struct engine_order *order = REACTOR_OF(task, struct engine_order, task);
   engine_handler *handler = handler_of(order->kind);
   if (order->number != ENGINE_NO_DEVICE) order->device = engine_device(order->engine, order->reactor, order->number);
   if (order->device != NULL) order->device->orders++;
   if (handler == NULL) engine_refuse(order, -ENOSYS, "block: there is no order %u", order->kind);
-  else if (order->number != ENGINE_NO_DEVICE && order->device == NULL) engine_refuse(order, -ENODEV, NO_DEVICE, order->number);
+  else if (order->device == NULL && needs_device(order)) engine_refuse(order, -ENODEV, NO_DEVICE, order->number);
   else handler(order);
 }
 
@@ -351,7 +356,7 @@ int engine_start(struct engine **out, const struct engine_options *options, void
   engine->wake = wake;
   engine->context = context;
   engine->reports_last = &engine->reports;
-  pthread_mutex_init(&engine->lock, NULL);
+  lock_init(&engine->lock);
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

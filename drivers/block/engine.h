@@ -74,6 +74,8 @@ typedef void engine_handler(struct engine_order *order);
 struct engine_table {
   engine_handler *const *handlers; /* by index; NULL: no such order */
   uint32_t count;
+  /* Whether its handlers know what to do without a device; if not, they always have one. */
+  bool takes_no_device;
   /*
    * Called on its reactor before a device goes, with its gate shut: the module ends what it has there, then calls `left`. First
    * the fronts, then, when nothing of theirs is under way any more, the mirror; the engine closes what is left in the slots.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "../base/lock.h"
 #include "../worker/worker.h"
 #include "pool.h"
 #include "ring.h"
@@ -133,6 +134,14 @@ static int64_t idle_us(const struct reactor *reactor) {
   return left > 0 ? left : 0;
 }
 
+static void enter(struct reactor *reactor, bool wait, int64_t timeout_us) {
+  int result = ring_submit(&reactor->ring, wait, timeout_us);
+  /* Interrupted, or the kernel lacks memory for a moment: what was filled is still there, and goes with the next turn. */
+  if (result == 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM) return;
+  /* Anything else is the ring's end: nobody would hear of a completion any more. */
+  abort();
+}
+
 static void turn(struct reactor *reactor) {
   reactor->now_us = now_us();
   complete_all(reactor);
@@ -140,8 +149,7 @@ static void turn(struct reactor *reactor) {
   queue_run(reactor, &reactor->later);
   queue_run(reactor, &reactor->turn_end);
   bool idle = reactor->later.first == NULL && reactor->turn_end.first == NULL;
-  /* Interrupted, or the kernel is out of memory for a moment: what was filled is still there, and goes with the next turn. */
-  ring_submit(&reactor->ring, idle, idle ? idle_us(reactor) : 0);
+  enter(reactor, idle, idle ? idle_us(reactor) : 0);
 }
 
 static void make_files(struct reactor *reactor) {
@@ -209,7 +217,7 @@ int reactor_start(struct reactor **out, const struct reactor_options *options, c
   queue_init(&reactor->later);
   queue_init(&reactor->turn_end);
   queue_init(&reactor->running);
-  pthread_mutex_init(&reactor->lock, NULL);
+  lock_init(&reactor->lock);
   sem_init(&reactor->started, 0, 0);
   int result = worker_start_normal(&reactor->worker, options->name, run, reactor);
   if (result == 0) {
@@ -282,7 +290,7 @@ void reactor_timer_cancel(struct reactor *reactor, struct reactor_timer *timer) 
 
 struct io_uring_sqe *reactor_begin(struct reactor *reactor, struct reactor_op *op, uint8_t opcode, int fd) {
   struct io_uring_sqe *entry;
-  while ((entry = ring_next(&reactor->ring)) == NULL) ring_submit(&reactor->ring, false, 0);
+  while ((entry = ring_next(&reactor->ring)) == NULL) enter(reactor, false, 0);
   entry->opcode = opcode;
   entry->fd = fd;
   entry->user_data = (uint64_t)(uintptr_t)op;

@@ -113,6 +113,25 @@ test("a device for which there is no io_uring is refused in words", async () => 
   assert.is(message, "block: 99 reactors; 1 to 8 are possible");
 });
 
+test("an order whose bytes are not as they should be is refused, whichever", async () => {
+  await withEngine(async (engine, directory) => {
+    const device = await engine.make(1);
+    await device.open(0, join(directory, "disk"), { size: mib });
+    const kinds = Array.from({ length: 16 }, (_, index) => index + 1).filter((kind) => kind !== 1);
+    for (const kind of kinds) {
+      // No order has so many bytes but a write, whose length is among the first of them.
+      assert.is(await codeFrom(engine.order(kind, 1, new Uint8Array(60).fill(1))), "EBADMSG", `order ${kind}`);
+    }
+    assert.is(await codeFrom(engine.order(3, 1, new Uint8Array(9))), "EBADMSG");
+    assert.is(await codeFrom(engine.order(9, 1, new Uint8Array(7))), "EBADMSG");
+    assert.is(await codeFrom(engine.order(50, 1, new Uint8Array())), "ENOSYS");
+    assert.is(await codeFrom(engine.order(5_000, 1, new Uint8Array())), "ENOSYS");
+    assert.is(await codeFrom(engine.order(11, 2, new Uint8Array())), "ENODEV");
+    assert.is(await codeFrom(engine.order(11, undefined, new Uint8Array())), "ENODEV");
+    assert.is((await device.status()).passed, 0);
+  });
+});
+
 /** A loop device over a file, or undefined where none can be had. */
 function loopOver(path: string): string | undefined {
   const { status, stdout } = spawnSync("losetup", ["--find", "--show", path], { encoding: "utf8" });
