@@ -43,6 +43,15 @@ export function betterPlace(unit: Unit, home: CardId | undefined): SeatView | un
   return seats.find((view) => view.reluctance === 0 && view.seat !== undefined && isPreferred(view.seat, seat));
 }
 
+/** The place that the unit prefers to all others, if that is not where it is, whatever speaks against it. */
+export function firstChoice(unit: Unit, home: CardId | undefined): SeatView | undefined {
+  const { current, seats } = unit;
+  const seat = current?.seat;
+  if (unit.isRoot) return seats.find((view) => seat !== undefined && view.seat !== undefined && isPreferred(view.seat, seat));
+  const [first] = [...preferredOf(unit), ...(home === undefined ? [] : [home])];
+  return first === current?.card ? undefined : seats.find(({ card }) => card === first);
+}
+
 /** Where the services of an N-way unit belong, in the order of the first one that says so. */
 export function preferredOf(unit: Unit): readonly CardId[] {
   return unit.services.find(({ preferred }) => preferred.length > 0)?.preferred ?? [];

@@ -7,7 +7,7 @@ import { assign, type Assignment, type Move, type ServiceAssignment } from "./as
 import { compareText, type FailoverConfig, type ServiceId, startOrder } from "./config.ts";
 import { type Reason, ruleOf, stateOf } from "./eligibility.ts";
 import type { CardFacts, Facts, OperatorMark, UnitFacts, UnitId } from "./facts.ts";
-import { betterPlace, vetoesOf } from "./failback.ts";
+import { betterPlace, firstChoice, vetoesOf } from "./failback.ts";
 import { rootsOf } from "./seats.ts";
 import { type Unit, Units } from "./units.ts";
 
@@ -179,8 +179,12 @@ class Planning {
     if ("kind" in unit) return unit;
     const better = betterPlace(unit, this.#homeOf(unit));
     if (better === undefined) {
-      const where = unit.current === undefined ? "nowhere" : `card ${unit.current.card}`;
-      return refuse("nothing-better", `${subject} is on ${where}, and no card that it prefers can have it now`);
+      const where = unit.current === undefined ? `${subject} is nowhere` : `${subject} is on card ${unit.current.card}`;
+      const first = firstChoice(unit, this.#homeOf(unit));
+      const why = first === undefined
+        ? "no other card is preferred"
+        : `card ${first.card}, which is preferred, cannot have it now${first.reasons.map(({ text }) => `: ${text}`)[0] ?? ""}`;
+      return refuse("nothing-better", `${where}, and ${why}`);
     }
     const vetoes = vetoesOf(unit, better, this.#config, this.#facts).filter(({ code }) => code !== "operator-choice");
     const warnings = vetoes.map(({ code, text }) => `warning: an automatic failback would wait (${code}): ${text}`);

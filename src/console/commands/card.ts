@@ -63,7 +63,7 @@ const maintenance: Command = defineConfigCommand({
   ],
   operands: [
     { name: "CARD", summary: "the card, by its number or as chassis/slot" },
-    { name: "STATE", summary: "whether it is to be in maintenance", choices: ["on", "off"] },
+    { name: "STATE", summary: "on or off: whether it is to be in maintenance; it may come before the card" },
   ],
   options: { ...forceOption, ...verbOptions },
   examples: [
@@ -71,12 +71,18 @@ const maintenance: Command = defineConfigCommand({
     { line: "cardinal card maintenance 2 on --comment memory", what: "before the work" },
     { line: "cardinal card maintenance 2 off", what: "after it" },
   ],
-  run: async (context, client, { options, operands: { CARD: text, STATE: state } }) =>
-    await carryOutVerb(context, client, `v1/cards/${needCard(client, text, "CARD")}/maintenance`, options, {
-      on: String(state === "on"),
-      force: options.force ? "true" : undefined,
-    }),
+  async run(context, client, { options, operands: { CARD: first, STATE: second } }) {
+    const [text, state] = isState(first) ? [second, first] : [first, second];
+    const card = needCard(client, text, "CARD");
+    if (!isState(state)) client.mistaken(`STATE is ${JSON.stringify(state)}, must be one of on, off`);
+    const query = { on: String(state === "on"), force: options.force ? "true" : undefined };
+    return await carryOutVerb(context, client, `v1/cards/${card}/maintenance`, options, query);
+  },
 });
+
+function isState(word: string): boolean {
+  return word === "on" || word === "off";
+}
 
 export function cardCommands(program: Program): readonly Command[] {
   return [check(program), example(program), schema(program), maintenance];
