@@ -1,6 +1,6 @@
 /** The alarms of failover: what an operator should look at, worked out from what is agreed on; told when it changes. Pure. */
 import type { CardId } from "../base/ids.ts";
-import type { ResourceId } from "./config.ts";
+import type { ResourceId, ServiceId } from "./config.ts";
 import { untilText } from "./eligibility.ts";
 import type { FailoverState } from "./service-state.ts";
 import type { FailoverAlarmCode, FailoverOutput } from "./service-types.ts";
@@ -13,14 +13,21 @@ export class FailoverAlarms {
   #checked: { readonly config: unknown; readonly text: string | undefined } = { config: undefined, text: undefined };
   #decided: unknown;
   #rivals: ReadonlyMap<ResourceId, string> | undefined;
+  #standbys: ReadonlyMap<ServiceId, string> | undefined;
 
-  /** What is raised, has other words, or is over since it was asked last. */
-  changes(state: FailoverState | undefined, own: CardId, rivals: ReadonlyMap<ResourceId, string>): Alarm[] {
+  /** What is raised, has other words, or is over since it was asked last. `standbys`: why what stands by here does not run. Either map is another one when it changes. */
+  changes(
+    state: FailoverState | undefined,
+    own: CardId,
+    rivals: ReadonlyMap<ResourceId, string>,
+    standbys: ReadonlyMap<ServiceId, string>,
+  ): Alarm[] {
     if (state === undefined) return [];
     // Each decision makes a new assignment.
-    if (this.#decided === state.assignment && this.#rivals === rivals) return [];
+    if (this.#decided === state.assignment && this.#rivals === rivals && this.#standbys === standbys) return [];
     this.#decided = state.assignment;
     this.#rivals = rivals;
+    this.#standbys = standbys;
     const wanted = new Map<string, { readonly code: FailoverAlarmCode; readonly about: string; readonly text: string }>();
     const add = (code: FailoverAlarmCode, about: string, text: string) => void wanted.set(`${code} ${about}`, { code, about, text });
     const { now } = state.facts;
@@ -36,6 +43,7 @@ export class FailoverAlarms {
       if (health !== "good" && card === own) add("card-health", `card ${card}`, `card ${card} is ${health}: ${healthReasons.join("; ")}`);
     }
     for (const [resource, reason] of rivals) add("rival-address", resource, `${resource}: ${reason}`);
+    for (const [service, why] of standbys) add("standby-failed", service, `${service} does not stand by on this card: ${why}`);
     const findings = this.#findings(state);
     if (findings !== undefined) add("failover-configuration", "", findings);
     return this.#difference(wanted);

@@ -30,6 +30,7 @@ export class Standbys {
   readonly #card: CardId;
   readonly #runner: Runner;
   readonly #standbys = new Map<ServiceId, Standby>();
+  #failures: ReadonlyMap<ServiceId, string> = new Map();
 
   constructor(card: CardId, runner: Runner) {
     this.#card = card;
@@ -61,6 +62,7 @@ export class Standbys {
       all.set(wantOf(service), { epoch: 0, attempt: this.#attemptOf(service, now, run), plans });
     }
     for (const service of this.#standbys.keys()) if (!standing.has(service)) this.#standbys.delete(service);
+    this.#noteFailures(wants);
     return all;
   }
 
@@ -86,6 +88,21 @@ export class Standbys {
     return standby.attempt;
   }
 
+  #noteFailures(wants: ReadonlyMap<ServiceId, Want>): void {
+    const failures = new Map<ServiceId, string>();
+    for (const service of this.#standbys.keys()) {
+      const failure = this.failureOf(service);
+      if (failure !== undefined && !wants.has(service)) failures.set(service, failure.why);
+    }
+    const isSame = failures.size === this.#failures.size && [...failures].every(([service, why]) => this.#failures.get(service) === why);
+    if (!isSame) this.#failures = failures;
+  }
+
+  /** Why what only stands by does not run here, by service. The same map while nothing changes. */
+  get failures(): ReadonlyMap<ServiceId, string> {
+    return this.#failures;
+  }
+
   /** Why what stands by for a service does not run here, where it should. */
   failureOf(service: ServiceId): LocalFailure | undefined {
     return this.#runner.failureOf(wantOf(service));
@@ -95,10 +112,4 @@ export class Standbys {
   isRunning(service: ServiceId): boolean {
     return !this.#standbys.has(service) || this.#runner.stateOf(wantOf(service)) === "running";
   }
-}
-
-/** Of services that are on a card, those that it has; the others only stand by. */
-export function withoutStandbys(services: readonly ServiceId[]): ServiceId[] {
-  const prefix = wantOf("");
-  return services.filter((service) => !service.startsWith(prefix));
 }

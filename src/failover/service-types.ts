@@ -141,6 +141,8 @@ export type FailoverAlarmCode =
   /** A card is failing or degraded, by its own readings. */
   | "card-health"
   | "rival-address"
+  /** What is to stand by on this card does not run: its service would be longer in coming. */
+  | "standby-failed"
   /** The configuration of failover has errors: it is in force as far as it leads anywhere. */
   | "failover-configuration";
 

@@ -46,7 +46,7 @@ import { Records } from "./service-records.ts";
 import { Runner, type Want } from "./service-runner.ts";
 import { Rivals } from "./service-rivals.ts";
 import { Sayings } from "./service-sayings.ts";
-import { Standbys, withoutStandbys } from "./service-standby.ts";
+import { Standbys } from "./service-standby.ts";
 import { FailoverState, type Happening } from "./service-state.ts";
 import { decidedOf, servicesStatus } from "./service-status.ts";
 import { packText, piecesOf } from "./service-text.ts";
@@ -555,7 +555,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     this.#sayLeft();
     this.#records.onTick(this.#time(now));
     for (const record of this.#records.takeChanged()) this.#outputs.push({ kind: "record", record });
-    for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals.list)) this.#outputs.push(alarm);
+    for (const alarm of this.#alarms.changes(state, this.#card, this.#rivals.list, this.#standbys.failures)) this.#outputs.push(alarm);
     const standing = this.#own.newStanding(state);
     if (standing !== undefined) this.#outputs.push({ kind: "standing", standing });
     if ((state !== undefined) !== this.#isKnownTold) {
@@ -689,7 +689,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
   }
 
   #sayReport(state: FailoverState): void {
-    const report = this.#own.reportToSay(state, withoutStandbys(this.#runner.present()));
+    const report = this.#own.reportToSay(state, this.#runner.present());
     if (report !== undefined) this.#say(`report:${packText(report)}`, { kind: "report", incarnation: this.#identity.incarnation, report });
   }
 

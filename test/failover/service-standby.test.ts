@@ -89,12 +89,57 @@ test("one that ends on a card that stands by is started again there after a whil
   world.run(standbyRetryMs + 5_000);
   assert.not.ok(where(world, "a-app").includes(other.card));
   assert.is(ownerOf(world), owner);
+  assert.match(other.alarms.get("standby-failed a") ?? "", "a does not stand by on this card: a-app did not start: failed");
+  assert.is(owner.alarms.get("standby-failed a"), undefined);
   world.broken.clear();
   world.run(standbyRetryMs + 3_000);
+  assert.is(other.alarms.get("standby-failed a"), undefined, "the alarm is over");
   assert.equal(where(world, "a-app"), [1, 2, 3]);
   const { services, records } = owner.service.status(world.now);
   assert.is(services.find(({ service }) => service === "a")?.grant, "running");
   assert.equal(records.filter(({ subject }: FailoverRecord) => subject.kind !== "card" && JSON.stringify(subject).includes('"a"')), []);
+});
+
+test("a card that leaves has it stopped, after what needs it has moved", () => {
+  const world = hot(7);
+  const owner = ownerOf(world);
+  const from = world.lines.length;
+  world.input(owner, { kind: "leave" });
+  world.run(3_000);
+  assert.is.not(ownerOf(world), owner);
+  assert.not.ok(where(world, "a-app").includes(owner.card));
+  assert.is(hooksSince(world, from)[0], "stop a-ip");
+  assert.equal(hooksSince(world, from).sort(), ["start a-ip", "stop a-app", "stop a-ip"]);
+});
+
+test("a service all of which stands by is told to run once it does", () => {
+  const world = build(8, { cards: 3, hookMs: 400 });
+  for (const id of ["a-app", "a-ip"]) world.rows = { ...world.rows, resources: world.rows.resources.filter((row) => row.id !== id) };
+  world.rows = { ...world.rows, dependencies: world.rows.dependencies.filter(({ resource }) => resource !== "a-ip") };
+  const { id: _, ...row } = world.rows.resources.find(({ id }) => id === "b-app") as { readonly id: string };
+  world.put("resources", "a-app", { ...row, service: "a", standby: "hot" });
+  world.configure();
+  world.run(5_000);
+  assert.equal(where(world, "a-app"), [1, 2, 3]);
+  const owner = world.card(world.card(1).service.status(world.now).services.find(({ service }) => service === "a")?.owner as number);
+  const others = world.cards.filter((card) => card !== owner);
+  world.broken.set("a-app", new Set(others.map(({ card }) => card)));
+  for (const { active } of others) active.delete("a-app");
+  world.run(4_000);
+  assert.equal(where(world, "a-app"), [owner.card]);
+  world.broken.clear();
+  world.crash(owner);
+  let ran = 0;
+  for (let step = 0; step < 600; step++) {
+    world.run(5);
+    for (const { card, isUp, service } of others) {
+      const status = isUp ? service.status(world.now).services.find((each) => each.service === "a") : undefined;
+      if (status?.grant !== "running" || status.owner !== card) continue;
+      ran++;
+      assert.ok(where(world, "a-app").includes(card), "it runs where it is said to run");
+    }
+  }
+  assert.ok(ran > 100, "it ran elsewhere");
 });
 
 test("FS-7 where its service is, its failure is the service's: started again, then elsewhere, and at last it rests everywhere", () => {
@@ -115,6 +160,8 @@ test("FS-7 where its service is, its failure is the service's: started again, th
   assert.is(owner.service.status(world.now).services.find(({ service }) => service === "a")?.state, "quarantined");
   assert.equal(where(world, "a-app"), []);
   world.broken.clear();
+  world.run(standbyRetryMs + 5_000);
+  assert.equal(where(world, "a-app"), [], "what rests stands by nowhere");
   world.operate(world.card(2), { verb: "lift-quarantine", subject: "a", ...by } as OperatorRequest);
   world.run(5_000);
   ownerOf(world);

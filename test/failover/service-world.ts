@@ -57,6 +57,8 @@ export class HostCard {
   /** What is on this card: resources from the order of their start until they are proven stopped. */
   readonly active = new Map<string, "starting" | "running" | "stopping">();
   readonly hooks: Hosted[] = [];
+  /** By their code and what they are about. */
+  readonly alarms = new Map<string, string>();
   /** What was sent and is not ordered. */
   outbox: { readonly request: number; readonly data: Uint8Array }[] = [];
   isStopped = true;
@@ -393,6 +395,12 @@ export class ServiceWorld {
       case "operated":
         card.answers.set(output.client, output.answer);
         return;
+      case "alarm": {
+        const key = `${output.code} ${output.about}`;
+        if (output.text === undefined) card.alarms.delete(key);
+        else card.alarms.set(key, output.text);
+        return;
+      }
       case "log":
         return this.#note(`card ${card.card}: ${output.event} ${JSON.stringify(output.fields)}`);
       default:
