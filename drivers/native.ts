@@ -1,7 +1,9 @@
 /** The drivers of the machine this runs on. */
-import type { Drivers, ResourceDrivers } from "../src/io/ports.ts";
+import type { Drivers, ResourceDrivers, StorageDrivers } from "../src/io/ports.ts";
+import { nativeBlock } from "./block/block.ts";
 import { nativeChild } from "./child/child.ts";
 import { nativeDevice } from "./device/device.ts";
+import { nativeDoor } from "./door/door.ts";
 import { nativeEther } from "./ether/ether.ts";
 import { loadAddon } from "./load.ts";
 import { nativeNet } from "./net/net.ts";
@@ -27,4 +29,10 @@ export function nativeDrivers(stateDirectory?: string): Drivers {
 export function nativeResourceDrivers(stateDirectory?: string): ResourceDrivers {
   const addon = loadAddon(stateDirectory);
   return { net: nativeNet(addon), child: nativeChild(addon), device: nativeDevice(addon) };
+}
+
+/** What storage is served with; otherwise as `nativeDrivers`. */
+export function nativeStorageDrivers(stateDirectory?: string): StorageDrivers {
+  const addon = loadAddon(stateDirectory);
+  return { block: nativeBlock(addon), door: nativeDoor(addon) };
 }

@@ -5,6 +5,7 @@
  * Received bytes are always in a buffer of their own: a driver never writes to them again.
  */
 import type { BindingInterface, BindingPortInterface, OpenOptions, PortInfo, UpdateOptions } from "@serialport/bindings-interface";
+import type { BlockDriver } from "./block-ports.ts";
 
 /** A hardware address, six bytes. */
 export type Mac = Uint8Array;
@@ -295,4 +296,10 @@ export type ResourceDrivers = {
   readonly net: NetDriver;
   readonly child: ChildDriver;
   readonly device: DeviceDriver;
+};
+
+/** What storage is served with, on a real machine alone. */
+export type StorageDrivers = {
+  readonly block: BlockDriver;
+  readonly door: DoorDriver;
 };
