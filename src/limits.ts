@@ -282,7 +282,7 @@ export const interfacesLookMs = 1_000;
 export const healthLookMs = 5_000;
 /** How often a card that is well tests its own disk; one that is not does so at each look. */
 export const ownTestMs = 60_000;
-export const ownTestDeadlineMs = 1_000;
+export const ownTestDeadlineMs = 15_000;
 /** For how long an error of a disk counts, and how many counters of such are read. */
 export const diskErrorsWindowMs = 3_600_000;
 export const diskErrorSourcesMax = 256;

@@ -208,7 +208,10 @@ export function gradeOfCard(health: Health): { readonly grade: HealthGrade; read
   bad.sort((a, b) => grades.indexOf(b.grade) - grades.indexOf(a.grade));
   return {
     grade: bad[0]?.grade ?? "good",
-    reasons: bad.map(({ name, value }) => `${readingRules[name].about}: ${valueText(name, value)}`),
+    reasons: bad.map(({ name, value, grade, asked }) => {
+      const isBetter = asked !== undefined && grades.indexOf(asked.grade) < grades.indexOf(grade);
+      return `${readingRules[name].about}: ${valueText(name, value)}${isBetter ? ", but not for long enough yet" : ""}`;
+    }),
   };
 }
 
