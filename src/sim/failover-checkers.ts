@@ -37,6 +37,7 @@ class OneOwner extends FailoverChecker {
   }
 
   override started(scene: Scene, card: SimCard, resource: string): string | undefined {
+    if (this.#system.isHot(resource)) return undefined;
     const others = this.#system.placesOf(resource).filter((place) => place.card !== card && !isResetting(scene, place.card));
     if (others.length === 0) return undefined;
     const where = others.map((place) =>
@@ -171,6 +172,8 @@ class AllServed extends FailoverChecker {
       const said = `${service} is ${assigned?.state} on card ${assigned?.owner?.card}: ${
         assigned?.reasons.map(({ text }) => text).join("; ")
       }`;
+      const isHere = places.some(({ card: place, state }) => state === "running" && place.id === assigned?.owner?.card);
+      if (this.#system.isHot(id) && isHere) continue;
       if (places.length !== 1) return { card, detail: `${id} is on ${where === "" ? "no card" : where}; ${said}` };
       const [place] = places;
       if (place?.state !== "running" || place.card.id !== assigned?.owner?.card) return { card, detail: `${id} is on ${where}; ${said}` };

@@ -13,6 +13,8 @@ export const failoverParts = [
   "spare",
   /** Card > port group: a service goes to the other port of its card before it goes to another card. */
   "ports",
+  /** Services whose application stands by on every card that would take them over; their address is on one. */
+  "hot",
   /** A set of sets: one for each chassis. */
   "chassis",
 ] as const;
@@ -112,6 +114,12 @@ class Building {
     this.#pair("target", "san");
   }
 
+  hot(): void {
+    this.#put("failoverSets", "pool", { composition: "n-way" });
+    for (const card of this.#cards) this.#member("pool", card, {});
+    for (const id of ["p", "q"]) this.#pair(id, "pool", {}, { standby: "hot" });
+  }
+
   chassis(): void {
     this.#put("failoverSets", "site", { composition: "hierarchical" });
     this.#service("web", "site");
@@ -169,13 +177,13 @@ class Building {
   }
 
   /** An application and its address. */
-  #pair(id: string, set: string, columns: Columns = {}): void {
+  #pair(id: string, set: string, columns: Columns = {}, ofApplication: Columns = {}): void {
     this.#service(id, set, columns);
-    this.#application(`${id}-app`, id, []);
+    this.#application(`${id}-app`, id, [], ofApplication);
     this.#address(`${id}-ip`, id, [`${id}-app`]);
   }
 
-  #application(id: string, service: string, needs: readonly string[]): void {
+  #application(id: string, service: string, needs: readonly string[], columns: Columns = {}): void {
     this.#put("resources", id, {
       kind: "application",
       service,
@@ -186,6 +194,7 @@ class Building {
       monitorPeriodS: 1,
       startS: 2,
       stopS: 2,
+      ...columns,
     });
     this.#needs(id, needs);
   }

@@ -9,10 +9,12 @@ type Plan = { readonly at: number; readonly line: string }[];
 /** Services of these names are in one part or the other. */
 const services = ["sql", "data", "a", "b", "c", "web", "target", "farm-1-1", "farm-1-2"];
 
-/** One part, some, or all. */
-export function drawParts(prng: Prng): FailoverPart[] {
-  const drawn = failoverParts.filter(() => prng.chance(0.5));
-  return prng.chance(0.3) || drawn.length === 0 || (drawn.length === 1 && drawn[0] === "chassis") ? ["single", "spread", "chassis"] : drawn;
+/** One part, or some. What stands by takes its own stream of draws. */
+export function drawParts(prng: Prng, seed: number): FailoverPart[] {
+  const drawn = failoverParts.filter((part) => part !== "hot" && prng.chance(0.5));
+  const isUsual = prng.chance(0.3) || drawn.length === 0 || (drawn.length === 1 && drawn[0] === "chassis");
+  const parts: FailoverPart[] = isUsual ? ["single", "spread", "chassis"] : drawn;
+  return new Prng(seed ^ 0x4cf5ad43).chance(0.3) ? [...parts, "hot"] : parts;
 }
 
 /** Half of the systems have watchdogs; some of these bite too soon to be a lease. */

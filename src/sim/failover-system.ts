@@ -84,6 +84,11 @@ export class FailoverSystem {
     return this.#rows.resources.find(({ id }) => id === resource)?.service as string | undefined;
   }
 
+  /** It may run on several cards at once. */
+  isHot(resource: string): boolean {
+    return this.#rows.resources.find(({ id }) => id === resource)?.standby === "hot";
+  }
+
   /** What a resource needs, and what needs it, by the configuration. */
   neededBy(resource: string): string[] {
     const device = this.#rows.resources.find(({ id }) => id === resource)?.device;

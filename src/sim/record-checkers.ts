@@ -43,7 +43,9 @@ export class RecordsTell extends FailoverChecker {
 
   override killed({ at }: Scene, card: SimCard): string | undefined {
     const started = this.#startedIn.get(card);
-    const running = [...this.#system.on(card)].filter(([, state]) => state === "running").map(([id]) => [id, started?.get(id)] as const);
+    const running = [...this.#system.on(card)].filter(([id, state]) => state === "running" && !this.#system.isHot(id)).map(([id]) =>
+      [id, started?.get(id)] as const
+    );
     this.#endings.set(card, { at, resources: new Map(running) });
     return undefined;
   }

@@ -94,7 +94,7 @@ export function* liveSeed(options: SeedOptions): Generator<number, SeedResult> {
   const writing = stores ? drawWriting(storesPrng, cards, endMs * faultShare, options.calm) : [];
   const failover = options.failover === true;
   const failoverPrng = new Prng(seed ^ 0x165667b1);
-  const parts = drawParts(failoverPrng);
+  const parts = drawParts(failoverPrng, seed);
   const failing = failover && !options.calm ? drawFailing(failoverPrng, cards, endMs * faultShare) : [];
   const world = new World({
     seed,

@@ -27,10 +27,15 @@ export type FaultySeed = {
   readonly cards?: number | "drawn";
 };
 
-/** The verbs of a recorded scenario. */
+/** Worlds that are known to violate nothing. */
+const sound = new Set<string>();
+
+/** The verbs of a recorded scenario. That it violates nothing is seen where it is compared with its recording. */
 export function scenarioOf(path: string): string[] {
   const text = readFileSync(fileURLToPath(new URL(`../scenarios/${path}`, import.meta.url)), "utf8");
-  return (text.split("\n----")[0] as string).split("\n");
+  const verbs = (text.split("\n----")[0] as string).split("\n");
+  sound.add(JSON.stringify(verbs));
+  return verbs;
 }
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -53,7 +58,6 @@ async function violationIn(folder: string, world: Bite["world"]): Promise<{ chec
 
 /** A test for each. */
 export function testBites(bites: readonly Bite[]): void {
-  const sound = new Set<string>();
   for (const { checker, breaks, file, line, broken, world } of bites) {
     test(`${checker} bites when ${breaks}`, async () => {
       const key = JSON.stringify(world);

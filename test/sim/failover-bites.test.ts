@@ -178,9 +178,9 @@ const bites: readonly Bite[] = [
   {
     checker: "all-served",
     breaks: "of a service's resources one is never started",
-    file: "failover/service.ts",
-    line: "const resources = config.failover.services.get(service)?.resources ?? [];",
-    broken: "const resources = (config.failover.services.get(service)?.resources ?? []).slice(0, 1);",
+    file: "failover/service-wants.ts",
+    line: 'plans: config.plansOf(service, card, "cold") });',
+    broken: 'plans: config.plansOf(service, card, "cold").slice(0, 1) });',
     world: ["cards 2", "failover spread", "settle"],
   },
 ];
