@@ -61,8 +61,7 @@ const server = new NbdServer({
   engine,
   exports: {
     list: () => exports,
-    find: (_address, name) =>
-      exports.find((each) => each.name === name) ?? { unavailable: "unknown", message: `there is no export ${name}` },
+    find: (_guest, name) => exports.find((each) => each.name === name) ?? { unavailable: "unknown", message: `there is no export ${name}` },
   },
   ...(values.certificate === undefined || values.key === undefined ? {} : {
     certificate: {

@@ -23,10 +23,13 @@ export type ServedExport = NbdExport & {
   readonly device: number;
 };
 
-/** Who may use what, asked for each connection and option. The address is empty for who comes from the card itself. */
+/** Where a host comes from, which is empty for one on the card itself, and where it came in. */
+export type NbdGuest = { readonly address: string; readonly listener: number };
+
+/** Who may use what, asked for each connection and option. */
 export interface NbdExports {
-  list(address: string): readonly ServedExport[];
-  find(address: string, name: string): ServedExport | NbdUnavailable;
+  list(guest: NbdGuest): readonly ServedExport[];
+  find(guest: NbdGuest, name: string): ServedExport | NbdUnavailable;
 }
 
 export type NbdCertificate = {
@@ -42,6 +45,7 @@ export type NbdCertificate = {
 export type NbdSession = {
   readonly number: number;
   readonly address: string;
+  readonly listener: number;
   readonly export: string;
   readonly device: number;
   readonly readOnly: boolean;
@@ -80,9 +84,8 @@ const orderDrop = 65;
 const reportEnded = 64;
 const options = { structured: 1, readOnly: 2, fastZero: 4 } as const;
 
-type Guest = {
+type Guest = NbdGuest & {
   readonly connection: number;
-  readonly address: string;
   readonly handshake: NbdHandshake<ServedExport>;
   readonly timer: ReturnType<typeof setTimeout>;
   /** From the moment of STARTTLS on. */
@@ -119,7 +122,7 @@ export class NbdServer {
       createSecureContext(this.#tls);
     }
     this.#door = door.open(nbdHandshakesMax, {
-      accepted: (connection, _listener, address) => this.#onAccepted(connection, address),
+      accepted: (connection, listener, address) => this.#onAccepted(connection, { address, listener }),
       bytes: (connection, bytes) => this.#onBytes(connection, bytes),
       sent: (connection) => this.#streams.get(connection)?.onSent(),
       released: (connection, descriptor) => this.#onReleased(connection, descriptor),
@@ -162,7 +165,7 @@ export class NbdServer {
   async enforce(): Promise<void> {
     const drops: Promise<boolean>[] = [];
     for (const session of this.#sessions.values()) {
-      const found = this.#exports.find(session.address, session.export);
+      const found = this.#exports.find(session, session.export);
       const same = !("unavailable" in found) && found.device === session.device && found.readOnly === session.readOnly;
       if (!same) drops.push(this.drop(session.number));
     }
@@ -188,7 +191,8 @@ export class NbdServer {
     await this.#door.close();
   }
 
-  #onAccepted(connection: number, address: string): void {
+  #onAccepted(connection: number, from: NbdGuest): void {
+    const { address } = from;
     const fromThere = [...this.#guests.values()].filter((guest) => guest.address === address).length;
     if (address !== "" && fromThere >= nbdHandshakesPerAddressMax) {
       this.#answer(connection, nothing, "end");
@@ -196,18 +200,18 @@ export class NbdServer {
       return;
     }
     const tls = this.#certificate === undefined ? "refused" : this.#certificate.required && address !== "" ? "required" : "offered";
-    const handshake = new NbdHandshake(this.#catalogueOf(address), tls);
+    const handshake = new NbdHandshake(this.#catalogueOf(from), tls);
     const timer = setTimeout(() => this.#dismiss(connection, `its handshake took longer than ${nbdHandshakeMs} ms`), nbdHandshakeMs);
-    this.#guests.set(connection, { connection, address, handshake, timer });
+    this.#guests.set(connection, { connection, ...from, handshake, timer });
     this.#answer(connection, nbdGreeting, "more");
   }
 
-  #catalogueOf(address: string): NbdCatalogue<ServedExport> {
+  #catalogueOf(guest: NbdGuest): NbdCatalogue<ServedExport> {
     return {
-      list: () => this.#exports.list(address),
+      list: () => this.#exports.list(guest),
       find: (name) => {
-        const [first, ...others] = name === "" ? this.#exports.list(address) : [];
-        return first !== undefined && others.length === 0 ? first : this.#exports.find(address, name);
+        const [first, ...others] = name === "" ? this.#exports.list(guest) : [];
+        return first !== undefined && others.length === 0 ? first : this.#exports.find(guest, name);
       },
     };
   }
@@ -266,14 +270,14 @@ export class NbdServer {
 
   /** The descriptor is the engine's from here on, or closed. */
   async #serve(
-    { address }: { readonly address: string },
+    { address, listener }: NbdGuest,
     granted: Extract<NbdOrder<ServedExport>, { kind: "transmit" }>,
     descriptor: number,
     secured: boolean,
   ): Promise<void> {
     const { structuredReplies, export: { name, device, readOnly, zeroesFast } } = granted;
     const number = this.#nextSession();
-    const session = { number, address, export: name, device, readOnly, structuredReplies, secured };
+    const session = { number, address, listener, export: name, device, readOnly, structuredReplies, secured };
     const flags = (structuredReplies ? options.structured : 0) | (readOnly ? options.readOnly : 0) | (zeroesFast ? options.fastZero : 0);
     // Its end may be told before its beginning is answered.
     this.#sessions.set(number, session);

@@ -27,6 +27,7 @@ const tests = [
   "test/drivers/lifetime.test.ts",
   "test/drivers/mirror.test.ts",
   "test/drivers/mirror-power.test.ts",
+  "test/io/nbd-server.test.ts",
   "test/io/resources/command.test.ts",
   "test/io/resources/device.test.ts",
   "test/io/resources/filesystem.test.ts",

@@ -39,7 +39,8 @@ export function request(
 
 export class NbdClient {
   readonly #socket: Socket;
-  #pending: Uint8Array = new Uint8Array(0);
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
   #ended = false;
   #wake: (() => void) | undefined;
   /** Lengths of the reads that wait for a simple reply, which does not tell its own. */
@@ -48,7 +49,8 @@ export class NbdClient {
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (bytes) => {
-      this.#pending = joinedBytes([this.#pending, bytes as Uint8Array]);
+      this.#pending.push(bytes as Uint8Array);
+      this.#pendingBytes += (bytes as Uint8Array).length;
       this.#wake?.();
     });
     const end = () => {
@@ -113,19 +115,26 @@ export class NbdClient {
 
   /** So many bytes; throws when the connection ends before. */
   async take(length: number): Promise<Uint8Array> {
-    while (this.#pending.length < length) {
-      if (this.#ended) throw new Error(`the connection has ended, ${this.#pending.length} of ${length} bytes are there`);
+    while (this.#pendingBytes < length) {
+      if (this.#ended) throw new Error(`the connection has ended, ${this.#pendingBytes} of ${length} bytes are there`);
       await this.#more();
     }
-    const taken = this.#pending.slice(0, length);
-    this.#pending = this.#pending.slice(length);
+    const taken = new Uint8Array(length);
+    for (let at = 0; at < length;) {
+      const [first = taken, ...rest] = this.#pending;
+      const part = first.subarray(0, length - at);
+      taken.set(part, at);
+      at += part.length;
+      this.#pending = part.length < first.length ? [first.subarray(part.length), ...rest] : rest;
+    }
+    this.#pendingBytes -= length;
     return taken;
   }
 
   /** Resolves with what was left unread when the server has closed the connection. */
   async closed(): Promise<Uint8Array> {
     while (!this.#ended) await this.#more();
-    return this.#pending;
+    return joinedBytes(this.#pending);
   }
 
   async reply(): Promise<Reply> {

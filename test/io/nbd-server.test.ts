@@ -60,7 +60,7 @@ async function withStand(body: (stand: Stand) => Promise<void>): Promise<void> {
     engine,
     exports: {
       list: () => exports.filter(({ name }) => !denied.has(name)),
-      find: (_address, name) =>
+      find: (_guest, name) =>
         exports.find((each) => each.name === name && !denied.has(name)) ??
           { unavailable: "unknown", message: `there is no export ${name}` },
     },
