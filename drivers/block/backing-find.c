@@ -61,8 +61,8 @@ static int sync_directory_of(const char *path) {
 }
 
 /* The whole file, against every other descriptor; the kernel drops it with ours. */
-static int lock_file(int fd, bool read_only) {
-  struct flock lock = {.l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+static int lock_file(int fd) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
   return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
@@ -130,12 +130,13 @@ static int look_at_device(struct backing_found *found, dev_t device) {
 static int open_existing(const struct backing_options *options, const struct stat *status, struct backing_found *found) {
   found->is_block = S_ISBLK(status->st_mode);
   found->read_only = options->read_only;
-  int flags = (found->is_block ? O_EXCL : 0) | (options->read_only ? O_RDONLY : O_RDWR);
+  /* Who only looks may look at what another card or program has open. */
+  int flags = options->read_only ? O_RDONLY : found->is_block ? O_RDWR | O_EXCL : O_RDWR;
   if (!found->is_block && !S_ISREG(status->st_mode)) return -ENOTBLK;
   int fd = open_either(options->path, flags);
   if (fd < 0) return fd;
   found->fd = fd;
-  return found->is_block ? 0 : lock_file(fd, options->read_only);
+  return found->is_block || options->read_only ? 0 : lock_file(fd);
 }
 
 static int open_or_make(const struct backing_options *options, struct backing_found *found) {
@@ -146,7 +147,7 @@ static int open_or_make(const struct backing_options *options, struct backing_fo
   int fd = open_either(options->path, O_RDWR | O_CREAT | O_EXCL);
   if (fd < 0) return fd;
   found->fd = fd;
-  int result = lock_file(fd, false);
+  int result = lock_file(fd);
   return result < 0 ? result : sync_directory_of(options->path);
 }
 

@@ -17,6 +17,7 @@
 
 struct backing_options {
   char path[BACKING_PATH_BYTES];
+  /* For a look: others may have it open. */
   bool read_only;
   /* A file that does not exist is made with this size, one that is smaller grows to it; 0: as it is. */
   uint64_t size;

@@ -89,7 +89,7 @@ export class SimulatedBlocks implements BlockDriver {
       this.#disks.set(path, disk);
     }
     if (disk === undefined) throw blockError("ENOENT", `there is no ${path}`);
-    if (disk.isHeld) throw blockError("EBUSY", `${path} is mounted, part of another device, or held by another program`);
+    if (disk.isHeld && !readOnly) throw blockError("EBUSY", `${path} is mounted, part of another device, or held by another program`);
     if (!disk.isBlock && !readOnly) disk.size = Math.max(disk.size, size);
     if (disk.size === 0) throw blockError("EINVAL", `${path} is empty; give it a size`);
     return new DiskLayer(disk, this.#scheduler, this.#diskDelayMs, readOnly);

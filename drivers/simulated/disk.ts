@@ -96,7 +96,7 @@ export class DiskLayer implements Layer {
     this.#scheduler = scheduler;
     this.#delayMs = delayMs;
     this.#readOnly = readOnly;
-    disk.isHeld = true;
+    if (!readOnly) disk.isHeld = true;
   }
 
   get opened(): BlockOpened {
@@ -138,7 +138,11 @@ export class DiskLayer implements Layer {
   /** Ends as with its program. */
   die(): void {
     this.#isDead = true;
-    this.#disk.isHeld = false;
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (!this.#readOnly) this.#disk.isHeld = false;
   }
 
   #perform({ verb, offset, length, data }: DiskRequest): void {
@@ -151,7 +155,7 @@ export class DiskLayer implements Layer {
     const closed = this.#closed;
     if (closed === undefined || this.#underWay > 0) return;
     this.#closed = undefined;
-    this.#disk.isHeld = false;
+    this.#letGo();
     this.#scheduler.schedule(0, closed);
   }
 }

@@ -106,6 +106,8 @@ export function blockConformance(test: Tester, name: string, make: () => Promise
     assert.is(await done(messageFrom(device.open(1, world.absentPath))), `block: there is no ${world.absentPath}`);
     const held = `block: ${world.path} is mounted, part of another device, or held by another program`;
     assert.is(await done(messageFrom(device.open(1, world.path))), held);
+    assert.ok((await done(device.open(1, world.path, { readOnly: true }))).readOnly, "who only looks may look");
+    await done(device.close(1));
     assert.match(await done(messageFrom(device.open(0, world.absentPath))), "slot 0 of device 1 is taken");
     assert.is(await done(codeFrom(device.close(5))), "ENXIO");
     assert.is(await done(codeFrom(engine.make(1))), "EEXIST");
