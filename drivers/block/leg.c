@@ -646,6 +646,11 @@ static void apply_log(struct leg_opening *opening) {
     bitmap_recount(&leg->bitmaps[number]);
     for (uint32_t index = 0; index < opening->hot_count; index++) bitmap_unite(&leg->bitmaps[number], opening->hot[index], UINT64_MAX);
   }
+  /* Who only looks leaves it as it is. */
+  if (opening->backing->read_only) {
+    end_opening(opening, 0);
+    return;
+  }
   opening->flush = (struct leg_flush){.done = opening_bitmaps_flushed, .all = true};
   leg_flush_bitmaps(leg, &opening->flush);
 }
