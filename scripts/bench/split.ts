@@ -8,7 +8,7 @@
  * and stop. A run fails when two cards had the address or the file system at once, or when one of them started before the other one had stopped.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -119,17 +119,21 @@ export class MountWatch {
   }
 }
 
-/** A loop device with a file system of its own, for both cards: they are two machines with one disk. */
+/** A loop device with a file system of its own, for both cards: they are two machines with one disk. It ends with its last user, however this program ends. */
 export class SharedDisk {
   readonly path: string;
+  readonly #held: number;
 
   constructor(file: string) {
     for (const [program, ...given] of [["truncate", "-s", "32M", file], ["mkfs.ext4", "-q", "-F", file]]) call(program as string, given);
     this.path = call("losetup", ["--find", "--show", file]).trim();
+    this.#held = openSync(this.path, "r");
+    // It is in use, so it goes when nobody uses it any more.
+    call("losetup", ["--detach", this.path]);
   }
 
   remove(): void {
-    call("losetup", ["--detach", this.path]);
+    closeSync(this.#held);
   }
 }
 
