@@ -41,19 +41,18 @@ export class Standbys {
     return Math.min(...[...this.#standbys.values()].map(({ retryAt }) => retryAt), Infinity);
   }
 
-  /** The wants with what is to stand by here. `isLeaving`: it takes nothing over any more. */
+  /** The wants with what is to stand by here. */
   with(
     wants: ReadonlyMap<ServiceId, Want>,
     now: number,
     state: FailoverState,
     config: PlacedConfig,
-    isLeaving: boolean,
   ): Map<ServiceId, Want> {
     const all = new Map(wants);
     const standing = new Set<ServiceId>();
     for (const { service, set, state: word } of state.assignment.services.values()) {
       const isHolder = state.grants.get(service)?.holder === this.#card;
-      if (!isHolder && (isLeaving || word !== "placed" || !this.#wouldTakeOver(set, state))) continue;
+      if (!isHolder && (word !== "placed" || !this.#wouldTakeOver(set, state))) continue;
       const plans = config.plansOf(service, this.#card, "hot");
       if (plans.length === 0) continue;
       standing.add(service);

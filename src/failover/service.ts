@@ -586,7 +586,7 @@ export class FailoverService implements Service<FailoverInput, FailoverOutput> {
     if (!this.#authority.held || isOverdue || (this.#leavingSince !== undefined && !this.#canAct)) this.#wants = new Map();
     else if (state !== undefined && config !== undefined && this.#canAct) {
       const granted = grantedWants(this.#card, state, config, this.#interrupted);
-      this.#wants = this.#standbys.with(granted, now, state, config, this.#own.isLeaving);
+      this.#wants = this.#standbys.with(granted, now, state, config);
     }
     // A card that knows nothing goes on with what it has: whether that is right it will be told.
     this.#runner.want(
