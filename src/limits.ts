@@ -280,7 +280,7 @@ export const resourceJournalBytesMax = 256 * 1024;
 /** How often a card looks at its interfaces, and at its own health. */
 export const interfacesLookMs = 1_000;
 export const healthLookMs = 5_000;
-/** How often a card that is well tests its own disk; one that is not does so at each look. */
+/** How often a card that is well tests its own disk; one that is not does so at each look. Busy disks are slow, and that is no fault: only what hangs is. */
 export const ownTestMs = 60_000;
 export const ownTestDeadlineMs = 15_000;
 /** For how long an error of a disk counts, and how many counters of such are read. */
@@ -434,7 +434,7 @@ export const storagePieceBytesMax = 30 * 1024;
 export const storagePiecesMax = 1_024;
 /** How long a new primary host waits with hosts' requests for the legs in sync to be alike again, before it leaves out those that are not. */
 export const storageReconcileMs = 3_000;
-/** What failed at the engine is tried again after this; a peer that was lost so often in this time waits for so long. */
+/** What failed at the engine is tried again after this; a peer that was lost so often in this time waits longer. */
 export const storageRetryMs = 1_000;
 /** An operator whose order is not in the order of messages by then is told so. */
 export const storageOperateMs = 5_000;
@@ -442,6 +442,7 @@ export const storageOperateMs = 5_000;
 export const storageLookMs = 5_000;
 export const storageFlapsMax = 3;
 export const storageFlapsMs = 60_000;
+export const storageFlapWaitMs = 5_000;
 /** Bytes of a resource's configuration data. */
 export const resourceDataBytesMax = 16 * 1024;
 

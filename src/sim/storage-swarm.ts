@@ -38,6 +38,12 @@ export function liveStorageSeed(options: StorageSeedOptions): StorageSeedResult 
   const shape = drawShape(prng, seed);
   const world = new StorageWorld({ ...shape, ...(trace === undefined ? {} : { trace }) }, start);
   const endMs = options.seconds * 1_000;
+  // Some of the second ways to a leg lead nowhere.
+  for (const [index, legs] of shape.devices.entries()) {
+    for (const [at, [, second]] of legs.entries()) {
+      if (second !== undefined && prng.chance(0.3)) world.bar(world.cards[second] as CardId, `d${index}`, `leg-${"abcdefgh"[at]}`);
+    }
+  }
   let faults = 0;
   if (options.calm !== true) faults = strike(world, prng, endMs);
   world.runUntil(endMs);
@@ -81,7 +87,7 @@ function drawShape(prng: Prng, seed: number): StorageWorldOptions {
       return prng.chance(0.35) && second !== own ? [own, second] : [own];
     });
   });
-  return { seed, cards, devices };
+  return { seed, cards, devices, keepMsMax: prng.chance(0.3) ? 300 : 8 };
 }
 
 /** Faults of some kinds, from the first second on; each is over some time later. */

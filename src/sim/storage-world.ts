@@ -8,7 +8,7 @@ import type { NodeView } from "../cluster/view.ts";
 import { legStateIn, startStoring, type Storing } from "../node/storing.ts";
 import type { BlockAnswer, BlockReport, DeviceId, LegId, MirrorPolicy } from "../storage/blocks.ts";
 import type { DeviceMemory } from "../storage/leg-state.ts";
-import type { DeviceDefinition, StorageIdentity, StorageInput, StorageOutput } from "../storage/storage-types.ts";
+import type { DeviceDefinition, StorageIdentity, StorageInput, StorageOrder, StorageOutput } from "../storage/storage-types.ts";
 import { EventQueue } from "./event-queue.ts";
 import { type SaidDevice, StorageCheckers, type StorageViolation } from "./storage-checkers.ts";
 import { SimLeg, Tearing, type WriteId } from "./storage-disk.ts";
@@ -20,6 +20,12 @@ export type StorageWorldOptions = {
   readonly cards: number;
   /** For each device the cards of each leg, as indexes from 0; the first leg is the primary one. */
   readonly devices: readonly (readonly (readonly number[])[])[];
+  /** Those devices that are not mirrored, as indexes. */
+  readonly imaging?: readonly number[];
+  /** Cards, as indexes, that do not reach a leg of the first device though they are listed. */
+  readonly barred?: readonly { readonly card: number; readonly leg: LegId }[];
+  /** How long a card takes to keep its notes, at most. */
+  readonly keepMsMax?: number;
   readonly trace?: (line: string) => void;
 };
 
@@ -106,13 +112,14 @@ export class StorageWorld {
       goneAt: 0,
     }));
     for (const [index, legs] of options.devices.entries()) this.#addDevice(`d${index}`, legs);
+    for (const { card, leg } of options.barred ?? []) this.bar(cardAt(1, card + 1), "d0", leg);
     for (const { card } of this.#machines) this.startCard(card);
     this.#watchGrants();
   }
 
   #addDevice(device: DeviceId, legs: readonly (readonly number[])[]): void {
     this.#definitions.set(device, {
-      kind: "storage",
+      kind: this.#options.imaging?.includes(this.#definitions.size) === true ? "imaging" : "storage",
       policy,
       legs: legs.map((cards, index) => ({
         leg: `leg-${"abcdefgh"[index]}`,
@@ -122,6 +129,7 @@ export class StorageWorld {
     });
     for (const index of legs.keys()) this.#legs.push(new SimLeg(device, `leg-${"abcdefgh"[index]}`, blocks));
     this.#grants.set(device, { holder: undefined, term: 0, isReleasing: false, refusedAt: new Map() });
+    if (this.#definitions.get(device)?.kind === "imaging") return;
     for (let host = 0; host < 3; host++) this.after(50, () => this.#hostWrites(device));
   }
 
@@ -248,7 +256,6 @@ export class StorageWorld {
     this.fact("all healed");
     this.#isCalm = true;
     this.#cuts.clear();
-    this.#barred.clear();
     for (const machine of this.#machines) {
       if (machine.run === undefined) this.startCard(machine.card);
       else this.takeBack(machine.card);
@@ -267,6 +274,26 @@ export class StorageWorld {
   /** The card cannot open this path any more, or never could. */
   bar(card: CardId, device: DeviceId, leg: LegId): void {
     this.#barred.add(`${card} ${device} ${leg}`);
+  }
+
+  /** A card finds configuration data of a resource. */
+  data(card: CardId, device: DeviceId, leg: LegId, bytes: Uint8Array): void {
+    const { run } = this.#machine(card);
+    if (run !== undefined) this.#step(run, { kind: "data", device, leg, bytes });
+  }
+
+  operate(card: CardId, order: StorageOrder): void {
+    const { run } = this.#machine(card);
+    if (run !== undefined) this.#step(run, { kind: "operate", client: 1, order });
+  }
+
+  /** What all agree on of a device, as the card says that has come furthest. */
+  said(device: DeviceId): SaidDevice | undefined {
+    return this.#latest(device);
+  }
+
+  leg(device: DeviceId, leg: LegId): SimLeg | undefined {
+    return this.#leg(device, leg);
   }
 
   // ---- views
@@ -362,7 +389,7 @@ export class StorageWorld {
         return run.engine.order(output.order);
       case "keep": {
         const { device, memory, revision } = output;
-        this.after(this.#prng.between(0.1, 8), () => {
+        this.after(this.#prng.between(0.1, this.#options.keepMsMax ?? 8), () => {
           const isDone = !run.isDead || this.#tearing.chance();
           const { notes } = this.#machine(run.card);
           const machine = this.#machine(run.card);
@@ -574,7 +601,8 @@ export class StorageWorld {
 
   /** What is not as it should be in the end. */
   unsettled(): string | undefined {
-    for (const device of this.#definitions.keys()) {
+    for (const [device, { kind }] of this.#definitions) {
+      if (kind === "imaging") continue;
       const run = this.#machines.map((machine) => machine.run).find((each) => each?.engine.served(device) !== undefined);
       const served = run?.engine.served(device);
       const said = this.#latest(device);

@@ -44,6 +44,7 @@ export class CardDevice {
   /** Configuration data of the resource, by leg. */
   readonly #data = new Map<LegId, string>();
   readonly #dataTold = new Map<LegId, string>();
+  readonly #dataHeard = new Map<LegId, string>();
   #standing = "";
 
   constructor(device: DeviceId, side: CardSide) {
@@ -157,10 +158,13 @@ export class CardDevice {
       say(`released:${device}:${name}`, { kind: "released", device, leg: name });
     }
     if (known === undefined) return;
+    this.#hearData(name, known.data);
     this.#sayAccess(agreed, name, local);
     if (!isOurs) return;
-    local.note(now, agreed, storageRetryMs, give);
-    if (!isPrimaryLeg) this.#sayReady(agreed, name, local);
+    if (agreed.definition.kind === "storage") {
+      local.note(now, agreed, storageRetryMs, give);
+      if (!isPrimaryLeg) this.#sayReady(agreed, name, local);
+    }
     this.#sayData(agreed, name);
   }
 
@@ -216,6 +220,14 @@ export class CardDevice {
     this.#side.say(`data:${device}:${leg}:${told}`, { kind: "data", device, leg, text });
   }
 
+  /** What the host of our subgroup says of the resource (PB-4). */
+  #hearData(leg: LegId, text: string | undefined): void {
+    if (text === undefined || this.#dataHeard.get(leg) === text) return;
+    this.#dataHeard.set(leg, text);
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    this.#side.put({ kind: "resourceData", device: this.device, leg, bytes });
+  }
+
   // ---- notes
 
   #keep(agreed: DeviceAgreed): void {
@@ -236,7 +248,7 @@ export class CardDevice {
     }
     if (this.#kept < keepRevision) return;
     const isNoted = [...this.#legs.values()].every(({ leg, isOpen, noted }) =>
-      !isOpen || !memory.inSync.includes(leg) || (noted?.revision ?? 0) >= keepRevision
+      !isOpen || !memory.inSync.includes(leg) || agreed.definition.kind === "imaging" || (noted?.revision ?? 0) >= keepRevision
     );
     if (isNoted) say(`kept:${device}:${this.#kept}`, { kind: "kept", device, revision: this.#kept, failed: false });
   }

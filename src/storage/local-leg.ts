@@ -120,7 +120,7 @@ export class LocalLeg {
     const path = this.#path;
     if (this.#state !== "closed" || this.#isLooking || path === undefined || this.#seen === undefined || this.#seen.foreign) return;
     if (now < this.#retryAt && this.#hasFailed) return;
-    const format = this.#found?.state === undefined && agreed.memory !== undefined;
+    const format = this.#found?.state === undefined && agreed.memory !== undefined && agreed.definition.kind === "storage";
     this.#state = "opening";
     give({ kind: "open", path, format }, (at, answer) => {
       if (answer.kind !== "found") return this.#onFailure(at, retryMs, answer);

@@ -11,7 +11,7 @@
  */
 import type { CardId } from "../base/ids.ts";
 import type { NodeView } from "../cluster/view.ts";
-import { storageFlapsMax, storageFlapsMs, storageReconcileMs, storageRetryMs } from "../limits.ts";
+import { storageFlapsMax, storageFlapsMs, storageFlapWaitMs, storageReconcileMs, storageRetryMs } from "../limits.ts";
 import type { BlockReport, LegId } from "./blocks.ts";
 import { type DeviceAgreed, isKept } from "./device-state.ts";
 import { type GiveOrder, type LocalLeg, verdictOn } from "./local-leg.ts";
@@ -95,7 +95,7 @@ export class Mirroring {
     if (peer.state === "lost") return;
     peer.state = "lost";
     peer.lossesAt = [...peer.lossesAt.filter((at) => now - at < storageFlapsMs), now].slice(-storageFlapsMax);
-    peer.retryAt = peer.lossesAt.length >= storageFlapsMax ? now + storageFlapsMs : now + storageRetryMs;
+    peer.retryAt = peer.lossesAt.length >= storageFlapsMax ? now + storageFlapWaitMs : now + storageRetryMs;
   }
 
   /** Gives orders, and tells what has to be said. `isSaid`: a saying is on its way into the order. */
@@ -197,6 +197,8 @@ export class Mirroring {
       return [];
     }
     peer.state = "attaching";
+    // A new run of its card does not answer for the old one's losses.
+    if (peer.host?.incarnation !== holder?.incarnation || peer.host?.card !== holder?.card) peer.lossesAt = [];
     peer.host = holder;
     give({ kind: "attach", peer: leg, card: ready.card, term: this.term, counts }, (now, answer) => {
       if (peer.state !== "attaching") return;
