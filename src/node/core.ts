@@ -60,6 +60,8 @@ export type Surroundings = {
   readonly sendDirect: (now: number, to: CardId, message: Message, isAgain: boolean, effects: Effect[]) => void;
   /** Whether a message fits one frame of our serial line, and the line is up. */
   readonly fitsSerial: (message: Message) => boolean;
+  /** Whether nothing comes of a card on Ethernet. */
+  readonly isSilent: (now: number, card: CardId) => boolean;
   /** Silence after which a peer is down, and the period of our heartbeats, on the slowest link. */
   readonly patience: () => { readonly silenceMs: number; readonly periodMs: number };
   /** It was asked to leave, and nothing that is failed over runs on this card any more. */
@@ -529,7 +531,7 @@ export class Core {
 
   /** What self-tests came to; who may go on without a card that does not answer may have it stopped before a view says so. */
   onVerdict(now: number, verdict: Omit<Verdict, "mayFence">, effects: Effect[]): void {
-    const told = { ...verdict, mayFence: this.#membership.mayGoOnWithout(now, verdict.card) };
+    const told = { ...verdict, mayFence: this.#mayFence(now, verdict.card) };
     if (verdict.characterization.action.startsWith("shield")) this.#verdicts.set(verdict.card, told);
     else this.#verdicts.delete(verdict.card);
     this.onFailover(now, told, effects);
@@ -538,8 +540,13 @@ export class Core {
   /** A verdict stands for long, and who may act on it may change. */
   #watchVerdicts(now: number, effects: Effect[]): void {
     for (const [card, verdict] of this.#verdicts) {
-      if (this.#membership.mayGoOnWithout(now, card) !== verdict.mayFence) this.onVerdict(now, verdict, effects);
+      if (this.#mayFence(now, card) !== verdict.mayFence) this.onVerdict(now, verdict, effects);
     }
+  }
+
+  /** Who is heard again lives, whatever its self-test came to. */
+  #mayFence(now: number, card: CardId): boolean {
+    return this.#surroundings.isSilent(now, card) && this.#membership.mayGoOnWithout(now, card);
   }
 
   /** This card carries out hooks. */

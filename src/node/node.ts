@@ -103,6 +103,7 @@ export class Node implements Service<Input, Effect> {
       send: (link, to, message, effects) => this.#send(link, to, message, effects),
       sendDirect: (at, to, message, isAgain, effects) => this.#sendDirect(at, to, message, isAgain, effects),
       fitsSerial: (message) => this.#links.serial.up === true && frameFits("serial", message, this.#links.serial.frameBytesMax),
+      isSilent: (at, card) => !this.#isHeardOnEther(at, card),
       patience: () => this.#patience(),
       onLeft: (at, effects) => this.#onLeft(at, effects),
       onKnown: (at, known, effects) => this.#proving.onKnown(at, known, effects),
@@ -244,6 +245,11 @@ export class Node implements Service<Input, Effect> {
   /** Whether the watchdog is fed now. `isIdle`: nothing that is failed over runs on this card. */
   feedsWatchdog(now: number, isIdle: boolean): boolean {
     return this.#core.feedsWatchdog(now, isIdle);
+  }
+
+  #isHeardOnEther(now: number, card: CardId): boolean {
+    const health = this.#heartbeat.linkOf(now, card, "ether")?.health;
+    return health === "up" || health === "oneWay" || health === "recovering";
   }
 
   /** The silence after which a peer is down, and the period of our own heartbeats, on the slowest link and for the slowest peer. */
