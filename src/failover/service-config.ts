@@ -22,14 +22,15 @@ export type ResourcePlan = {
   readonly monitorMs: number;
   /** Whether its failure resets the card. */
   readonly critical: boolean;
-  /** Whether it runs on every card that would take its service over. */
-  readonly isHot: boolean;
 };
 
 export class PlacedConfig {
   readonly place: ConfigPlace;
   readonly text: string;
   readonly failover: FailoverConfig;
+  /** The services of which something runs on every card that would take them over. */
+  readonly hotServices: ReadonlySet<ServiceId>;
+  readonly #hot: ReadonlySet<ResourceId>;
   readonly #resources: ReadonlyMap<ResourceId, Row>;
   readonly #paths: ReadonlyMap<ResourceId, ReadonlyMap<CardId, string>>;
   /** Devices with a file system on them. */
@@ -39,6 +40,9 @@ export class PlacedConfig {
     this.place = place;
     this.text = text;
     this.failover = readFailoverConfig({ rows: (table: TableName) => (rows as Partial<Record<TableName, readonly Row[]>>)[table] ?? [] });
+    const hot = rows.resources.filter(({ standby }) => standby === "hot");
+    this.#hot = new Set(hot.map(({ id }) => id));
+    this.hotServices = new Set(hot.map(({ service }) => textOf(service)));
     this.#resources = new Map(rows.resources.map((row) => [row.id, row]));
     this.#paths = pathsOf(rows);
     this.#mounted = new Set(rows.resources.flatMap(({ kind, device }) => (kind === "filesystem" ? [textOf(device)] : [])));
@@ -54,16 +58,13 @@ export class PlacedConfig {
       stopMs: 1_000 * numberOf(row.stopS, 60),
       monitorMs: 1_000 * numberOf(row.monitorPeriodS, this.failover.policy.monitorPeriodS),
       critical: row.critical === 1,
-      isHot: row.standby === "hot",
     };
   }
 
   /** What a card's hooks need of those resources of a service that stand by so, each after what it needs. */
   plansOf(service: ServiceId, card: CardId, standby: "cold" | "hot"): ResourcePlan[] {
-    const resources = this.failover.services.get(service)?.resources ?? [];
-    return resources.map((id) => this.planOf(id, card)).filter((plan) =>
-      plan !== undefined && plan.isHot === (standby === "hot")
-    ) as ResourcePlan[];
+    const resources = (this.failover.services.get(service)?.resources ?? []).filter((id) => this.#hot.has(id) === (standby === "hot"));
+    return resources.map((id) => this.planOf(id, card)).filter((plan) => plan !== undefined);
   }
 
   #specOf(row: Row, card: CardId): ResourceSpec | undefined {

@@ -50,11 +50,10 @@ export class Standbys {
   ): Map<ServiceId, Want> {
     const all = new Map(wants);
     const standing = new Set<ServiceId>();
-    for (const { service, set, state: word } of state.assignment.services.values()) {
+    for (const service of config.hotServices) {
       const isHolder = state.grants.get(service)?.holder === this.#card;
-      if (!isHolder && (word !== "placed" || !this.#wouldTakeOver(set, state))) continue;
+      if (!isHolder && !this.#wouldTakeOver(service, state)) continue;
       const plans = config.plansOf(service, this.#card, "hot");
-      if (plans.length === 0) continue;
       standing.add(service);
       const want = wants.get(service);
       const run = want === undefined ? undefined : `${want.epoch}:${want.attempt}`;
@@ -65,8 +64,10 @@ export class Standbys {
     return all;
   }
 
-  #wouldTakeOver(set: string, state: FailoverState): boolean {
-    return (state.assignment.sets.get(set)?.seats ?? []).some(({ card, role }) =>
+  #wouldTakeOver(service: ServiceId, { assignment }: FailoverState): boolean {
+    const placed = assignment.services.get(service);
+    if (placed?.state !== "placed") return false;
+    return (assignment.sets.get(placed.set)?.seats ?? []).some(({ card, role }) =>
       card === this.#card && (role === "primary" || role === "secondary" || role === "alternate")
     );
   }
