@@ -154,8 +154,10 @@ static void give_data(struct session *session, struct piece *piece) {
   piece->request.data = NULL;
 }
 
+/* What is taken in may have waited for it. */
 static void give_piece(struct session *session, struct piece *piece) {
   give_data(session, piece);
+  advance_later(session);
   piece->next_free = session->free_pieces;
   session->free_pieces = piece;
 }

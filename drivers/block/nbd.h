@@ -42,7 +42,9 @@ enum nbd_option {
 #define NBD_SESSIONS_MAX 256 /* of a device */
 #define NBD_COMMANDS_MAX 128
 /* Data of a session in the pool's buffers: received and not written, or read and not sent. */
+#ifndef NBD_SESSION_BYTES_MAX
 #define NBD_SESSION_BYTES_MAX (16u * 1024u * 1024u)
+#endif
 /* Of READ and WRITE, in one request; nbdRequestBytesMax tells the hosts. */
 #define NBD_REQUEST_MAX (32u * 1024u * 1024u)
 /* A host that takes nothing of what is sent for so long is given up, and so is one that is to end. */

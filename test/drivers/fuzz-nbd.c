@@ -86,6 +86,22 @@ void reactor_at_turn_end(struct reactor *reactor, struct reactor_task *task) {
   add(&turn_end, task);
 }
 
+static void take_out(struct queue *queue, struct reactor_task *task) {
+  for (struct reactor_task **at = &queue->first; *at != NULL; at = &(*at)->next) {
+    if (*at != task) continue;
+    *at = task->next;
+    if (*at == NULL) queue->last = at;
+    task->queued = false;
+    return;
+  }
+}
+
+void reactor_forget(struct reactor *reactor, struct reactor_task *task) {
+  (void)reactor;
+  take_out(&later, task);
+  take_out(&turn_end, task);
+}
+
 int64_t reactor_now_us(const struct reactor *reactor) {
   (void)reactor;
   return clock_us;

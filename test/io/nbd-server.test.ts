@@ -132,6 +132,17 @@ test("many requests at once, each answered once; a read of the largest size come
   });
 });
 
+test("reads that are more together than a session holds at once come all the same, one after the other", async () => {
+  await withStand(async ({ port }) => {
+    for (const structured of [false, true]) {
+      const client = await NbdClient.of({ port }, "disk", structured);
+      for (let cookie = 0; cookie < 4; cookie++) client.ask(command.read, cookie, 0, sizeBytes);
+      for (let count = 0; count < 4; count++) assert.equal(dataOf(await client.reply(), 0, sizeBytes), pattern);
+      client.destroy();
+    }
+  });
+});
+
 test("what cannot be is refused with the protocol's error, and a reason where the host takes one; the session goes on", async () => {
   await withStand(async ({ port }) => {
     const client = await NbdClient.of({ port }, "disk", true);
