@@ -39,6 +39,8 @@ type Known = {
 
 export class StorageCheckers {
   readonly #known = new Map<DeviceId, Known[]>();
+  /** Devices whose next reading is taken for what was acknowledged. */
+  readonly #forgotten = new Set<DeviceId>();
   readonly #texts = new Map<number, { readonly text: string; readonly who: string }>();
   violation: StorageViolation | undefined;
 
@@ -97,7 +99,16 @@ export class StorageCheckers {
     if (said?.memory?.inSync.includes(leg.leg) !== true) {
       this.fail("in-sync-served", `${leg.device} is served from ${leg.leg}; in sync is ${said?.memory?.inSync.join(", ")}`);
     }
+    if (this.#forgotten.delete(leg.device)) {
+      for (const [block, write] of leg.content.entries()) this.#of(leg.device, block).acknowledged = write;
+    }
     for (const block of leg.content.keys()) this.read(leg, block);
+  }
+
+  /** An operator has given up what was acknowledged: what is there counts from now on. */
+  forget(device: DeviceId): void {
+    this.#known.delete(device);
+    this.#forgotten.add(device);
   }
 
   agreed(who: string, sequence: number, text: string): void {

@@ -93,6 +93,9 @@ export class StorageWorld {
   #hash = 0x811c9dc5;
   at = 0;
   acknowledged = 0;
+  /** What cards were told of resources, and which alarms they have raised. */
+  readonly heard: { readonly card: CardId; readonly leg: LegId; readonly bytes: Uint8Array }[] = [];
+  readonly alarms = new Map<string, string>();
   steps = 0;
 
   constructor(options: StorageWorldOptions, start: StartStoring = startStoring) {
@@ -403,6 +406,15 @@ export class StorageWorld {
       }
       case "served":
         return this.#onServed(run, output.device, output.term);
+      case "resourceData":
+        this.heard.push({ card: run.card, leg: output.leg, bytes: output.bytes });
+        return;
+      case "alarm": {
+        const key = `${run.card} ${output.code} ${output.about}`;
+        if (output.text === undefined) this.alarms.delete(key);
+        else this.alarms.set(key, output.text);
+        return;
+      }
       case "unservable":
         return this.#onUnservable(run, output.device, output.term);
       case "ceased":

@@ -11,7 +11,7 @@ import type { CardId } from "../base/ids.ts";
 import type { NodeView } from "../cluster/view.ts";
 import type { DeviceId, LegId } from "./blocks.ts";
 import { firstChain, type Generation, leaveOut, startOver, takeIn } from "./generation.ts";
-import { type DeviceMemory, isLaterMemory } from "./leg-state.ts";
+import { type DeviceMemory, isLaterMemory, type LegState } from "./leg-state.ts";
 import { candidates, free, type Holder, isFreeFor, isGone, isUp, type LegAgreed, newLeg, onView, selectHosts } from "./primary-backup.ts";
 import type { DefinitionPlace, DeviceDefinition, StorageEntry, StorageOrder } from "./storage-types.ts";
 
@@ -189,7 +189,7 @@ export function applyOrder(agreed: DeviceAgreed, view: NodeView, order: StorageO
       break;
     }
     case "force": {
-      const state = [...agreed.legs.get(order.leg)?.members.values() ?? []].find(({ seen }) => seen.state !== undefined)?.seen.state;
+      const state = lastStateOf(agreed.legs.get(order.leg));
       if (state === undefined || agreed.primary !== undefined) break;
       const { term, revision } = memory ?? state;
       const chain = leaveOut(state, [], generation);
@@ -200,6 +200,11 @@ export function applyOrder(agreed: DeviceAgreed, view: NodeView, order: StorageO
     }
   }
   settle(agreed, view);
+}
+
+/** What the leg's superblock said last. */
+export function lastStateOf(leg: LegAgreed | undefined): LegState | undefined {
+  return leg?.ready?.state ?? [...leg?.members.values() ?? []].find(({ seen }) => seen.state !== undefined)?.seen.state;
 }
 
 function remember(agreed: DeviceAgreed, memory: DeviceMemory, mustBeKept = false): void {

@@ -1,5 +1,6 @@
 /** Operators' orders on storage on their way into the order: each is answered once. Pure. */
 import { storageOperateMs } from "../limits.ts";
+import { lastStateOf } from "./device-state.ts";
 import type { StorageState } from "./storage-state.ts";
 import type { StorageAnswer, StorageOrder, StorageOutput } from "./storage-types.ts";
 
@@ -63,7 +64,7 @@ export class Operating {
     if (order.verb === "force" && device.primary !== undefined) {
       return refuse("served", `${order.device} is served by card ${device.primary.card}`, "Stop its service first.");
     }
-    if (order.verb === "force" && [...known.members.values()].every(({ seen }) => seen.state === undefined)) {
+    if (order.verb === "force" && lastStateOf(known) === undefined) {
       return refuse(
         "no-leg",
         `no card that is up has a copy ${order.leg} with data`,
