@@ -64,7 +64,10 @@ export class SwitchStand {
     const until = performance.now() + withinMs;
     for (const card of cards) {
       while ((await this.stand.chassis.exec(card, ["curl", "-sf", "--max-time", "1", "http://127.0.0.1/"])).stdout !== "here\n") {
-        if (performance.now() > until) throw new Error(`not within ${withinMs} ms: a web server on card ${card}`);
+        if (performance.now() > until) {
+          const alarms = (await this.stand.chassis.cardStatus(card))?.alarms.map(({ text }) => text) ?? [];
+          throw new Error(`not within ${withinMs} ms: a web server on card ${card}; its alarms: ${alarms.join("; ") || "none"}`);
+        }
         await sleep(100);
       }
     }
@@ -159,7 +162,7 @@ export async function withWebServers(
     await stand.configure(documentOf(cards, writeServerFiles(chassis, cards), standby));
     const owner = await stand.servedBy(cards, 30_000);
     const servers = new SwitchStand(stand);
-    await servers.waitForServers(standby === "hot" ? cards : [owner], 30_000);
+    await servers.waitForServers(standby === "hot" ? cards : [owner], 60_000);
     await use(servers);
   });
 }
