@@ -41,6 +41,7 @@ const debianFor = {
   addon: ["gcc", "libc6-dev", "make"],
   chassis: ["iproute2"],
   test: [
+    "curl",
     "e2fsprogs",
     "etcd-server",
     "fio",
@@ -53,13 +54,20 @@ const debianFor = {
     "resource-agents",
     "spin",
     "sqlite3",
+    "stress-ng",
     "tshark",
   ],
   check: ["clang", "libclang-rt-dev"],
   bench: [
     "stress-ng",
     "corosync",
+    "curl",
+    "keepalived",
     "libcpg-dev",
+    "nginx-light",
+    "pacemaker",
+    "pacemaker-cli-utils",
+    "resource-agents",
     "etcd-server",
     "etcd-client",
     "fio",
@@ -71,7 +79,14 @@ const debianFor = {
 };
 
 /** The services that packages bring, where they would speak or serve by themselves. */
-const servicesOf = { lldpd: ["lldpd"], corosync: ["corosync"], "nginx-light": ["nginx"], "resource-agents": ["logd"] };
+const servicesOf = {
+  lldpd: ["lldpd"],
+  corosync: ["corosync"],
+  keepalived: ["keepalived"],
+  "nginx-light": ["nginx"],
+  pacemaker: ["pacemaker"],
+  "resource-agents": ["logd"],
+};
 
 class SetupError extends Error {}
 
