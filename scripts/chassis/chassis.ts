@@ -209,6 +209,10 @@ export class Chassis {
   async cutSerial(slot: number | string, directions: readonly LineDirection[] = ["tx", "rx"]): Promise<void> {
     await this.#order({ verb: "cutSerial", place: this.place(slot), directions });
   }
+  /** The path between two cards on Ethernet, both ways; each reaches all others. */
+  async cutPath(one: number | string, other: number | string): Promise<void> {
+    await Promise.all([this.cutEther(one, { from: this.place(other) }), this.cutEther(other, { from: this.place(one) })]);
+  }
   /** Parts some cards from all others on both links, all at once. Among themselves they have Ethernet alone. */
   async part(slots: readonly (number | string)[]): Promise<void> {
     await Promise.all(slots.flatMap((slot) => [this.cutEther(slot, "apart"), this.cutSerial(slot)]));

@@ -18,8 +18,8 @@ export type Order =
   | { readonly verb: "heal"; readonly place?: Place }
   | { readonly verb: "down" };
 
-/** `unplug` takes the carrier away; directions, as the card sees them, let frames vanish; `apart` leaves it the cards that are apart too. */
-export type EtherFault = readonly LineDirection[] | "unplug" | "apart";
+/** `unplug` takes the carrier away; directions, as the card sees them, let frames vanish; `apart` leaves it the cards that are apart too; `from` lets those of one card vanish. */
+export type EtherFault = readonly LineDirection[] | "unplug" | "apart" | { readonly from: Place };
 
 type Answer = { readonly value: unknown } | { readonly refused: { readonly code: RefusalCode; readonly message: string } };
 

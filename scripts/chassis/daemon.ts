@@ -249,6 +249,8 @@ export class Daemon {
           ? { unplugged: true }
           : order.directions === "apart"
           ? { apart: true }
+          : "from" in order.directions
+          ? { from: [order.directions.from] }
           : Object.fromEntries(order.directions.map((direction) => [direction, true]));
         return await this.#slotAt(order.place).cutEther(cut);
       }

@@ -1,4 +1,4 @@
-/** Puts one-way cuts of a card's Ethernet into effect with what this kernel has for it. */
+/** Puts cuts of a card's Ethernet that leave it its carrier into effect with what this kernel has for them. */
 import { run } from "./command.ts";
 import { bridgeNamespace, type Place } from "./names.ts";
 import { dropFilters, dropScript, type EtherCut, undropScript } from "./network.ts";
@@ -8,10 +8,10 @@ export async function applyDrops(name: string, place: Place, cut: EtherCut): Pro
   const tc = (lines: readonly string[], force: readonly string[] = []) =>
     run("tc", ["-n", bridgeNamespace(name), ...force, "-batch", "-"], { input: lines.join("\n") + "\n" });
   await tc(undropScript(place), ["-force"]);
-  if (!cut.tx && !cut.rx) return;
+  if (!cut.tx && !cut.rx && cut.from.length === 0) return;
   let why = "";
   for (const filter of dropFilters) {
-    const outcome = await tc(dropScript(place, cut, filter));
+    const outcome = await tc(dropScript(name, place, cut, filter));
     if (outcome.code === 0) return;
     why = outcome.stderr.trim().split("\n")[0] ?? "";
     await tc(undropScript(place), ["-force"]);

@@ -77,13 +77,14 @@ export const verbs = {
       tx: { text: "only what the card sends" },
       rx: { text: "only what the card receives" },
       apart: { text: "cut ether: leave it the cards that are apart as well, and nobody else" },
+      from: { value: "SLOT", text: "cut ether: only the path between it and that card, both ways" },
       name,
     },
     notes: [
       "cut ether takes the carrier away, which the card sees. With --tx, --rx or both the carrier stays and frames vanish.",
       "cut mux takes a chassis's number instead of a slot, and only in a system of several.",
     ],
-    examples: ["cut serial 2", "cut ether 2 --tx", "cut ether 4 --apart", "cut mux"],
+    examples: ["cut serial 2", "cut ether 2 --tx", "cut ether 4 --apart", "cut ether 1 --from 2", "cut mux"],
   },
   heal: {
     summary: "undo cuts and corruption, of one card, or of all cards and multiplexors",

@@ -169,13 +169,18 @@ async function cutVerb(line: Line): Promise<void> {
   const directions = (["tx", "rx"] as const).filter((direction) => line.options[direction] === true);
   const apart = line.options["apart"] === true;
   if (apart && (what !== "ether" || directions.length > 0)) throw new Refused("usage", "--apart is for cut ether, without --tx and --rx");
+  const from = textOf(line, "from");
+  if (from !== undefined && (what !== "ether" || apart || directions.length > 0)) {
+    throw new Refused("usage", "--from is for cut ether, without --tx, --rx and --apart");
+  }
   if (what === "mux") {
     if (directions.length > 0) throw new Refused("usage", "a multiplexor is switched off as a whole: leave --tx and --rx out");
     if (slot === undefined && chassis.settings.chassis > 1) throw new Refused("usage", "cut mux: say of which chassis, as in cut mux 2");
     return await chassis.cutMux(slot === undefined ? 1 : wholeNumber("the chassis", slot, 1, chassis.settings.chassis));
   }
   if (slot === undefined) throw new Refused("usage", `cut ${what}: SLOT is missing`);
-  if (what === "ether") await chassis.cutEther(slot, apart ? "apart" : directions.length === 0 ? "unplug" : directions);
+  if (from !== undefined) await chassis.cutPath(slot, from);
+  else if (what === "ether") await chassis.cutEther(slot, apart ? "apart" : directions.length === 0 ? "unplug" : directions);
   else await chassis.cutSerial(slot, directions.length === 0 ? ["tx", "rx"] : directions);
 }
 

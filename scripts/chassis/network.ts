@@ -100,11 +100,17 @@ export function cardOffScript(name: string, place: Place): Script {
 /**
  * What is wrong with a card's cable. `unplugged` takes the carrier away, which the card sees. `tx` and `rx`, as
  * the card sees them, let frames vanish while the carrier stays. The cards that are `apart` reach each other, and
- * nobody else reaches them.
+ * nobody else reaches them. What the cards `from` send does not reach it.
  */
-export type EtherCut = { readonly unplugged: boolean; readonly tx: boolean; readonly rx: boolean; readonly apart: boolean };
+export type EtherCut = {
+  readonly unplugged: boolean;
+  readonly tx: boolean;
+  readonly rx: boolean;
+  readonly apart: boolean;
+  readonly from: readonly Place[];
+};
 
-export const noEtherCut: EtherCut = { unplugged: false, tx: false, rx: false, apart: false };
+export const noEtherCut: EtherCut = { unplugged: false, tx: false, rx: false, apart: false, from: [] };
 
 export function carrierScript(name: string, place: Place, cut: EtherCut): Script {
   return { namespace: bridgeNamespace(name), lines: [`link set ${portName(place)} ${cut.unplugged ? "down" : "up"}`] };
@@ -115,19 +121,39 @@ export function halfScript(name: string, place: Place, cut: EtherCut): Script {
   return { namespace: bridgeNamespace(name), lines: [`link set ${portName(place)} master ${cut.apart ? apartBridgeName : bridgeName}`] };
 }
 
+export type DropFilter = {
+  /** Every frame. */
+  readonly all: string;
+  /** The frames of one sender. */
+  of(mac: string): string;
+};
+
 /**
- * Ways to let every frame vanish at a port, the first that the kernel has is taken: a one-instruction program whose
- * verdict is "shot" (CONFIG_NET_CLS_BPF), or a filter for everything with the action "drop"
- * (CONFIG_NET_CLS_MATCHALL and CONFIG_NET_ACT_GACT).
+ * Ways to let frames vanish at a port, the first that the kernel has is taken: a program of a few instructions whose verdict is "shot"
+ * (CONFIG_NET_CLS_BPF), or filters with the action "drop" (CONFIG_NET_CLS_MATCHALL, CONFIG_NET_CLS_FLOWER and CONFIG_NET_ACT_GACT).
  */
-export const dropFilters: readonly string[] = ["bpf da bytecode '1,6 0 0 2,'", "matchall action drop"];
+export const dropFilters: readonly DropFilter[] = [
+  // The last four bytes of the sender's address, at 8, tell a card from the others; who else sends is for the next filter.
+  { all: "bpf da bytecode '1,6 0 0 2,'", of: (mac) => `bpf da bytecode '4,32 0 0 8,21 0 1 ${lastFour(mac)},6 0 0 2,6 0 0 4294967295,'` },
+  { all: "matchall action drop", of: (mac) => `flower src_mac ${mac} action drop` },
+];
+
+function lastFour(mac: string): number {
+  return Number.parseInt(mac.split(":").slice(2).join(""), 16);
+}
 
 /** The lines for `tc -batch` that put `cut` into effect at a port in whatever state it is. What the card sends comes *in* at its port. */
-export function dropScript(place: Place, cut: EtherCut, filter: string): string[] {
+export function dropScript(name: string, place: Place, cut: EtherCut, filter: DropFilter): string[] {
   const port = portName(place);
-  const add = (hook: "ingress" | "egress") => `filter add dev ${port} ${hook} protocol all prio 1 ${filter}`;
-  return [`qdisc replace dev ${port} clsact`, ...(cut.tx ? [add("ingress")] : []), ...(cut.rx ? [add("egress")] : [])];
+  const add = (hook: "ingress" | "egress", what: string, order = 1) => `filter add dev ${port} ${hook} protocol all prio ${order} ${what}`;
+  return [
+    `qdisc replace dev ${port} clsact`,
+    ...(cut.tx ? [add("ingress", filter.all)] : []),
+    ...(cut.rx ? [add("egress", filter.all)] : []),
+    ...cut.from.map((other, index) => add("egress", filter.of(cardMac(name, other)), index + 2)),
+  ];
 }
+
 /** Takes away what `dropScript` put there; to be run with `-force`, for there may be nothing. */
 export function undropScript(place: Place): string[] {
   return [`qdisc del dev ${portName(place)} clsact`];

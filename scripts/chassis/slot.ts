@@ -126,8 +126,9 @@ export class Slot {
   #cuts(): string[] {
     const ether = this.#ether.unplugged
       ? ["ether"]
-      : (["tx", "rx", "apart"] as const).filter((way) => this.#ether[way]).map((way) => `ether ${way}`);
+      : (["tx", "rx", "apart"] as const).filter((way) => this.#ether[way]).map((way): string => `ether ${way}`);
     const { tx, rx } = this.#serial;
+    ether.push(...this.#ether.from.map((other) => `ether from ${placeText(other)}`));
     const serial = tx && rx ? ["serial"] : tx ? ["serial tx"] : rx ? ["serial rx"] : [];
     return [...ether, ...serial];
   }
@@ -411,7 +412,7 @@ export class Slot {
     const before = this.#ether;
     if (cut.unplugged !== before.unplugged) await runScript(carrierScript(settings.name, this.place, cut));
     if (cut.apart !== before.apart) await runScript(halfScript(settings.name, this.place, cut));
-    if (cut.tx !== before.tx || cut.rx !== before.rx) await applyDrops(settings.name, this.place, cut);
+    if (cut.tx !== before.tx || cut.rx !== before.rx || cut.from !== before.from) await applyDrops(settings.name, this.place, cut);
     this.#ether = cut;
   }
 }

@@ -6,10 +6,11 @@ import {
   cardOffScript,
   carrierScript,
   dropScript,
+  type EtherCut,
   halfScript,
   noEtherCut,
 } from "../../scripts/chassis/network.ts";
-import { namespacesOf } from "../../scripts/chassis/names.ts";
+import { cardMac, namespacesOf } from "../../scripts/chassis/names.ts";
 import { parseReach, shelfOf } from "../../scripts/chassis/shelf.ts";
 import { settingsOf } from "../../scripts/chassis/chassis.ts";
 
@@ -37,10 +38,13 @@ test("network: the bridge passes LLDP on and adds nothing of its own", () => {
 
 test("network: what a card sends is dropped where it comes in at its port, what it receives where it goes out", () => {
   const place = { chassis: 1, slot: 2 };
-  const drops = (cut: { tx: boolean; rx: boolean }) => dropScript(place, { ...noEtherCut, ...cut }, "F").slice(1);
+  const filter = { all: "F", of: (mac: string) => `F ${mac}` };
+  const drops = (cut: Partial<EtherCut>) => dropScript("t", place, { ...noEtherCut, ...cut }, filter).slice(1);
   assert.equal(drops({ tx: true, rx: false }), ["filter add dev c1s2 ingress protocol all prio 1 F"]);
   assert.equal(drops({ tx: false, rx: true }), ["filter add dev c1s2 egress protocol all prio 1 F"]);
   assert.is(drops({ tx: true, rx: true }).length, 2);
+  const other = { chassis: 1, slot: 3 };
+  assert.equal(drops({ from: [other] }), [`filter add dev c1s2 egress protocol all prio 2 F ${cardMac("t", other)}`]);
   assert.equal(carrierScript("t", place, { ...noEtherCut, unplugged: true }).lines, ["link set c1s2 down"]);
   assert.equal(carrierScript("t", place, noEtherCut).lines, ["link set c1s2 up"]);
   assert.equal(halfScript("t", place, { ...noEtherCut, apart: true }).lines, ["link set c1s2 master apart"]);

@@ -99,6 +99,20 @@ test("FS-8: the table of a link's or a member's failure, row by row", async () =
     });
     await healed(chassis);
 
+    await chassis.cutPath(1, 2);
+    await waitForVerdicts(chassis, "cards 1 and 2 do not hear each other on Ethernet, and card 3 hears both", {
+      "1/1": ["2 path between two cards"],
+      "1/2": ["1 path between two cards"],
+      "1/3": [],
+    });
+    await chassis.cutSerial(2);
+    await waitForVerdicts(chassis, "nor on serial: a third card passes their questions on", {
+      "1/1": ["2 two path faults"],
+      "1/2": ["1 two path faults", "3 own serial port"],
+      "1/3": ["2 serial line"],
+    });
+    await healed(chassis);
+
     // It serves nothing, so nobody fences it.
     await chassis.crash(3);
     await waitForVerdicts(chassis, "card 3 has failed", { "1/1": ["3 member failure"], "1/2": ["3 member failure"] });
