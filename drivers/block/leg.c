@@ -251,6 +251,11 @@ void leg_leave(struct leg *leg, uint64_t offset, uint32_t length) {
 }
 
 void leg_keep(struct leg *leg, uint64_t offset, uint32_t length) {
+  /* A leg that was promoted has been told of what its old primary left. */
+  if (!leg->keeps_entries) {
+    leg_leave(leg, offset, length);
+    return;
+  }
   struct leg_left *left = malloc(sizeof *left);
   /* Without memory it stays entered for ever, which is the safe side. */
   if (left == NULL) return;

@@ -80,7 +80,10 @@ struct leg {
   struct superblock superblock;
   struct bitmap bitmaps[LEG_PEERS_MAX];
   struct activity activity;
-  /* Requests through the target stay entered until whoever submitted them leaves: a backup's, until they are settled. */
+  /*
+   * Requests through the target stay entered until whoever submitted them leaves: a backup's, until they are settled. A mirror
+   * over the leg ends that: what may differ has become bits before, by LEG_BITMAP_SUSPECT.
+   */
   bool keeps_entries;
   bool is_broken;
   uint32_t hot_at_open;

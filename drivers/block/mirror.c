@@ -491,6 +491,7 @@ struct mirror *mirror_make(struct leg *leg, uint64_t term, const struct mirror_o
   ranges_init(&mirror->ranges);
   for (unsigned number = 0; number < LEG_PEERS_MAX; number++) mirror->peers[number].mirror = mirror;
   leg->keeps_entries = false;
+  leg_forget(leg);
   leg_use(leg);
   return mirror;
 }

@@ -92,7 +92,7 @@ static bool writes(const struct peer_job *job) {
 
 static void keep(struct peer_job *job) {
   struct peer *peer = job->peer;
-  if (peer->options.leg == NULL || !writes(job) || job->error != 0) return;
+  if (peer->options.leg == NULL || !peer->options.leg->keeps_entries || !writes(job) || job->error != 0) return;
   if (peer->is_over) {
     leg_keep(peer->options.leg, job->frame.offset, job->frame.length);
   } else if (job->frame.sequence <= peer->settled) {
