@@ -5,6 +5,7 @@
  * which takes changes, and the younger of the two is set aside afterwards.
  */
 import { hex } from "../base/hex.ts";
+import type { CardId } from "../base/ids.ts";
 import { isSameHead } from "../config/chain.ts";
 import type { Head } from "../config/change.ts";
 import type { ConfigAnswer } from "../config/request.ts";
@@ -109,7 +110,7 @@ export class ConfigKept extends ConfigChecker {
       return `${nameOf(write)} was acknowledged as change ${head.sequence}, and change ${write.after} was before anybody had asked for it`;
     }
     // A wish without effect is answered with the head that it found.
-    const replicas = run.program.status(run.now).configuration?.replicas ?? [];
+    const replicas = this.#replicasOf(scene, card, run, answer.servedBy);
     // What only one card could have goes with that one's disk.
     if (replicas.length > 1) this.#acknowledged.push({ write, head });
     const missing = replicas.find((id) => !scene.cards.some((other) => other.id === id && !other.isTwin && this.#has(other, head)));
@@ -117,6 +118,13 @@ export class ConfigKept extends ConfigChecker {
     const count = scene.cards.filter((other) => !other.isTwin && this.#has(other, head)).length;
     const votes = scene.options.cards.filter((id) => scene.options.disabled?.includes(id) !== true).length;
     return 2 * count >= votes ? undefined : `${nameOf(write)} was acknowledged with ${count} of ${votes} cards that have it`;
+  }
+
+  /** Whom the card that served it counts: who passed it on may be out of the view by now, and not know it yet. */
+  #replicasOf(scene: Scene, card: SimCard, run: Run, servedBy: CardId): readonly CardId[] {
+    if (servedBy === card.id) return run.program.status(run.now).configuration?.replicas ?? [];
+    const server = scene.cards.find(({ id, isTwin }) => id === servedBy && !isTwin);
+    return (server && scene.statusOf(server)?.configuration?.replicas) ?? [];
   }
 
   override settled(scene: Scene): Unsettled | undefined {
