@@ -136,6 +136,7 @@ class Building {
     this.#put("policies", "restartDelayMaxS", { value: "2" });
     this.#put("policies", "restartDelayMs", { value: "100" });
     this.#put("policies", "failbackAfterS", { value: "5" });
+    this.#put("policies", "healthClearS", { value: "2" });
   }
 
   change(change: RowChange): void {

@@ -57,5 +57,6 @@ export function drawFailing(prng: Prng, cards: readonly CardId[], untilMs: numbe
     const [from, to] = [prng.pick(cards), prng.pick(cards)];
     return from === to ? undefined : `${prng.chance(0.5) ? "partition" : "part"} ${from} ${to} ${prng.pick(["both", "oneway"])}`;
   });
+  some(0.15, 3, () => `sick ${prng.pick(cards)} ${prng.pick(["on", "on", "off"])}`);
   return plan.filter(({ at }) => at < untilMs);
 }

@@ -24,6 +24,9 @@ export type FailoverEdge = {
 const hookMs = [0.5, 60] as const;
 const roundMs = 1_000;
 const roundsMax = 12;
+/** Of the reading of a card's test of itself. */
+const good = 0;
+const failing = 2;
 /** A change of the configuration has come to every replica after at most this long. */
 const replicaMs = 300;
 const by = { by: "operator", comment: "" } as const;
@@ -117,11 +120,18 @@ export class FailoverSystem {
       this.#edge.tell(card, run, { kind: "resourcesFound" });
       this.#tellRows(card, run);
       if (this.#ports.has(card)) this.#tellPorts(card);
+      if (card.isSick) this.tellHealth(card);
     });
   }
 
   #tellRows(card: SimCard, run: Run): void {
     this.#tell(card, run, { kind: "configuration", place: { epoch: 1, sequence: this.#sequence }, rows: this.rows });
+  }
+
+  /** What the card's own test of its disk has found. */
+  tellHealth(card: SimCard): void {
+    const { run } = card;
+    if (run !== undefined) this.#tell(card, run, { kind: "readings", values: new Map([["selfTest", card.isSick ? failing : good]]) });
   }
 
   #tellPorts(card: SimCard): void {
@@ -260,6 +270,10 @@ export class FailoverSystem {
   /** Hooks work again; what needs an operator's word gets it for a while: nothing rests, nothing is drained, the configuration is as it was. */
   heal(): void {
     this.#faults.clear();
+    for (const card of this.#edge.world.cards.filter(({ isSick }) => isSick)) {
+      card.isSick = false;
+      this.tellHealth(card);
+    }
     for (const [card, down] of this.#ports) {
       if (down.size > 0) {
         down.clear();

@@ -316,7 +316,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   sick: verb(
     "the card's disk fails the check of a self-test, or is well again",
     { card, state: oneOf(["on", "off"]) },
-    (_world, { card, state }) => void (card.isSick = state === "on"),
+    (world, { card, state }) => {
+      card.isSick = state === "on";
+      world.failover?.tellHealth(card);
+    },
   ),
   rival: verb("somebody else answers for an address of the card", { card }, (world, { card }) => world.failover?.rival(card)),
   interface: verb(
