@@ -112,6 +112,18 @@ export class StorageLeg {
     return this.#numbers.get(peer);
   }
 
+  /** The same of one that must be known: it is in the configuration since the last note. */
+  requireNumber(peer: LegId): number {
+    const number = this.#numbers.get(peer);
+    if (number === undefined) throw Object.assign(new Error(`leg ${this.leg} of ${this.device} knows no leg ${peer}`), { code: "ENODATA" });
+    return number;
+  }
+
+  /** The term that was noted last since it was opened; 0 before. */
+  get term(): number {
+    return this.#term;
+  }
+
   legOf(number: number): LegId | undefined {
     return [...this.#numbers].find(([, each]) => each === number)?.[0];
   }
