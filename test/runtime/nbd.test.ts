@@ -194,7 +194,8 @@ test("hosts that are killed under load leave nothing behind, and others go on", 
       "--time_based",
       "--runtime=60",
     ];
-    const fio = spawn("fio", ["--name=killed", ...load], { stdio: "ignore" });
+    // A thread, since a process of its own would survive.
+    const fio = spawn("fio", ["--name=killed", "--thread", ...load], { stdio: "ignore" });
     const begun = [...stand.log.matchAll(/^begun/gm)].length;
     await stand.told(/begun/, begun + 1);
     await sleep(300);
