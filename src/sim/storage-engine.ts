@@ -12,15 +12,13 @@ type Order<Kind extends BlockOrder["kind"]> = Extract<BlockOrder, { readonly kin
 export type EngineWorld = {
   readonly prng: Prng;
   readonly tearing: Tearing;
-  /** Blocks of each leg. */
-  readonly blocks: number;
   after(ms: number, run: () => void): void;
   /** The leg, as far as this card reaches it. */
   reach(card: CardId, device: DeviceId, leg: LegId): SimLeg | undefined;
   engineOf(card: CardId): SimEngine | undefined;
   isCut(a: CardId, b: CardId): boolean;
   onOpened(engine: SimEngine, leg: SimLeg): void;
-  onAttached(engine: SimEngine, peer: SimEngine, leg: SimLeg, term: number): void;
+  onAttach(engine: SimEngine, device: DeviceId, peer: LegId, term: number): void;
   onGateOpen(engine: SimEngine, leg: SimLeg, term: number): void;
   onAcknowledged(engine: SimEngine, leg: SimLeg, block: number, write: WriteId): void;
   tell(engine: SimEngine, told: { readonly answer: BlockAnswer } | { readonly report: BlockReport }): void;
@@ -333,6 +331,7 @@ export class SimEngine {
   // ---- peers
 
   #attach(order: Order<"attach">, open: Open, mirror: Mirror): void {
+    this.#world.onAttach(this, order.device, order.peer, order.term);
     const target = this.#world.engineOf(order.card);
     const answer = this.#world.prng.between(...netMs) * 2;
     this.#after(answer, () => {
@@ -351,7 +350,6 @@ export class SimEngine {
         lastAt: 0,
       };
       mirror.links.set(order.peer, link);
-      this.#world.onAttached(this, target, session.disk, order.term);
       for (const [, block] of session.hot) this.#mark(open, link.leg, block);
       // What is under way now goes there too, later.
       for (const write of mirror.writes.values()) this.#mark(open, link.leg, write.block);
@@ -366,13 +364,13 @@ export class SimEngine {
     device: DeviceId,
     leg: LegId,
     term: number,
-  ): { readonly number: number; readonly disk: SimLeg; readonly hot: readonly (readonly [WriteId, number])[] } | undefined {
+  ): { readonly number: number; readonly hot: readonly (readonly [WriteId, number])[] } | undefined {
     const open = this.#open.get(`${device}/${leg}`);
     if (this.isDead || open === undefined || open.term !== term || open.underWay > 0 || this.#world.isCut(from.card, this.card)) {
       return undefined;
     }
     open.session = ++this.#sessions;
-    return { number: open.session, disk: open.disk, hot: [...open.disk.hot] };
+    return { number: open.session, hot: [...open.disk.hot] };
   }
 
   /** First in, first out; nothing arrives over a link that is cut. */

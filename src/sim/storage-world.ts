@@ -24,6 +24,7 @@ export type StorageWorldOptions = {
   readonly imaging?: readonly number[];
   /** Cards, as indexes, that do not reach a leg of the first device though they are listed. */
   readonly barred?: readonly { readonly card: number; readonly leg: LegId }[];
+  readonly blocks?: number;
   /** How long a card takes to keep its notes, at most. */
   readonly keepMsMax?: number;
   readonly trace?: (line: string) => void;
@@ -57,7 +58,7 @@ type Machine = {
 /** A grant as failover keeps it: it moves only when its holder has stopped, or is proven down. */
 type Grant = { holder: Run | undefined; term: number; isReleasing: boolean; refusedAt: Map<CardId, number> };
 
-const blocks = 12;
+const blocksUsual = 12;
 const group = "cardinal.storage";
 const policy: MirrorPolicy = {
   protocol: "synchronous",
@@ -77,6 +78,7 @@ export class StorageWorld {
   readonly #options: StorageWorldOptions;
   readonly #start: StartStoring;
   readonly #machines: Machine[];
+  readonly #blocks: number;
   readonly #legs: SimLeg[] = [];
   readonly #definitions = new Map<DeviceId, DeviceDefinition>();
   readonly #barred = new Set<string>();
@@ -100,6 +102,7 @@ export class StorageWorld {
 
   constructor(options: StorageWorldOptions, start: StartStoring = startStoring) {
     this.#options = options;
+    this.#blocks = options.blocks ?? blocksUsual;
     this.#start = start;
     this.#prng = new Prng(options.seed);
     this.#tearing = new Tearing(this.#prng);
@@ -130,7 +133,7 @@ export class StorageWorld {
         paths: new Map(cards.map((card) => [cardAt(1, card + 1), `/dev/${device}`])),
       })),
     });
-    for (const index of legs.keys()) this.#legs.push(new SimLeg(device, `leg-${"abcdefgh"[index]}`, blocks));
+    for (const index of legs.keys()) this.#legs.push(new SimLeg(device, `leg-${"abcdefgh"[index]}`, this.#blocks));
     this.#grants.set(device, { holder: undefined, term: 0, isReleasing: false, refusedAt: new Map() });
     if (this.#definitions.get(device)?.kind === "imaging") return;
     for (let host = 0; host < 3; host++) this.after(50, () => this.#hostWrites(device));
@@ -494,7 +497,6 @@ export class StorageWorld {
     return {
       prng: this.#prng,
       tearing: this.#tearing,
-      blocks,
       after: (ms: number, run: () => void) => this.after(ms, run),
       reach: (card: CardId, device: DeviceId, leg: LegId) =>
         this.#definitionOf(device, leg)?.paths.has(card) === true && !this.#isBarred(card, device, leg)
@@ -503,7 +505,7 @@ export class StorageWorld {
       engineOf: (card: CardId) => this.#machine(card).run?.engine,
       isCut: (a: CardId, b: CardId) => this.#cuts.has(pairOf(a, b)),
       onOpened: (engine: SimEngine, leg: SimLeg) => this.#onOpened(engine, leg),
-      onAttached: (engine: SimEngine, peer: SimEngine, leg: SimLeg, term: number) => this.#onAttached(engine, peer, leg, term),
+      onAttach: (engine: SimEngine, device: DeviceId, peer: LegId, term: number) => this.#onAttach(engine, device, peer, term),
       onGateOpen: (engine: SimEngine, leg: SimLeg) => this.#onGateOpen(engine, leg),
       onAcknowledged: (_engine: SimEngine, leg: SimLeg, block: number, write: WriteId) => {
         this.acknowledged++;
@@ -555,15 +557,15 @@ export class StorageWorld {
     }
   }
 
-  #onAttached(engine: SimEngine, peer: SimEngine, leg: SimLeg, term: number): void {
-    const own = this.#legs.find((each) =>
-      each.device === leg.device && each.leg !== leg.leg && engine.has(each.device, each.leg) && each.term === term
-    );
-    const state = leg.state === undefined ? undefined : legStateIn(leg.state);
-    if (own !== undefined && leg.term === term && state !== undefined) return;
+  #onAttach(engine: SimEngine, device: DeviceId, peer: LegId, term: number): void {
+    const own = this.#legs.find((leg) => leg.device === device && leg.leg !== peer && engine.has(device, leg.leg) && leg.term === term);
+    const other = this.#leg(device, peer);
+    const state = other?.state === undefined ? undefined : legStateIn(other.state);
+    // One that has gone on to a later term refuses by itself.
+    if (own !== undefined && other !== undefined && other.term >= term && state !== undefined) return;
     this.checkers.fail(
       "both-ready",
-      `card ${engine.card} mirrors to ${leg.leg} of card ${peer.card} in ${term}; its own is in ${own?.term}, that one in ${leg.term}`,
+      `card ${engine.card} is to mirror to ${peer} in ${term}; its own is in ${own?.term}, that one in ${other?.term}`,
     );
   }
 
@@ -584,7 +586,7 @@ export class StorageWorld {
     const run = this.#machines.map((machine) => machine.run).find((each) => each?.engine.served(device) !== undefined);
     const leg = run?.engine.served(device);
     if (run === undefined || leg === undefined) return again();
-    const block = this.#prng.below(blocks);
+    const block = this.#prng.below(this.#blocks);
     if (this.#prng.chance(0.3)) {
       this.checkers.read(leg, block);
       return again();

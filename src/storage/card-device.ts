@@ -2,8 +2,9 @@
  * One device as one card has its part in it: the legs that it reaches, those that it hosts, and the mirror if it serves. After each input it compares what is agreed on with that;
  * what is missing it orders from the engine, or says.
  */
+import type { NodeView } from "../cluster/view.ts";
 import type { BlockReport, DeviceId, LegId } from "./blocks.ts";
-import { type DeviceAgreed, whyNot } from "./device-state.ts";
+import { type DeviceAgreed, isKept, whyNot } from "./device-state.ts";
 import type { Generations } from "./generation.ts";
 import { storageLookMs, storageRetryMs } from "../limits.ts";
 import { encodeLegState, type LegState } from "./leg-state.ts";
@@ -113,7 +114,7 @@ export class CardDevice {
     const isPrimary = primary?.card === own.card && primary.incarnation === own.incarnation && this.#want?.kind === "serve" &&
       this.#want.term === primary.term;
     if (this.#mirroring !== undefined && (!isPrimary || this.#mirroring.term !== primary.term)) this.#stop();
-    for (const leg of new Set([...agreed.legs.keys(), ...this.#legs.keys()])) this.#advanceLeg(now, agreed, leg, isPrimary);
+    for (const leg of new Set([...agreed.legs.keys(), ...this.#legs.keys()])) this.#advanceLeg(now, agreed, view, leg, isPrimary);
     if (isPrimary) this.#serve(now, state, agreed, primary.leg, primary.term);
     else this.#claim(agreed, state);
     this.#sayKept(agreed);
@@ -139,7 +140,7 @@ export class CardDevice {
 
   // ---- legs
 
-  #advanceLeg(now: number, agreed: DeviceAgreed, name: LegId, isPrimary: boolean): void {
+  #advanceLeg(now: number, agreed: DeviceAgreed, view: NodeView, name: LegId, isPrimary: boolean): void {
     const { own, say } = this.#side;
     const path = agreed.definition.legs.find(({ leg }) => leg === name)?.paths.get(own.card);
     const known = agreed.legs.get(name);
@@ -162,7 +163,7 @@ export class CardDevice {
     this.#sayAccess(agreed, name, local);
     if (!isOurs) return;
     if (agreed.definition.kind === "storage") {
-      local.note(now, agreed, storageRetryMs, give);
+      local.note(now, agreed, isKept(agreed, view, own.card), storageRetryMs, give);
       if (!isPrimaryLeg) this.#sayReady(agreed, name, local);
     }
     this.#sayData(agreed, name);
@@ -313,7 +314,7 @@ export class CardDevice {
     this.#side.put({ kind: "served", device: this.device, term });
   }
 
-  #mirror(now: number, agreed: DeviceAgreed, view: NonNullable<StorageState["view"]>, local: LocalLeg, term: number): void {
+  #mirror(now: number, agreed: DeviceAgreed, view: NodeView, local: LocalLeg, term: number): void {
     const { own, isUnderWay } = this.#side;
     const { leg } = local;
     if (local.isOpen) this.#mirroring ??= new Mirroring(now, own.card, leg, term);

@@ -12,14 +12,19 @@ export type DeviceMemory = Chain & {
   readonly inSync: readonly LegId[];
 };
 
-export type LegState = DeviceMemory & Copy;
+export type LegState = DeviceMemory & Copy & {
+  /** Something may have been acknowledged in its current generation; until then it counts as one of the generation before. */
+  readonly acknowledged: boolean;
+};
 
 export function isLaterMemory(a: DeviceMemory, b: DeviceMemory | undefined): boolean {
   return b === undefined || a.term > b.term || (a.term === b.term && a.revision > b.revision);
 }
 
 export function encodeLegState(state: LegState): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ ...textOf(state), leg: state.leg, consistent: state.consistent }));
+  return new TextEncoder().encode(
+    JSON.stringify({ ...textOf(state), leg: state.leg, consistent: state.consistent, acknowledged: state.acknowledged }),
+  );
 }
 
 export function decodeLegState(bytes: Uint8Array): LegState | undefined {
@@ -33,8 +38,10 @@ export function decodeLegState(bytes: Uint8Array): LegState | undefined {
 export function legStateOf(value: unknown): LegState | undefined {
   const memory = memoryOf(value);
   if (memory === undefined) return undefined;
-  const { leg, consistent } = value as Partial<Record<"leg" | "consistent", unknown>>;
-  return typeof leg === "string" && typeof consistent === "boolean" ? { ...memory, leg, consistent } : undefined;
+  const { leg, consistent, acknowledged } = value as Partial<Record<"leg" | "consistent" | "acknowledged", unknown>>;
+  return typeof leg === "string" && typeof consistent === "boolean"
+    ? { ...memory, leg, consistent, acknowledged: acknowledged !== false }
+    : undefined;
 }
 
 /** As JSON takes it. */

@@ -20,7 +20,10 @@ export type GiveOrder = (order: LegOrder, onAnswer: (now: number, answer: BlockA
 export function verdictOn(memory: DeviceMemory, state: LegState | undefined, leg: LegId): Verdict {
   // What is agreed on is the state of any leg in sync; the name only says that it is another one.
   const agreed: Copy = { ...memory, leg: `in sync with ${leg}`, consistent: true };
-  return compare(agreed, state === undefined ? undefined : { ...state, leg });
+  if (state === undefined) return compare(agreed, undefined);
+  const [before, ...older] = state.history;
+  const counts = state.acknowledged || before === undefined ? state : { ...state, current: before, history: older };
+  return compare(agreed, { ...counts, leg });
 }
 
 /** Whether a leg of the in-sync set with this superblock has all that it should have: it was in the set ever since it was written. */
@@ -166,11 +169,11 @@ export class LocalLeg {
     this.#isSynchronized = true;
   }
 
-  /** Brings the superblock to what is agreed on. */
-  note(now: number, agreed: DeviceAgreed, retryMs: number, give: GiveOrder): void {
+  /** Brings the superblock to what is agreed on. `isKept`: something may be acknowledged upon it. */
+  note(now: number, agreed: DeviceAgreed, isKept: boolean, retryMs: number, give: GiveOrder): void {
     const { memory } = agreed;
     if (this.#state !== "open" || memory === undefined) return;
-    const wanted = this.#wanted(agreed, memory);
+    const wanted = this.#wanted(agreed, memory, isKept);
     if (wanted?.consistent === true) this.#rightAt = memory.current;
     if (this.#isNoting || (this.#hasFailed && now < this.#retryAt)) return;
     const isNew = wanted !== undefined && !isSame(wanted, this.#noted);
@@ -192,13 +195,14 @@ export class LocalLeg {
   }
 
   /** What is to stand in the superblock; undefined: what stands there. */
-  #wanted(agreed: DeviceAgreed, memory: DeviceMemory): LegState | undefined {
+  #wanted(agreed: DeviceAgreed, memory: DeviceMemory, isKept: boolean): LegState | undefined {
     const { leg } = this;
     const noted = this.#noted;
     if (memory.inSync.includes(leg)) {
       const isNew = noted === undefined && memory.inSync.length === 1 && memory.history.length === 0;
       const isRight = isNew || this.#isSynchronized || isWhole(agreed, leg, noted);
-      return isRight ? { ...memory, leg, consistent: true } : undefined;
+      const acknowledged = isKept || (noted?.acknowledged === true && noted.current === memory.current);
+      return isRight ? { ...memory, leg, consistent: true, acknowledged } : undefined;
     }
     const since = memory.since.get(leg);
     if (since?.full === true && since.generation !== "" && since.generation !== noted?.current) {
@@ -227,7 +231,7 @@ export class LocalLeg {
 
 /** It has nothing that counts but what is known since this generation. */
 function emptied(leg: LegId, current: Generation): LegState {
-  return { term: 0, revision: 0, inSync: [], current, since: new Map(), history: [], leg, consistent: false };
+  return { term: 0, revision: 0, inSync: [], current, since: new Map(), history: [], leg, consistent: false, acknowledged: true };
 }
 
 function isSame(a: LegState, b: LegState | undefined): boolean {

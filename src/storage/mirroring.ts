@@ -230,7 +230,8 @@ export class Mirroring {
   /** What must be kept is kept, and stands in our own superblock. */
   #isSafe(agreed: DeviceAgreed, view: NodeView, local: LocalLeg): boolean {
     const { memory, keepRevision } = agreed;
-    const isNoted = memory?.inSync.includes(this.#leg) !== true || (local.noted?.revision ?? 0) >= keepRevision;
+    const isNoted = memory?.inSync.includes(this.#leg) !== true ||
+      ((local.noted?.revision ?? 0) >= keepRevision && local.noted?.acknowledged === true);
     return isNoted && isKept(agreed, view, this.#own);
   }
 

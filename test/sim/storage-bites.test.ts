@@ -33,7 +33,7 @@ const bites: readonly Bite[] = [
     checker: "in-sync-served",
     breaks: "a leg that is out may be claimed",
     life: "the backup falls behind, then the primary's card ends",
-    seed: 2,
+    seed: 1,
     lines: [
       {
         file: "storage/device-state.ts",
@@ -68,6 +68,29 @@ const bites: readonly Bite[] = [
     ],
   },
   {
+    checker: "nothing-lost",
+    breaks: "it is enough that one card has kept that a leg is out",
+    life: "the backup's card ends, then the power goes, and the primary's card comes last",
+    seed: 2,
+    lines: [
+      { file: "storage/device-state.ts", line: "return view.ether.every((card) =>", broken: "return view.ether.some((card) =>" },
+    ],
+  },
+  {
+    checker: "both-ready",
+    breaks: "a leg is attached that was ready in an older term",
+    life: "cards come and go",
+    seed: 2,
+    lines: [
+      {
+        file: "storage/mirroring.ts",
+        line: "if (memory === undefined || ready?.term !== this.term || ready.card !== holder?.card) return [];",
+        broken: "if (memory === undefined || ready === undefined) return [];",
+      },
+      { file: "storage/device-state.ts", line: "  for (const leg of agreed.legs.values()) leg.ready = undefined;\n", broken: "" },
+    ],
+  },
+  {
     checker: "only-who-reach",
     breaks: "a card that does not reach a leg says that it does",
     life: "a card lists a leg that it does not reach",
@@ -99,6 +122,19 @@ const bites: readonly Bite[] = [
     ],
   },
   {
+    checker: "alike-in-the-end",
+    breaks: "what others missed while a leg was away it takes for known",
+    life: "one leg is out, another comes back, and becomes the primary",
+    seed: 1,
+    lines: [
+      {
+        file: "storage/local-leg.ts",
+        line: "if (noted?.consistent !== true) return [...peers];",
+        broken: "if (noted?.consistent !== true) return [];",
+      },
+    ],
+  },
+  {
     checker: "one-server",
     breaks: "a claim does not wait for who serves",
     life: "cards come and go",
@@ -117,14 +153,29 @@ const bites: readonly Bite[] = [
       },
     ],
   },
+  {
+    checker: "alike-in-the-end",
+    breaks: "what was never acknowledged counts as a history of its own",
+    life: "the backup's card ends, then the power goes, and the primary's card comes last",
+    seed: 1,
+    lines: [
+      {
+        file: "storage/local-leg.ts",
+        line: "state.acknowledged || before === undefined ? state",
+        broken: 'before === undefined || leg !== "" ? state',
+      },
+    ],
+  },
 ];
 
+/** What the storage service is made of. */
+const copied = ["base", "limits.ts", "storage", "failover/service-text.ts", "node/storing.ts"];
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 async function broken(lines: readonly Break[]): Promise<{ readonly start: StartStoring; readonly remove: () => void }> {
   mkdirSync(join(root, "build"), { recursive: true });
   const folder = mkdtempSync(join(root, "build", "bite-"));
-  cpSync(join(root, "src"), join(folder, "src"), { recursive: true });
+  for (const path of copied) cpSync(join(root, "src", path), join(folder, "src", path), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   for (const { file, line, broken: text } of lines) {

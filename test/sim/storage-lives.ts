@@ -71,16 +71,34 @@ export const lives = {
       }
     },
   },
-  "power goes while a leg is left behind, and the primary's card comes last": {
-    options: { cards: 3, devices: three, keepMsMax: 400 },
+  "the backup's card ends, then the power goes, and the primary's card comes last": {
+    options: { cards: 3, devices: two, keepMsMax: 400 },
     live: (world) => {
       const primary = primaryOf(world);
       const others = othersOf(world);
-      for (const other of others) world.cut(primary, other);
-      pass(world, 160);
+      world.crash(others[0] as CardId);
+      pass(world, 260);
       world.powerCut();
       for (const other of others) world.startCard(other);
       pass(world, 2_500);
+      world.startCard(primary);
+    },
+  },
+  "two cards that serve end one after the other": {
+    options: { cards: 5, devices: three, blocks: 60 },
+    live: (world) => {
+      for (let turn = 0; turn < 5; turn++) {
+        const first = primaryOf(world);
+        world.crash(first);
+        for (let waited = 0; waited < 1_000 && primaryOf(world) === first; waited += 10) pass(world, 10);
+        pass(world, 80);
+        const second = primaryOf(world);
+        world.crash(second);
+        pass(world, 800);
+        world.startCard(first);
+        world.startCard(second);
+        pass(world, 1_500);
+      }
     },
   },
   "the primary's card ends again and again": {
@@ -96,7 +114,7 @@ export const lives = {
     },
   },
   "one leg is out, another comes back, and becomes the primary": {
-    options: { cards: 3, devices: three },
+    options: { cards: 3, devices: three, blocks: 150 },
     live: (world) => {
       const [second, third] = othersOf(world) as [CardId, CardId];
       const first = primaryOf(world);

@@ -134,6 +134,7 @@ test("HA-12: the largest state of a leg fits its superblock, and comes back as i
     revision: term,
     leg: legs[0] as string,
     consistent: false,
+    acknowledged: false,
     inSync: legs,
     since: new Map(legs.slice(1).map((leg) => [leg, { generation: generations.next(term), full: false }])),
     history: Array.from({ length: generationsKeptMax }, () => generations.next(term)),
