@@ -65,9 +65,14 @@ export class FailoverSystem {
     this.#rows = failoverRows(cards, parts);
   }
 
-  /** The configuration that is in force. */
+  /** The newest configuration, which not every card may have yet. */
   get rows(): FailoverRows {
     return this.#rows;
+  }
+
+  /** Whether a card goes by the newest configuration. */
+  isCurrent({ run }: SimCard): boolean {
+    return run?.program.failover?.(run.now)?.configuration?.sequence === this.#sequence;
   }
 
   /** Whether a stop has failed in this run: then its card resets itself. */

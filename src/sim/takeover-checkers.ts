@@ -102,14 +102,16 @@ export class StartsInOrder extends FailoverChecker {
     "A resource is started on a card where all runs that it needs of its services, and stopped before any of that is (HA-15).";
 
   override started({ failover }: Scene, card: SimCard, resource: string): string | undefined {
-    const missing = failover?.neededBy(resource).find((need) => failover.on(card).get(need) !== "running");
+    if (failover?.isCurrent(card) !== true) return undefined;
+    const missing = failover.neededBy(resource).find((need) => failover.on(card).get(need) !== "running");
     return missing === undefined
       ? undefined
-      : `starts ${resource}, and ${missing}, which it needs, is ${failover?.on(card).get(missing) ?? "not there"}`;
+      : `starts ${resource}, and ${missing}, which it needs, is ${failover.on(card).get(missing) ?? "not there"}`;
   }
 
   override stopped({ failover }: Scene, card: SimCard, resource: string): string | undefined {
-    const rest = failover?.needing(resource).find((other) => failover.on(card).get(other) === "running");
+    if (failover?.isCurrent(card) !== true) return undefined;
+    const rest = failover.needing(resource).find((other) => failover.on(card).get(other) === "running");
     return rest === undefined ? undefined : `stops ${resource}, on which ${rest} stands and runs`;
   }
 }
