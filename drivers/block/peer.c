@@ -129,7 +129,7 @@ static void answer(struct peer_job *job, int error, const uint8_t *data, uint32_
   job->error = error;
   job->is_done = true;
   keep(job);
-  if (peer->is_over) {
+  if (peer->stream.is_over) {
     if (!job->receipt.queued) free_job(job);
     return;
   }

@@ -19,6 +19,8 @@ static void finish_if_idle(struct stream *stream) {
 
 static void finish(struct reactor_task *task) {
   struct stream *stream = REACTOR_OF(task, struct stream, finish);
+  /* What ends now may lead to frames for this very stream. */
+  stream->is_over = true;
   reactor_forget(stream->reactor, &stream->flush);
   reactor_forget(stream->reactor, &stream->resume);
   while (stream->first != NULL) {
@@ -89,7 +91,8 @@ static void sent(struct reactor_op *op, int result, uint32_t flags) {
 }
 
 void stream_send(struct stream *stream, struct stream_frame *frame) {
-  frame->queued = true;
+  frame->queued = !stream->is_over;
+  if (stream->is_over) return;
   frame->next = NULL;
   *stream->last = frame;
   stream->last = &frame->next;

@@ -53,7 +53,7 @@ struct stream {
   struct reactor *reactor;
   struct reactor_file socket;
   struct reactor_op sending, receiving;
-  bool is_sending, is_receiving, is_paused, is_ending;
+  bool is_sending, is_receiving, is_paused, is_ending, is_over;
   int reason;
   struct reactor_task flush, resume, finish;
   struct stream_frame *first, **last;
@@ -74,6 +74,7 @@ struct stream {
 
 /* Takes the descriptor over, in any case. 0 or -ENOMEM. */
 int stream_start(struct stream *stream, struct reactor *reactor, int fd, const struct stream_kind *kind);
+/* Of a stream that is over, which `ended` is about to tell, nothing comes of it: `sent` is not called. */
 void stream_send(struct stream *stream, struct stream_frame *frame);
 /* Asks for the next frame's admission again. */
 void stream_resume(struct stream *stream);

@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../../drivers/block/device-orders.h"
+#include "../../drivers/block/mirror-orders.h"
 #include "../../drivers/block/random.h"
 
 #define DEVICES 4
@@ -182,6 +184,55 @@ static void replace(const char *directory, uint32_t device, uint64_t *random) {
   open_device(directory, device);
 }
 
+/* Of a mirror's primary and backup, which may be on two reactors: slot 0 has what is served, 1 the leg, 2 the backing. */
+enum { PRIMARY = 10, BACKUP = 11 };
+
+static uint32_t mirror_kind(enum mirror_order order) {
+  return ENGINE_KIND(ENGINE_MIRROR, order);
+}
+
+static void open_leg(const char *directory, uint32_t device) {
+  uint8_t open[10 + 256] = {2, 0}, format[4 + 16 + 16 + 8 + 8 + 4] = {2};
+  uint64_t size = 2 * 1024 * 1024, term = 1;
+  memcpy(open + 2, &size, sizeof size);
+  int length = snprintf((char *)open + 10, sizeof open - 10, "%s/%u", directory, device);
+  format[4 + 16 + 16 + 8] = 1;
+  format[sizeof format - 4] = 1;
+  expect(DEVICE_MAKE, device, NULL, 0, "a device is made");
+  expect(DEVICE_OPEN, device, open, (uint32_t)(10 + length + 1), "a file is opened");
+  expect(mirror_kind(MIRROR_FORMAT), device, format, sizeof format, "a leg is formatted");
+  expect(mirror_kind(MIRROR_OPEN), device, (uint32_t[]){2, 1, 0, 0, 0}, 20, "a leg is opened");
+  expect(DEVICE_RAISE, device, &term, sizeof term, "a term is raised");
+}
+
+static void serve_slot(uint32_t device, uint8_t slot) {
+  expect(DEVICE_SERVE, device, &slot, 1, "a slot is served");
+  expect(DEVICE_GATE, device, (uint8_t[]){GATE_OPEN}, 1, "a gate is opened");
+}
+
+/* Writes are under way when the backup goes, and when the primary does. */
+static void mirror(const char *directory, uint64_t *random) {
+  uint8_t bytes[23 + BLOCK];
+  int ends[2];
+  open_leg(directory, PRIMARY);
+  open_leg(directory, BACKUP);
+  check(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0, "there is a connection");
+  serve_slot(BACKUP, 1);
+  expect(mirror_kind(MIRROR_SERVE), BACKUP, (uint32_t[]){(uint32_t)ends[1], 1, 0}, 12, "a connection is served");
+  expect(mirror_kind(MIRROR_MAKE), PRIMARY, (uint32_t[]){1, 0, 1, 0}, 16, "a mirror is made");
+  serve_slot(PRIMARY, 0);
+  expect(mirror_kind(MIRROR_ATTACH), PRIMARY, (uint32_t[]){0, (uint32_t)ends[0], 0, 1}, 16, "a peer is attached");
+  expect(mirror_kind(MIRROR_RESYNC), PRIMARY, (uint32_t[]){0, 1 | 4 | 8, 0, 0}, 16, "a resynchronization begins");
+  for (uint32_t count = 0; count < 600; count++) {
+    give(DEVICE_REQUEST, PRIMARY, bytes, request(bytes, BLOCK_WRITE, random_below(random, BLOCKS), (uint8_t)count), 0);
+    if (random_below(random, 32) == 0) give(mirror_kind(MIRROR_COUNT), PRIMARY, NULL, 0, 0);
+    if (count == 400) give(DEVICE_REMOVE, BACKUP, NULL, 0, 0);
+  }
+  give(mirror_kind(MIRROR_ABANDON), PRIMARY, NULL, 0, 0);
+  give(DEVICE_REMOVE, PRIMARY, NULL, 0, 0);
+  wait_for_all();
+}
+
 int main(int count, char **arguments) {
   if (count < 2) return 2;
   const char *directory = arguments[1];
@@ -194,6 +245,7 @@ int main(int count, char **arguments) {
     uint64_t random = random_seeded((uint64_t)round + 1), term = 0;
     last_id = 0;
     for (uint32_t device = 0; device < DEVICES; device++) open_device(directory, device);
+    mirror(directory, &random);
     for (int turn = 0; turn < 3; turn++) {
       write_all(&random);
       read_all(&random, &term);
