@@ -97,6 +97,9 @@ test("paths in use are spread over ports by their weights, stay where they are, 
   assert.equal(count(decided(even, {})), [3, 3, 3]);
   const uneven = Array.from({ length: 9 }, (_, index) => ports(`d${index}`, [200, 100]));
   assert.equal(count(decided(uneven, {})), [6, 3]);
+  for (const name of ["d0/0", "d0/1", "d0/2"]) {
+    assert.is(decided(even.slice(0, 1), { inUse: new Map([["d0", name]]) }).inUse.get("d0"), name);
+  }
   const stuck = decided(even, { inUse: new Map(even.map((each) => [each.device, `${each.export}/0`])) });
   assert.equal(count(stuck), [3, 3, 3]);
   assert.is([...stuck.inUse.values()].filter((name) => name.endsWith("/0")).length, 3);
