@@ -249,11 +249,13 @@ export class PeerStand {
     return await chassis.exec(card, words, 10_000);
   }
 
-  /** Waits until all nodes are whole and one of these has the address, and gives that one. */
-  async servedBy(cards: readonly number[], withinMs: number): Promise<number> {
+  /** Waits until one of these alone has the address, and gives that one. */
+  async ownedBy(cards: readonly number[], withinMs: number): Promise<number> {
     const until = performance.now() + withinMs;
     for (;;) {
-      for (const card of cards) if ((await this.stand.addresses(card)).includes(movingAddress)) return card;
+      const have = await Promise.all(cards.map(async (card) => (await this.stand.addresses(card)).includes(movingAddress)));
+      const owners = cards.filter((_, index) => have[index]);
+      if (owners.length === 1) return owners[0] as number;
       if (performance.now() > until) {
         throw new Error(
           `${this.#peer.system}: not within ${withinMs} ms: one of the cards ${
@@ -299,7 +301,7 @@ export async function withPeer(
     const stand = new PeerStand(new FailoverStand(chassis, cards), peer, timing);
     try {
       for (const card of cards) await stand.start(card);
-      await stand.servedBy(cards, 60_000);
+      await stand.ownedBy(cards, 60_000);
       await stand.waitUntilWhole(60_000);
       await use(stand);
     } finally {
