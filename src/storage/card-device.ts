@@ -66,8 +66,8 @@ export class CardDevice {
     return this.#mirroring;
   }
 
-  deadline(): number {
-    return Math.min(this.#mirroring?.deadline() ?? Infinity, ...[...this.#legs.values()].map((leg) => leg.deadline()));
+  instants(): number[] {
+    return [...this.#mirroring?.instants() ?? [], ...[...this.#legs.values()].flatMap((leg) => leg.instants())];
   }
 
   onServe(term: number): void {

@@ -39,8 +39,8 @@ export class Joining {
   readonly #gathering = new Gathering();
   readonly #announcements = new Gathering();
 
-  deadline(): number {
-    return Math.min(this.#announceAt, this.#patientUntil);
+  instants(): number[] {
+    return [this.#announceAt, this.#patientUntil];
   }
 
   begin(now: number): void {

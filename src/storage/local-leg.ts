@@ -88,8 +88,8 @@ export class LocalLeg {
     return this.#hasFailed;
   }
 
-  deadline(): number {
-    return this.#retryAt;
+  instants(): number[] {
+    return [this.#retryAt];
   }
 
   /** Looks whether this card reaches it. */

@@ -64,9 +64,9 @@ export class Mirroring {
     return this.#leg;
   }
 
-  deadline(): number {
+  instants(): number[] {
     const retries = [...this.#peers.values()].map(({ retryAt }) => retryAt);
-    return Math.min(this.#gate === "paused" && this.#state === "made" ? this.#reconcileUntil : Infinity, ...retries);
+    return [this.#reconcileUntil, ...retries];
   }
 
   divergedOf(leg: LegId): string | undefined {

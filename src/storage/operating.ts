@@ -10,8 +10,8 @@ export class Operating {
   readonly #underWay = new Map<number, { readonly client: number; readonly until: number }>();
   #last = 0;
 
-  deadline(): number {
-    return Math.min(...[...this.#underWay.values()].map(({ until }) => until));
+  instants(): number[] {
+    return [...this.#underWay.values()].map(({ until }) => until);
   }
 
   next(): number {

@@ -7,11 +7,8 @@ export class Sayings {
   readonly #due = new Map<string, number>();
   readonly #dueNow = new Set<string>();
 
-  deadline(rank: number): number {
-    return Math.min(
-      ...[...this.#said.values()].map(({ until }) => until),
-      ...[...this.#due.values()].map((since) => since + rank * storageTurnMs),
-    );
+  instants(rank: number): number[] {
+    return [...[...this.#said.values()].map(({ until }) => until), ...[...this.#due.values()].map((since) => since + rank * storageTurnMs)];
   }
 
   has(key: string): boolean {

@@ -94,8 +94,9 @@ export class StorageService implements Service<StorageInput, StorageOutput> {
   }
 
   deadline(): number {
-    const instants = [this.#rejoinAt, this.#joining.deadline(), this.#said.deadline(this.#rank), this.#operating.deadline()];
-    for (const device of this.#devices.values()) instants.push(device.deadline());
+    const instants = [this.#rejoinAt, ...this.#joining.instants(), ...this.#said.instants(this.#rank), ...this.#operating.instants()];
+    for (const device of this.#devices.values()) instants.push(...device.instants());
+    // What was due and could not be done waits for the input that makes it possible.
     return Math.min(...instants.filter((at) => at > this.#now), Infinity);
   }
 

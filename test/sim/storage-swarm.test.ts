@@ -4,9 +4,9 @@ import * as assert from "uvu/assert";
 import { liveStorageSeed } from "../../src/sim/storage-swarm.ts";
 import { type Life, lived, lives } from "./storage-lives.ts";
 
-for (const seed of [1, 2, 43, 197]) {
+for (const seed of [2, 197, 523, 618]) {
   test(`HA-12, PB-12: seed ${seed} lives, and is served, in sync and alike in the end`, () => {
-    const result = liveStorageSeed({ seed, seconds: 4 });
+    const result = liveStorageSeed({ seed, seconds: 6 });
     assert.is(result.violation, undefined, JSON.stringify(result.violation));
     assert.ok(result.acknowledged > 50, `${result.acknowledged} writes were acknowledged`);
   });
