@@ -125,7 +125,7 @@ const bites: readonly Bite[] = [
     checker: "alike-in-the-end",
     breaks: "what others missed while a leg was away it takes for known",
     life: "one leg is out, another comes back, and becomes the primary",
-    seed: 1,
+    seed: 3,
     lines: [
       {
         file: "storage/local-leg.ts",
