@@ -5,9 +5,11 @@
 import type { Run, SimCard } from "./sim-card.ts";
 
 export type WatchdogWorld = {
-  readonly world: { readonly at: number; later(at: number, run: (at: number) => void): void };
-  /** Nothing that is failed over runs on the card. */
-  isIdle(card: SimCard): boolean;
+  readonly world: {
+    readonly at: number;
+    later(at: number, run: (at: number) => void): void;
+    readonly failover: { isIdle(card: SimCard): boolean } | undefined;
+  };
   reset(card: SimCard): void;
 };
 
@@ -39,7 +41,8 @@ export class Watchdogs {
     world.later(world.at + this.#timeoutMs / feedsPerTimeout, (at) => {
       if (card.run !== run) return;
       const now = Math.max(run.now, card.clock.localAt(at));
-      if (run.stall === undefined && run.program.feedsWatchdog?.(now, this.#edge.isIdle(card)) === true) this.#fed(card);
+      const isIdle = world.failover?.isIdle(card) !== false;
+      if (run.stall === undefined && run.program.feedsWatchdog?.(now, isIdle) === true) this.#fed(card);
       this.#feedLater(card, run);
     });
   }

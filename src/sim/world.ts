@@ -131,7 +131,8 @@ export class World {
     this.history = new History(options.trace);
     this.operators = options.stores === true ? this.#newOperators() : undefined;
     this.failover = options.failover === undefined ? undefined : this.#newFailover(options.failover);
-    this.#watchdogs = options.watchdogMs === undefined ? undefined : this.#newWatchdogs(options.watchdogMs);
+    const dogs = { world: this, reset: (card: SimCard) => this.#restart(card, "reset by its watchdog") };
+    this.#watchdogs = options.watchdogMs === undefined ? undefined : new Watchdogs(dogs, options.watchdogMs);
     this.checkers = new Checkers(this);
     this.applications = new Applications(
       {
@@ -228,11 +229,9 @@ export class World {
     const end = () => {
       if (card.run !== run) return;
       // It hands over first what it runs; while its program stands still it says no goodbye either.
-      if (run.stall !== undefined || run.program.hasLeft === false) this.later(this.#at + leaveMs, end);
-      else {
-        this.#end(card, "left");
-        this.#watchdogs?.disarm(card);
-      }
+      if (run.stall !== undefined || run.program.hasLeft === false) return this.later(this.#at + leaveMs, end);
+      this.#end(card, "left");
+      this.#watchdogs?.disarm(card);
     };
     this.later(this.#at + leaveMs, end);
   }
@@ -411,11 +410,6 @@ export class World {
     const tell = (card: SimCard, run: Run, input: Input) => this.#tell(card, run, input);
     const onHook: Checkers["onHook"] = (card, hook, resource) => this.checkers.onHook(card, hook, resource);
     return new FailoverSystem({ world: this, tell, onHook }, new Prng(this.options.seed ^ 0x27d4eb2f), this.options.cards, parts);
-  }
-
-  #newWatchdogs(timeoutMs: number): Watchdogs {
-    const isIdle = (card: SimCard) => this.failover?.isIdle(card) !== false;
-    return new Watchdogs({ world: this, isIdle, reset: (card) => this.#restart(card, "reset by its watchdog") }, timeoutMs);
   }
 
   #newOperators(): Operators {

@@ -150,7 +150,7 @@ const bites: readonly Bite[] = [
     breaks: "the patience is shorter than a period",
     file: "cluster/heartbeat.ts",
     line: "return { silentAfterMs: silentAfterMs * slower",
-    broken: 'return { silentAfterMs: silentAfterMs * slower * (link === "ether" ? 0.3336 : 1)',
+    broken: 'return { silentAfterMs: silentAfterMs * slower * (link === "serial" ? 0.3336 : 1)',
     world: 7,
   },
   {
