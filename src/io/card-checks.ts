@@ -35,6 +35,8 @@ const pollMs = 20;
 
 export class CardChecks {
   readonly #options: CardChecksOptions;
+  /** Under way. */
+  #diskTest: Promise<Found> | undefined;
 
   constructor(options: CardChecksOptions) {
     this.#options = options;
@@ -60,7 +62,7 @@ export class CardChecks {
   selfTest(check: SelfTestCheck): Promise<CheckOutcome> {
     switch (check) {
       case "disk":
-        return timed(() => this.#disk("self-test"));
+        return timed(() => this.#testDisk());
       case "carrier":
         return timed(() => this.#carrier());
       case "loopback":
@@ -86,6 +88,14 @@ export class CardChecks {
     return bytes >= memoryBytesMin
       ? passed
       : failed("memory", `${Math.round(bytes / 1_048_576)} MiB are available, ${memoryBytesMin / 1_048_576} are needed`);
+  }
+
+  /** Who asks while it is being tested has the same answer: two at a time would write the same file, and each find that of the other. */
+  #testDisk(): Promise<Found> {
+    this.#diskTest ??= this.#disk("self-test").finally(() => {
+      this.#diskTest = undefined;
+    });
+    return this.#diskTest;
   }
 
   /** A small file, all the way to the disk and back. */

@@ -63,6 +63,15 @@ test("FS-8: the disk's check leaves nothing behind and finds a directory that is
   assert.is((await checks(path).selfTest("disk")).code, "enoent");
 });
 
+test("FS-8: peers that ask at the same time, and the card itself, disturb each other's test of the disk in nothing", async ({ directory }) => {
+  const own = checks(directory);
+  for (let round = 0; round < 20; round++) {
+    const found = await Promise.all([1, 2, 3, 4].map(() => own.selfTest("disk")));
+    for (const { result, text } of found) assert.is(result, "passed", text);
+  }
+  assert.equal(readdirSync(directory), []);
+});
+
 test("FS-8: frames that come in prove the port, silence proves nothing", async ({ directory }) => {
   const socket = createSocket("udp4");
   const talking = setInterval(() => socket.send(new Uint8Array(1), 9, "127.0.0.1"), 20);

@@ -3,6 +3,7 @@
  * sources, and a world is named that finds it out. The same world passes with the sources as they are: so a checker
  * that sleeps, and a world that would fail anyway, both fail here.
  */
+// runtime: node, because determinism.test.ts holds both runtimes to the same histories
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Bite, scenarioOf, testBites } from "./bite.ts";

@@ -94,14 +94,6 @@ const bites: readonly Bite[] = [
     world: moved,
   },
   {
-    checker: "fenced-for-silence",
-    breaks: "the verdict of before a view counts after it",
-    file: "failover/service-fencing.ts",
-    line: 'if (known !== "up") this.#condemned.delete(card);',
-    broken: "",
-    world: scenarioOf("failover/hangs-without-reset-line.txt"),
-  },
-  {
     checker: "told-no-first",
     breaks: "what comes into the order is delivered before it has been around",
     file: "cluster/delta.ts",
