@@ -81,6 +81,8 @@ export class Slot {
   #turn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   /** Of the card's machine, as its kernel would tell it. */
+  /** Nothing of it runs, and nobody is answered, since it ended suddenly. */
+  #isDark = false;
   #machineBoot = randomUUID();
 
   constructor(options: SlotOptions) {
@@ -141,9 +143,8 @@ export class Slot {
   pull(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#power === "off") throw new Refused("state", `card ${this.#name} has no power already: insert it first`);
-      await this.#end("pulled", true);
       this.#power = "off";
-      await this.#order({ kind: "power", slot: this.place.slot, power: "off" });
+      await this.#end("pulled", () => this.#order({ kind: "power", slot: this.place.slot, power: "off" }));
       this.#options.log("pulled", { card: this.#name });
     });
   }
@@ -153,7 +154,7 @@ export class Slot {
       if (this.#program === undefined && this.#state !== "booting") {
         throw new Refused("state", `card ${this.#name} does not run (${this.state}): insert it first`);
       }
-      await this.#end("crashed", true);
+      await this.#end("crashed", () => Promise.resolve());
       this.#options.log("crashed", { card: this.#name });
     });
   }
@@ -176,7 +177,10 @@ export class Slot {
   }
 
   /** Ends the card and boots it again; done when it has stopped for certain. Without power there is nothing to end. */
-  reset(by: "order" | "multiplexor"): Promise<void> {
+  async reset(by: "order" | "multiplexor"): Promise<void> {
+    // What has ended already has stopped for certain, however long it takes to clear up after it.
+    const isTold = by === "multiplexor" && this.#isDark;
+    if (isTold) await this.#order({ kind: "resetDone", slot: this.place.slot, stopped: true });
     return this.#inTurn(async () => {
       if (this.#power === "off") {
         if (by === "order") throw new Refused("state", `card ${this.#name} has no power: insert it first`);
@@ -184,7 +188,7 @@ export class Slot {
       }
       await this.#end("reset");
       this.#options.log("reset", { card: this.#name, by });
-      if (by === "multiplexor") await this.#order({ kind: "resetDone", slot: this.place.slot, stopped: true });
+      if (by === "multiplexor" && !isTold) await this.#order({ kind: "resetDone", slot: this.place.slot, stopped: true });
       this.#endedAt = [];
       this.#boot();
     });
@@ -272,6 +276,7 @@ export class Slot {
 
   async #start(): Promise<void> {
     const { settings, directory, logFile, command, env, log } = this.#options;
+    this.#isDark = false;
     await this.#connect();
     const bootFile = `${directory}/boot-id`;
     writeFileSync(bootFile, `${this.#machineBoot}\n`);
@@ -369,14 +374,17 @@ export class Slot {
   }
 
   /**
-   * The card as a whole ends at one instant: its kernel answers nobody any more while what is left of it is looked for. `isSudden` has that prepared, which
-   * takes a moment that a reset does not have.
+   * The card as a whole ends at one instant: its kernel answers nobody any more while what is left of it is looked for. What is sudden (`atOnce`: what
+   * follows from it at once) has that prepared, which takes a moment that a reset does not have.
    */
-  async #end(ended: string, isSudden = false): Promise<void> {
+  async #end(ended: string, atOnce?: () => Promise<void>): Promise<void> {
     const { name } = this.#options.settings;
+    const isSudden = atOnce !== undefined;
     const unplug = isSudden ? await preparedScript(carrierScript(name, this.place, { ...this.#ether, unplugged: true })) : undefined;
     const ending = this.#endProcesses(ended);
     await Promise.all([ending, unplug?.()]);
+    this.#isDark = isSudden;
+    await atOnce?.();
     this.#machineBoot = randomUUID();
     await runScript(cardOffScript(name, this.place));
     if (isSudden) await runScript(carrierScript(name, this.place, this.#ether));
